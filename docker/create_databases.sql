@@ -1,0 +1,2 @@
+CREATE DATABASE manifest;
+CREATE DATABASE mlflow;

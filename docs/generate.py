@@ -1,0 +1,204 @@
+"""Writes the generated parts of README.md and data/README.md.
+
+`python docs/generate.py` replaces what stands between the markers `<!-- NAME:begin -->` and
+`<!-- NAME:end -->`: the figures of docs/figures.jsonl, and the columns of every stored table. A
+test holds both files against this module.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trading_assets.features.catalogue import FEATURES
+from trading_assets.features.windows import VOLATILITY_COLUMN
+from trading_assets.schema import TABLES
+
+ROOT = Path(__file__).parent.parent
+FIGURES = ROOT / "docs" / "figures.jsonl"
+VERDICT = "verdict."
+NONE_YET = "No figure has been recorded yet; see docs/experiments.md for how they are made."
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of docs/figures.jsonl.
+
+    Attributes
+    ----------
+    name : str
+        Dotted name. `verdict.<portfolio>.<figure>` belongs to the table of the demo's verdict,
+        where `<figure>_low` and `<figure>_high` are the ends of an interval.
+    value : float or str or None
+        The figure; None where the data define none.
+    unit : str
+        Unit; `fraction` is shown as a percentage.
+    peer, ratio : float or None
+        What it is compared with, and value over peer.
+    cores : int or None
+        Cores of the machine that measured it.
+    date : str
+        Day of the measurement.
+    """
+
+    name: str
+    value: float | str | None
+    unit: str = ""
+    peer: float | None = None
+    ratio: float | None = None
+    cores: int | None = None
+    date: str = ""
+
+
+def read_figures(path: Path) -> list[Figure]:
+    """Return the newest line of each figure, in the order of first appearance."""
+    if not path.exists():
+        return []
+    newest: dict[str, Figure] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.strip():
+            values = json.loads(line)
+            known = {key: values[key] for key in Figure.__slots__ if key in values}
+            newest[values["figure"]] = Figure(name=values["figure"], **known)
+    return list(newest.values())
+
+
+def render_figures(figures: Iterable[Figure]) -> str:
+    """Return the verdict's table and the table of all other figures as Markdown."""
+    everything = list(figures)
+    if not everything:
+        return NONE_YET
+    judged = [figure for figure in everything if figure.name.startswith(VERDICT)]
+    measured = [figure for figure in everything if not figure.name.startswith(VERDICT)]
+    tables = [_verdict_table(judged)] if judged else []
+    if measured:
+        header = ("Figure", "Value", "Peer", "Ratio", "Cores", "Date")
+        tables.append(_table(header, [_measured_row(figure) for figure in measured]))
+    return "\n\n".join(tables)
+
+
+def render_columns() -> str:
+    """Return the columns of every table of `trading_assets.schema`, and the features' own."""
+    parts: list[str] = []
+    for name, table in TABLES.items():
+        rows = [
+            (f"`{column.name}`", f"`{_type(column.dtype)}`", column.description)
+            for column in table.columns
+        ]
+        key = ", ".join(f"`{column}`" for column in table.key)
+        more = " Further columns: the features below." if table.is_open else ""
+        columns = _table(("Column", "Type", "Meaning"), rows)
+        parts.append(f"### {name}\n\nA row is identified by {key}.{more}\n\n{columns}")
+    parts.append(_features())
+    return "\n\n".join(parts)
+
+
+def replace_between(text: str, name: str, content: str) -> str:
+    """Return `text` with `content` between the markers of this name.
+
+    Raises
+    ------
+    ValueError
+        If a marker is missing.
+    """
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    if begin not in text or end not in text:
+        msg = f"the text lacks {begin} or {end}; expected both, on lines of their own"
+        raise ValueError(msg)
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{content}\n{end}{after}"
+
+
+def generated(root: Path = ROOT, figures: Path = FIGURES) -> dict[Path, str]:
+    """Return the whole text of each file that has a generated part."""
+    contents = {
+        root / "README.md": ("figures", render_figures(read_figures(figures))),
+        root / "data" / "README.md": ("columns", render_columns()),
+    }
+    return {
+        path: replace_between(path.read_text(encoding="utf-8"), name, content)
+        for path, (name, content) in contents.items()
+    }
+
+
+def main() -> None:
+    """Write the files."""
+    for path, text in generated().items():
+        path.write_text(text, encoding="utf-8")
+
+
+def _features() -> str:
+    rows = [
+        (f"`{feature.name}`", feature.unit, str(feature.lookback_bars), feature.description)
+        for feature in FEATURES.values()
+    ]
+    intro = (
+        "One `Float32` column each, null before its warm-up. All but those of the calendar and of\n"
+        "declared series are scaled by the causal rolling median and MAD of `features.scale_bars`\n"
+        f"values and clipped to 5 either way. `{VOLATILITY_COLUMN}` stands beside them unscaled:\n"
+        "the EWMA volatility of one bar's log return, by which forecasts are stated in returns.\n"
+        "Unit and formula are those before scaling; bars count what the unscaled value needs."
+    )
+    table = _table(("Feature", "Unit", "Bars", "Formula"), rows)
+    return f"### Columns of features\n\n{intro}\n\n{table}"
+
+
+def _type(dtype: object) -> str:
+    return str(dtype).replace("time_unit=", "").replace("time_zone=", "").replace("'", "")
+
+
+def _verdict_table(figures: Sequence[Figure]) -> str:
+    found: dict[str, dict[str, Figure]] = {}
+    for figure in figures:
+        portfolio, _, name = figure.name.removeprefix(VERDICT).rpartition(".")
+        found.setdefault(portfolio, {})[name] = figure
+    names = [
+        name
+        for name in dict.fromkeys(name for own in found.values() for name in own)
+        if not name.endswith(("_low", "_high"))
+    ]
+    rows = [(portfolio, *(_cell(own, name) for name in names)) for portfolio, own in found.items()]
+    return _table(("Portfolio", *(name.replace("_", " ") for name in names)), rows)
+
+
+def _cell(own: dict[str, Figure], name: str) -> str:
+    if name not in own:
+        return "-"
+    text = _value(own[name])
+    ends = [own.get(f"{name}{suffix}") for suffix in ("_low", "_high")]
+    shown = [_value(end) for end in ends if end is not None and end.value is not None]
+    return f"{text} ({' to '.join(shown)})" if len(shown) == 2 else text
+
+
+def _measured_row(figure: Figure) -> tuple[str, ...]:
+    unit = "" if figure.unit in ("", "fraction") else f" {figure.unit}"
+    return (
+        f"`{figure.name}`",
+        f"{_value(figure)}{unit}",
+        "-" if figure.peer is None else f"{figure.peer:.4g}{unit}",
+        "-" if figure.ratio is None else f"{figure.ratio:.3g}",
+        "-" if figure.cores is None else str(figure.cores),
+        figure.date or "-",
+    )
+
+
+def _value(figure: Figure) -> str:
+    if figure.value is None:
+        return "-"
+    if isinstance(figure.value, str):
+        return figure.value
+    if figure.unit == "fraction":
+        return f"{100 * figure.value:.1f} %"
+    return f"{figure.value:.4g}" if abs(figure.value) >= 100 else f"{figure.value:.2f}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    # A bar inside a formula would end its cell.
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Walk-forward backtests: folds, engine, metrics, statistics, baselines and the report."""

@@ -1,0 +1,96 @@
+"""Figures as the text of table cells: signs, percentages, intervals and marks."""
+
+import math
+from html import escape
+
+from trading_assets.backtest.figures import Comparison, PortfolioFigures
+
+DASH = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+MARK = "\N{DAGGER}"
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Return a number with a true minus sign, or a dash where there is none."""
+    if not math.isfinite(value):
+        return DASH
+    text = f"{value:,.{digits}f}"
+    # A rounded zero has no sign.
+    is_zero = not any(digit in text for digit in "123456789")
+    return text.lstrip("-") if is_zero else text.replace("-", MINUS)
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """Return a fraction as a percentage."""
+    return f"{number(100.0 * value, digits)} %" if math.isfinite(value) else DASH
+
+
+def with_interval(value: str, low: str, high: str) -> str:
+    """Return a figure with its interval in small print, as markup."""
+    if DASH in (low, high):
+        return value
+    return f'{value}<span class="interval">{low} to {high}</span>'
+
+
+def portfolio_row(name: str, figures: PortfolioFigures) -> list[str]:
+    """Return a portfolio's cells of the table of figures, in the order of `METRIC_HEADER`."""
+    growth = with_interval(
+        percent(figures.cagr), percent(figures.cagr_low), percent(figures.cagr_high)
+    )
+    sharpe = with_interval(
+        number(figures.sharpe_annual),
+        number(figures.sharpe_annual_low),
+        number(figures.sharpe_annual_high),
+    )
+    mark = "" if figures.is_complete else f'<span class="mark">{MARK}</span>'
+    return [
+        f"{escape(name)}{mark}",
+        sharpe,
+        growth,
+        percent(figures.volatility_annual),
+        percent(figures.max_drawdown),
+        number(figures.max_drawdown_bars, 0),
+        number(figures.sortino_annual),
+        number(figures.calmar),
+        percent(figures.value_at_risk_95, 2),
+        percent(figures.conditional_value_at_risk_95, 2),
+        percent(figures.hit_rate, 0),
+        number(figures.turnover_annual, 1),
+        percent(figures.exposure, 0),
+        percent(figures.cost_share_of_gains),
+        number(figures.deflated_sharpe),
+    ]
+
+
+METRIC_HEADER = (
+    "Portfolio",
+    "Sharpe",
+    "Growth a year",
+    "Volatility",
+    "Max draw\N{SOFT HYPHEN}down",
+    "Longest, bars",
+    "Sortino",
+    "Calmar",
+    "VaR 95",
+    "CVaR 95",
+    "Hit rate",
+    "Turn\N{SOFT HYPHEN}over",
+    "Expo\N{SOFT HYPHEN}sure",
+    "Cost share",
+    "Deflated",
+)
+
+
+def comparison_row(portfolio: str, baseline: str, found: Comparison) -> list[str]:
+    """Return the cells of one paired comparison, in the order of `COMPARISON_HEADER`."""
+    return [
+        f"{escape(portfolio)} less {escape(baseline)}",
+        number(found.sharpe_annual),
+        number(found.benchmark_sharpe_annual),
+        with_interval(number(found.difference), number(found.low), number(found.high)),
+        number(found.p_value, 3),
+        number(found.bars, 0),
+    ]
+
+
+COMPARISON_HEADER = ("Pair", "Sharpe", "Baseline", "Difference", "p, one-sided", "Bars")

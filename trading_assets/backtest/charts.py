@@ -1,0 +1,184 @@
+"""The report's plots: equity and drawdown of all portfolios, as SVG for the page and PNG elsewhere.
+
+Bytes depend on the curves only: no dates of creation, no random ids, no global plotting state.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trading_assets.backtest.baselines import BASELINES
+from trading_assets.backtest.metrics import Series, drawdowns, growth
+from trading_assets.backtest.track_record import TrackRecord
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Mid tones that keep their contrast on white and on near-black.
+AGENT_COLOURS = ("#2f81d6", "#c2569b", "#7d6bd1", "#c9483c")
+BASELINE_COLOURS = {"buy_and_hold": "#3f9b57", "equal_weight": "#d2842a", "cash": "#8a8f98"}
+
+# Replaced by the page's text colour, so that one drawing serves the light and the dark page.
+_INK = "#010203"
+_GRID = "#8a8f98"
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One portfolio's line.
+
+    Attributes
+    ----------
+    label : str
+        Name in the legend; empty keeps the line out of it.
+    colour : str
+        Colour, `#rrggbb`.
+    width : float
+        Line width, points.
+    opacity : float
+        1 is opaque.
+    record : TrackRecord
+        Returns to draw.
+    """
+
+    label: str
+    colour: str
+    width: float
+    opacity: float
+    record: TrackRecord
+
+
+def curves_of(records: Sequence[TrackRecord]) -> list[Curve]:
+    """Return what to draw: seeds thin and pale, then baselines, then ensembles on top."""
+    agents = sorted({r.portfolio.split("/")[0] for r in records if r.portfolio not in BASELINES})
+    colours = {agent: AGENT_COLOURS[i % len(AGENT_COLOURS)] for i, agent in enumerate(agents)}
+    seeds: list[Curve] = []
+    baselines: list[Curve] = []
+    ensembles: list[Curve] = []
+    for record in records:
+        agent, _, member = record.portfolio.partition("/")
+        mark = " (incomplete)" if record.gaps else ""
+        if record.portfolio in BASELINES:
+            label = f"{record.portfolio}{mark}"
+            baselines.append(Curve(label, BASELINE_COLOURS[record.portfolio], 1.3, 1.0, record))
+        elif member == "ensemble":
+            ensembles.append(Curve(f"{record.portfolio}{mark}", colours[agent], 2.0, 1.0, record))
+        else:
+            seeds.append(Curve("", colours[agent], 0.8, 0.45, record))
+    return [*seeds, *baselines, *ensembles]
+
+
+def draw_svg(curves: Sequence[Curve]) -> str:
+    """Return growth and drawdown as an SVG element that takes the page's text colour."""
+    figure = _draw(curves, (9.6, 5.4))
+    figure.subplots_adjust(top=0.99)
+    text = _render(figure, "svg", 72).decode("utf-8")
+    # Without the XML prologue, which does not belong inside a page.
+    svg = text[text.index("<svg") + len("<svg") :].replace(_INK, "currentColor")
+    return f'<svg role="img" aria-label="Growth of 1 USD and drawdown of each portfolio"{svg}'
+
+
+def draw_png(curves: Sequence[Curve], title: str) -> bytes:
+    """Return growth and drawdown as a PNG of 1200 x 760 pixels on white."""
+    figure = _draw(curves, (10.0, 6.333))
+    figure.suptitle(title, x=0.01, y=0.99, ha="left", fontsize=11, color=_INK)
+    figure.set_facecolor("white")
+    return _render(figure, "png", 120)
+
+
+def draw_thumbnail(curves: Sequence[Curve]) -> bytes:
+    """Return the growth of ensembles and baselines as a PNG of 480 x 240 pixels on white."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.8, 2.4), facecolor="white")
+    axes = figure.subplots()
+    figure.subplots_adjust(left=0.07, right=0.985, top=0.97, bottom=0.1)
+    _draw_growth(axes, [curve for curve in curves if curve.label])
+    _style(axes, 7)
+    return _render(figure, "png", 100)
+
+
+def _draw(curves: Sequence[Curve], size_inches: tuple[float, float]) -> "Figure":
+    from matplotlib.dates import date2num
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size_inches, facecolor="none")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
+    figure.subplots_adjust(left=0.065, right=0.995, top=0.955, bottom=0.045, hspace=0.06)
+    figure.align_ylabels()
+    _draw_growth(top, curves)
+    _style(top, 9)
+    top.set_ylabel("Growth of 1 USD", color=_INK, fontsize=9)
+    for curve in curves:
+        days, losses = _with_breaks(curve.record, -100.0 * drawdowns(curve.record.returns))
+        bottom.plot(days, losses, color=curve.colour, linewidth=curve.width, alpha=curve.opacity)
+    _style(bottom, 9)
+    bottom.set_ylabel("Drawdown, %", color=_INK, fontsize=9)
+    for axes in (top, bottom):
+        for start in _fold_starts(curves)[1:]:
+            axes.axvline(
+                date2num(start), color=_GRID, linewidth=0.7, linestyle=(0, (2, 3)), alpha=0.8
+            )
+    return figure
+
+
+def _draw_growth(axes: "Axes", curves: Sequence[Curve]) -> None:
+    for curve in curves:
+        days, value = _with_breaks(curve.record, growth(curve.record.returns))
+        axes.plot(
+            days,
+            value,
+            color=curve.colour,
+            linewidth=curve.width,
+            alpha=curve.opacity,
+            label=curve.label or "_",
+        )
+    if any(curve.label for curve in curves):
+        axes.legend(loc="upper left", fontsize=8, frameon=False, labelcolor=_INK)
+
+
+def _style(axes: "Axes", size: int) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator()
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    axes.set_facecolor("none")
+    axes.grid(visible=True, axis="y", color=_GRID, linewidth=0.5, alpha=0.35)
+    axes.tick_params(colors=_INK, labelsize=size, length=3)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(_GRID)
+
+
+def _fold_starts(curves: Sequence[Curve]) -> list[np.datetime64]:
+    keys = {key for curve in curves for key in curve.record.folds.tolist()}
+    return [np.datetime64(key, "D") for key in sorted(keys)]
+
+
+def _with_breaks(record: TrackRecord, values: Series) -> tuple[NDArray[np.datetime64], Series]:
+    # A missing fold is a hole in the line, not a straight bridge over a year nobody traded.
+    missing = [np.datetime64(gap.fold, "D") for gap in record.gaps]
+    at = np.searchsorted(record.sessions, np.array(missing, dtype="datetime64[D]"))
+    return np.insert(record.sessions, at, missing), np.insert(values, at, np.nan)
+
+
+def _render(figure: "Figure", kind: Literal["svg", "png"], dpi: int) -> bytes:
+    import matplotlib as mpl
+
+    buffer = io.BytesIO()
+    # The salt replaces random ids; empty metadata keeps dates and versions out of the file.
+    settings: dict[Any, Any] = {
+        "svg.hashsalt": "walk_forward",
+        "svg.fonttype": "none",
+        "path.simplify": True,
+    }
+    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+    with mpl.rc_context(settings):
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+    return buffer.getvalue()

@@ -1,0 +1,126 @@
+"""Backtests one fold: every seed, every ensemble and every baseline over the test window."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from trading_assets.backtest.accounting import accounting_gaps
+from trading_assets.backtest.baselines import baseline_decisions
+from trading_assets.backtest.engine import BacktestTables, Decide, run_backtest
+from trading_assets.backtest.folds import Fold
+from trading_assets.backtest.metrics import max_drawdown, sharpe_annual
+from trading_assets.backtest.parity import PARITY_TOLERANCE, parity_gap_usd
+from trading_assets.policy.fold import TrainingTables, market_of
+from trading_assets.policy.networks import TrainedPolicy
+from trading_assets.policy.rollout import build_task, policy_decision, roll_policy
+from trading_assets.simulation.market import Market
+from trading_assets.strategy import MarketDataSpec, Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class FoldBacktest:
+    """One fold's tables with the evidence of its blocking checks.
+
+    Attributes
+    ----------
+    tables : BacktestTables
+        Weights, trades and equity of all portfolios.
+    accounting : list of str
+        Steps whose change of equity is not the sum of its parts.
+    parity : list of str
+        Portfolios on which engine, training environment and referee disagree.
+    parity_gap_usd : float
+        Largest difference seen, USD.
+    sharpe_annual, max_drawdown : mapping of str to float
+        By portfolio, after costs.
+    """
+
+    tables: BacktestTables
+    accounting: list[str]
+    parity: list[str]
+    parity_gap_usd: float
+    sharpe_annual: Mapping[str, float]
+    max_drawdown: Mapping[str, float]
+
+
+def backtest_fold(
+    tables: TrainingTables,
+    policies: Mapping[str, Sequence[TrainedPolicy]],
+    fold: Fold,
+    strategy: Strategy,
+    market_data: MarketDataSpec,
+) -> FoldBacktest:
+    """Trade a fold's test window with everything that is compared.
+
+    Parameters
+    ----------
+    tables : TrainingTables
+        Bars, actions, features and forecasts up to the window's end, reaching back far enough for
+        volatilities; forecasts of the window are out of sample.
+    policies : mapping of str to sequence of TrainedPolicy
+        Trained seeds of each agent.
+    fold : Fold
+        Window that is traded.
+    strategy : Strategy
+        Costs, limits and equity.
+    market_data : MarketDataSpec
+        Universe and source.
+    """
+    market = market_of(tables, market_data)
+    task = build_task(market, tables.features, tables.forecasts, strategy)
+    decisions: dict[str, Decide] = dict(baseline_decisions(market, fold))
+    for agent, seeds in policies.items():
+        for policy in seeds:
+            decisions[f"{agent}/seed-{policy.seed}"] = policy_decision([policy], task)
+        decisions[f"{agent}/ensemble"] = policy_decision(seeds, task)
+    traded = run_backtest(market, decisions, strategy, fold)
+    gaps = _parity_gaps(market, traded, tables, policies, strategy)
+    start = strategy.backtest.initial_equity_usd
+    returns = {name: _returns(traded.equity, name, start) for name in decisions}
+    return FoldBacktest(
+        tables=traded,
+        accounting=accounting_gaps(traded.equity, start),
+        parity=[
+            f"{name} differs by {gap:.6f} USD"
+            for name, gap in gaps.items()
+            if not gap <= PARITY_TOLERANCE * start
+        ],
+        parity_gap_usd=max(gaps.values()),
+        sharpe_annual={name: sharpe_annual(series) for name, series in returns.items()},
+        max_drawdown={name: max_drawdown(series) for name, series in returns.items()},
+    )
+
+
+def _parity_gaps(
+    market: Market,
+    traded: BacktestTables,
+    tables: TrainingTables,
+    policies: Mapping[str, Sequence[TrainedPolicy]],
+    strategy: Strategy,
+) -> dict[str, float]:
+    """Hold recorded equity against the referee's, and the environment's for learned portfolios."""
+    gaps: dict[str, float] = {}
+    compared = ["equal_weight", *(f"{agent}/ensemble" for agent in policies)]
+    for name in compared:
+        weights, equity = (_of(frame, name) for frame in (traded.weights, traded.equity))
+        gaps[f"{name} against the referee"] = parity_gap_usd(market, weights, equity, strategy)
+    for agent, seeds in policies.items():
+        equity = _of(traded.equity, f"{agent}/ensemble")
+        sessions = _of(traded.weights, f"{agent}/ensemble")["session"].unique().sort().to_list()
+        rollout = roll_policy(seeds, market, tables.features, tables.forecasts, sessions, strategy)
+        stepped = np.array([float(result.equity[0]) for result in rollout.steps])
+        gap = np.abs(stepped - equity["equity_usd"].to_numpy()).max()
+        gaps[f"{agent}/ensemble against the environment"] = float(gap)
+    return gaps
+
+
+def _of(frame: pl.DataFrame, portfolio: str) -> pl.DataFrame:
+    return frame.filter(pl.col("portfolio") == portfolio).sort("session")
+
+
+def _returns(equity: pl.DataFrame, portfolio: str, start_usd: float) -> np.ndarray:
+    values = _of(equity, portfolio)["equity_usd"].to_numpy()
+    before = np.concatenate([[start_usd], values[:-1]])
+    return values / before - 1.0

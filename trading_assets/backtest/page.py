@@ -1,0 +1,167 @@
+"""The walk-forward report as one self-contained HTML page: no script, no network, no clock.
+
+This module lays out what it is given: text of cells from `cells`, sentences from `verdict` and
+plots from `charts`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from trading_assets.backtest.cells import MARK, MINUS
+from trading_assets.backtest.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of ready text.
+
+    Attributes
+    ----------
+    caption : str
+        What the table shows, in a phrase.
+    header : sequence of str
+        Column titles; the first column names the row.
+    rows : sequence of sequence of str
+        Cells, already formatted and escaped.
+    muted : set of int
+        Rows printed paler.
+    """
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    muted: frozenset[int] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything that the page shows, in its order.
+
+    Attributes
+    ----------
+    title : str
+        Name of the strategy.
+    subtitle : str
+        Period and declaration.
+    verdicts : sequence of Verdict
+        One for each agent.
+    gaps : sequence of str
+        Sentences on what is incomplete.
+    svg : str
+        Plot of equity and drawdown.
+    plot_note : str
+        How to read the plot.
+    metrics, folds, comparisons, holdings : Table
+        Figures.
+    notes : mapping of str to sequence of str
+        Titled lists of sentences.
+    training : Table
+        Facts about each training.
+    """
+
+    title: str
+    subtitle: str
+    verdicts: Sequence[Verdict]
+    gaps: Sequence[str]
+    svg: str
+    plot_note: str
+    metrics: Table
+    folds: Table
+    comparisons: Table
+    holdings: Table
+    notes: Sequence[tuple[str, Sequence[str]]]
+    training: Table
+
+
+def render_page(page: Page) -> str:
+    """Return the HTML of the report."""
+    style = files("trading_assets.backtest").joinpath("report.css").read_text(encoding="utf-8")
+    incomplete = ""
+    if page.gaps:
+        incomplete = (
+            f'<section class="gaps" role="note"><h2>Incomplete</h2>{_bullets(page.gaps)}'
+            f"<p>Figures marked {MARK} leave these folds out; nothing was filled in.</p></section>"
+        )
+    return _PAGE.substitute(
+        style=style,
+        title=escape(page.title),
+        subtitle=escape(page.subtitle),
+        verdicts="\n".join(_verdict(verdict) for verdict in page.verdicts),
+        incomplete=incomplete,
+        svg=page.svg,
+        plot_note=escape(page.plot_note),
+        metrics=_table(page.metrics),
+        comparisons=_table(page.comparisons),
+        folds=_table(page.folds),
+        holdings=_table(page.holdings),
+        notes="\n".join(
+            f"<section><h2>{escape(name)}</h2>{_bullets(lines)}</section>"
+            for name, lines in page.notes
+        ),
+        training=_table(page.training) if page.training.rows else "",
+    )
+
+
+def _verdict(verdict: Verdict) -> str:
+    sentence = escape(verdict.sentence).replace(" -", f" {MINUS}").replace("(-", f"({MINUS}")
+    claim, separator, evidence = sentence.partition(": annual Sharpe")
+    rest = f'<span class="evidence">Annual Sharpe{evidence}</span>' if separator else ""
+    kind = verdict.standing if verdict.is_complete else "unknown"
+    return f'<p class="verdict {kind}"><strong>{claim}{"." if separator else ""}</strong>{rest}</p>'
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+
+
+def _table(table: Table) -> str:
+    head = "".join(f'<th scope="col">{title}</th>' for title in table.header)
+    body: list[str] = []
+    for index, (first, *cells) in enumerate(table.rows):
+        kind = ' class="muted"' if index in table.muted else ""
+        columns = "".join(f"<td>{cell}</td>" for cell in cells)
+        body.append(f'<tr{kind}><th scope="row">{first}</th>{columns}</tr>')
+    return (
+        f'<div class="scroll"><table><caption>{escape(table.caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+_PAGE = Template("""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>$title: walk-forward report</title>
+<style>
+$style</style>
+</head>
+<body>
+<main>
+<header><h1>$title</h1><p>$subtitle</p></header>
+$verdicts
+$incomplete
+<figure>
+$svg
+<figcaption>$plot_note</figcaption>
+</figure>
+<section><h2>Figures</h2>
+$metrics
+$comparisons
+</section>
+<section><h2>Fold by fold</h2>
+$folds
+$holdings
+</section>
+<div class="notes">
+$notes
+</div>
+$training
+</main>
+</body>
+</html>
+""")

@@ -1,0 +1,76 @@
+"""The sentences of the report: what was assumed, what is missing, how to read the figures."""
+
+from trading_assets.backtest.figures import Judgement
+from trading_assets.strategy import CostsSpec, Strategy
+
+
+def assumption_notes(strategy: Strategy) -> list[str]:
+    """Return what the backtest assumed, from the declaration."""
+    policy, risk = strategy.policy, strategy.risk
+    sizing = (
+        "equity at the decision's close"
+        if policy.sizing == "equity"
+        else "a constant notional, the initial equity"
+    )
+    side = "Long only, without borrowing" if policy.position == "long_only" else "Long and short"
+    return [
+        "Decided on what was known at a session's close, filled in full at the next open.",
+        *_cost_notes(strategy.costs),
+        f"{side}; weights are fractions of {sizing}, at most {risk.max_weight:g} in one symbol and"
+        f" {risk.max_gross:g} in all, for baselines too.",
+        f"Each fold starts from cash of {strategy.backtest.initial_equity_usd:,.0f} USD and trains"
+        f" on the {strategy.folds.train_months} months before it, of which the last"
+        f" {strategy.folds.validation_months} only validate.",
+        "Splits scale the shares; dividends are credited on the ex-date, untaxed. Cash earns"
+        " nothing.",
+    ]
+
+
+def missing_notes(survivorship: str, judgement: Judgement) -> list[str]:
+    """Return what the report does not know or does not contain."""
+    variance = (
+        "their spread is taken to be what worthless trials of this length show"
+        if judgement.trial_variance is None
+        else "their spread is that of the logged Sharpe ratios"
+    )
+    return [
+        f"Survivorship: {survivorship}. A universe chosen with hindsight flatters every portfolio.",
+        f"Trials: {judgement.trials} counted; {variance}. What was tried elsewhere is not counted.",
+        "Not computed: probability of backtest overfitting, tests over many strategies at once,"
+        " results under other costs, by market regime or under stress, and capacity.",
+        "Fills have no queue, no partial execution and no reaction of the market to the order"
+        " beyond the declared costs.",
+    ]
+
+
+def reading_notes(block_bars: float, judgement: Judgement) -> list[str]:
+    """Return how the figures are computed."""
+    return [
+        f"Intervals: {judgement.samples:,} stationary-bootstrap samples, mean block"
+        f" {block_bars:.1f} bars, the same draws for all portfolios.",
+        "Baseline of the verdict: the one with the highest Sharpe ratio; cash counts as 0.",
+        "p: chance of a difference at least this large if there were none.",
+        "Deflated: probability that the true Sharpe ratio exceeds the best that this many worthless"
+        " trials would show. An agent beats a baseline only if it reaches the confidence too.",
+        "VaR and CVaR: historical loss of one bar at 95 %. Turnover: notional bought and sold a"
+        " year over equity. Cost share: costs over gains before costs.",
+        "Drawdown counts the start as a peak; its longest run of bars need not have recovered.",
+    ]
+
+
+def _cost_notes(costs: CostsSpec) -> list[str]:
+    linear = (
+        f"Costs of a trade: fee {costs.fee_bps:g} bps, half spread {costs.half_spread_bps:g} bps"
+    )
+    if costs.impact_coefficient:
+        linear += (
+            f", square-root impact {costs.impact_coefficient:g} x daily volatility x root of the"
+            " share of daily volume"
+        )
+    if costs.quadratic_lambda:
+        linear += f", quadratic cost with lambda {costs.quadratic_lambda:g}"
+    holding = (
+        f"Financing of negative cash {costs.financing_bps_per_year:g} bps a year, short positions"
+        f" {costs.borrow_bps_per_year:g} bps a year."
+    )
+    return [f"{linear}.", holding]

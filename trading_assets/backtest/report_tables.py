@@ -1,0 +1,182 @@
+"""The tables of the walk-forward report."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+import polars as pl
+
+from trading_assets.backtest.baselines import BASELINES
+from trading_assets.backtest.cells import (
+    COMPARISON_HEADER,
+    DASH,
+    MARK,
+    METRIC_HEADER,
+    comparison_row,
+    number,
+    percent,
+    portfolio_row,
+)
+from trading_assets.backtest.figures import Comparison, Judgement, PortfolioFigures
+from trading_assets.backtest.metrics import growth, sharpe_annual
+from trading_assets.backtest.page import Table
+from trading_assets.backtest.track_record import FoldRecord, Scalar, TrackRecord
+from trading_assets.strategy import Strategy
+
+_LARGEST_HOLDINGS = 8
+
+
+def metrics_table(figures: Mapping[str, PortfolioFigures], judgement: Judgement) -> Table:
+    """Return the figures of each portfolio: ensembles, then baselines, then seeds paler."""
+    names = sorted(figures, key=_rank)
+    return Table(
+        caption=(
+            "After costs, annual on 252 bars, riskless rate 0; small print:"
+            f" {100 * judgement.confidence:g} % intervals"
+        ),
+        header=METRIC_HEADER,
+        rows=[portfolio_row(name, figures[name]) for name in names],
+        muted=frozenset(index for index, name in enumerate(names) if _rank(name)[0] == 2),
+    )
+
+
+def comparison_table(
+    comparisons: Mapping[str, Mapping[str, Comparison]], judgement: Judgement
+) -> Table:
+    """Return each ensemble's paired difference to each baseline."""
+    return Table(
+        caption=(
+            "Paired differences of annual Sharpe ratios, same sessions resampled together; small"
+            f" print: {100 * judgement.confidence:g} % intervals"
+        ),
+        header=COMPARISON_HEADER,
+        rows=[
+            comparison_row(portfolio, baseline, found)
+            for portfolio, by_baseline in comparisons.items()
+            for baseline, found in by_baseline.items()
+        ],
+    )
+
+
+def fold_table(
+    folds: Sequence[FoldRecord], records: Mapping[str, TrackRecord], strategy: Strategy
+) -> Table:
+    """Return the return and Sharpe ratio of ensembles and baselines in each fold."""
+    shown = [name for name in sorted(records, key=_rank) if _rank(name)[0] < 2 and name != "cash"]
+    agents = sorted(strategy.policy.agents)
+    by_key = {record.fold.key: record for record in folds}
+    keys = sorted({*by_key, *(gap.fold for record in records.values() for gap in record.gaps)})
+    rows: list[list[str]] = []
+    for key in keys:
+        record = by_key.get(key)
+        trained = f"{record.fold.train_start} to {record.fold.train_end}" if record else DASH
+        rows.append(
+            [
+                escape(key),
+                trained,
+                *(_fold_cell(records[name], key) for name in shown),
+                *(_seed_range(records, agent, key) for agent in agents),
+            ]
+        )
+    return Table(
+        caption="Return of the test window, with its annual Sharpe ratio in small print",
+        header=[
+            "Test window from",
+            "Trained on",
+            *(escape(name) for name in shown),
+            *(f"Sharpe of {escape(agent)}'s seeds" for agent in agents),
+        ],
+        rows=rows,
+    )
+
+
+def holdings_table(folds: Sequence[FoldRecord], records: Mapping[str, TrackRecord]) -> Table:
+    """Return how much each portfolio traded, what that cost, and its mean target weights."""
+    shown = [name for name in sorted(records, key=_rank) if _rank(name)[0] < 2 and name != "cash"]
+    trades = pl.concat([record.tables.trades for record in folds])
+    weights = pl.concat([record.tables.weights for record in folds])
+    held = (
+        weights.filter(pl.col("portfolio").is_in(shown))
+        .group_by("portfolio", "symbol")
+        .agg(pl.col("weight").mean())
+    )
+    largest = (
+        held.group_by("symbol")
+        .agg(pl.col("weight").abs().mean())
+        .sort("weight", "symbol", descending=[True, False])
+    )
+    symbols = sorted(largest["symbol"].head(_LARGEST_HOLDINGS).to_list())
+    mean = {(name, symbol): weight for name, symbol, weight in held.iter_rows()}
+    note = "" if largest.height <= _LARGEST_HOLDINGS else f" of the {_LARGEST_HOLDINGS} largest"
+    return Table(
+        caption=f"Trading over all folds, and mean target weights{note}",
+        header=["Portfolio", "Trades", "Traded, million USD", "Cost, bps of it", *symbols],
+        rows=[
+            [
+                escape(name) + (f'<span class="mark">{MARK}</span>' if records[name].gaps else ""),
+                *_trading_cells(trades.filter(pl.col("portfolio") == name)),
+                *(percent(mean.get((name, symbol), float("nan"))) for symbol in symbols),
+            ]
+            for name in shown
+        ],
+    )
+
+
+def training_table(folds: Sequence[FoldRecord]) -> Table:
+    """Return what is known of each training, one row for each fold and model."""
+    rows = [
+        (f"{record.fold.key} {model}", facts)
+        for record in sorted(folds, key=lambda record: record.fold.key)
+        for model, facts in sorted(record.training.items())
+    ]
+    names = sorted({name for _, facts in rows for name in facts})
+    return Table(
+        caption="Training",
+        header=["Fold and model", *(escape(name) for name in names)],
+        rows=[
+            [escape(label), *(_fact(facts.get(name)) for name in names)] for label, facts in rows
+        ],
+    )
+
+
+def _rank(portfolio: str) -> tuple[int, str, int]:
+    if portfolio in BASELINES:
+        return 1, portfolio, 0
+    agent, _, member = portfolio.partition("/")
+    if member == "ensemble":
+        return 0, agent, 0
+    return 2, agent, int(member.removeprefix("seed-"))
+
+
+def _fold_cell(record: TrackRecord, key: str) -> str:
+    returns = record.of_fold(key)
+    if not len(returns):
+        return f'{DASH}<span class="mark">{MARK}</span>'
+    earned = percent(float(growth(returns)[-1]) - 1.0)
+    return f'{earned}<span class="interval">{number(sharpe_annual(returns))}</span>'
+
+
+def _seed_range(records: Mapping[str, TrackRecord], agent: str, key: str) -> str:
+    seeds = [name for name in records if name.startswith(f"{agent}/seed-")]
+    parts = [records[name].of_fold(key) for name in seeds]
+    ratios = np.array([sharpe_annual(part) for part in parts])
+    defined = ratios[np.isfinite(ratios)]
+    if not len(defined):
+        return DASH
+    mark = "" if all(len(part) for part in parts) else f'<span class="mark">{MARK}</span>'
+    return f"{number(float(defined.min()))} to {number(float(defined.max()))}{mark}"
+
+
+def _trading_cells(trades: pl.DataFrame) -> list[str]:
+    traded = float((trades["quantity"].abs() * trades["price_usd"]).sum())
+    cost = float(trades["cost_usd"].sum())
+    rate = 1e4 * cost / traded if traded > 0 else float("nan")
+    return [number(len(trades), 0), number(traded / 1e6, 1), number(rate, 2)]
+
+
+def _fact(value: Scalar) -> str:
+    if value is None:
+        return DASH
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return escape(str(value))

@@ -1,0 +1,1 @@
+"""Bars: sources, calendar, corporate actions and validation."""

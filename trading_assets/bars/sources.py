@@ -1,0 +1,87 @@
+"""Where bars come from: the protocol that every source follows and the one place that chooses.
+
+A source gives rows as the vendor has them (revision 0, stored at `as_of`). It knows nothing of what
+is already stored; `trading_assets.bars.ingest` turns a second fetch into revisions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+import polars as pl
+
+from trading_assets.bars.calendar import ExchangeCalendar
+from trading_assets.strategy import MarketDataSpec, SampleSource, Source, SyntheticSource
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedBars:
+    """What one fetch delivered.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        Table `raw_bars`, unadjusted, revision 0.
+    series : DataFrame
+        Table `series`: declared series such as the synthetic signal; empty for most sources.
+    actions : DataFrame
+        Table `corporate_actions` with ex dates in the range that was asked for.
+    """
+
+    rows: pl.DataFrame
+    series: pl.DataFrame
+    actions: pl.DataFrame
+
+
+class BarSource(Protocol):
+    """A vendor of bars."""
+
+    def fetch(self, start: date, end: date, as_of: datetime) -> FetchedBars:
+        """Return the bars of the sessions `start` to `end`, both inclusive.
+
+        Rows carry `as_of` as `ingest_time`; rows with `knowledge_time` after `as_of` are left out.
+
+        Raises
+        ------
+        UserError
+            If the request names symbols, days or credentials that the source cannot serve.
+        DataError
+            If the vendor fails or answers with something that is no bar.
+        """
+        ...
+
+
+def declared_feed(source: Source) -> str:
+    """Return the value of column `feed` of all rows of `source`."""
+    if isinstance(source, SampleSource | SyntheticSource):
+        return source.kind
+    return source.feed
+
+
+def build_source(
+    spec: MarketDataSpec, calendar: ExchangeCalendar, credentials: Mapping[str, str]
+) -> BarSource:
+    """Return the source that `spec` declares; nothing is read or sent before the first fetch.
+
+    Parameters
+    ----------
+    spec : MarketDataSpec
+        Data set's declaration.
+    calendar : ExchangeCalendar
+        Dates the bars' closes.
+    credentials : mapping
+        Names and values of credentials, such as `ALPACA_API_KEY`; only the Alpaca source reads it.
+    """
+    # Sources import this module for the protocol, and a run should not pay for vendors it lacks.
+    if isinstance(spec.source, SampleSource):
+        from trading_assets.bars.sample import SampleBars
+
+        return SampleBars(spec, calendar)
+    if isinstance(spec.source, SyntheticSource):
+        from trading_assets.bars.synthetic import SyntheticBars
+
+        return SyntheticBars(spec, spec.source, calendar)
+    from trading_assets.bars.alpaca import AlpacaBars
+
+    return AlpacaBars(spec, spec.source, calendar, credentials)

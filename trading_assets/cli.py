@@ -1,0 +1,151 @@
+"""The command `trading-assets`: run a strategy, ask what is stale, query the lake."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+from trading_assets.errors import UserError
+
+if TYPE_CHECKING:
+    from trading_assets.lake.store import Lake
+    from trading_assets.plan import Target
+
+FAILED = 1
+MISTAKEN = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0, 1 if a run failed, or 2 for a mistake a user can mend."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.function(options)
+    except UserError as error:
+        print(f"trading-assets: {error}", file=sys.stderr)
+        return MISTAKEN
+    except PermissionError as error:
+        print(
+            f"trading-assets: {error.filename} cannot be written; expected a data folder that this"
+            " user may write, see TRADING_ASSETS_DATA",
+            file=sys.stderr,
+        )
+        return MISTAKEN
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="trading-assets", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="bring a strategy's assets up to date")
+    _add_target(run)
+    run.add_argument(
+        "--set", dest="assignments", action="append", default=[], metavar="FIELD=VALUE"
+    )
+    run.add_argument("--as", dest="name", metavar="NAME", help="name of the varied declaration")
+    run.set_defaults(function=_run)
+    shown = commands.add_parser("plan", help="say what is missing or stale, launch nothing")
+    _add_target(shown)
+    shown.set_defaults(function=_plan)
+    sql = commands.add_parser("sql", help="query the lake with DuckDB")
+    sql.add_argument("query")
+    sql.set_defaults(function=_sql)
+    listed = commands.add_parser("list", help="list declarations and their assets")
+    listed.set_defaults(function=_list)
+    sweep = commands.add_parser("sweep", help="mark runs failed whose process is gone")
+    sweep.set_defaults(function=_sweep)
+    clean = commands.add_parser("clean", help="remove files that no stored partition refers to")
+    clean.set_defaults(function=_clean)
+    return parser
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("strategy")
+    parser.add_argument("--from", dest="first", type=_day, metavar="YYYY-MM-DD")
+    parser.add_argument("--to", dest="last", type=_day, metavar="YYYY-MM-DD")
+    parser.add_argument("--only", action="append", default=[], metavar="ASSET")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        msg = f"{text!r} is no date; expected YYYY-MM-DD"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
+def _run(options: argparse.Namespace) -> int:
+    from trading_assets.pipeline.driver import run_strategy, vary_strategy
+
+    target = _target(options)
+    strategy = vary_strategy(options.strategy, options.assignments, options.name)
+    return 0 if run_strategy(strategy, target) else FAILED
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from trading_assets.pipeline.driver import print_plan
+
+    print_plan(options.strategy, _target(options))
+    return 0
+
+
+def _target(options: argparse.Namespace) -> "Target":
+    from trading_assets.plan import Target
+
+    if options.first and options.last and options.last < options.first:
+        msg = f"--to {options.last} is before --from {options.first}; expected it on or after"
+        raise UserError(msg)
+    return Target(options.first, options.last, frozenset(options.only))
+
+
+def _sql(options: argparse.Namespace) -> int:
+    import polars as pl
+
+    with pl.Config(tbl_rows=50, tbl_cols=20, tbl_hide_dataframe_shape=True, fmt_str_lengths=60):
+        print(_lake().query(options.query))
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    from trading_assets.graph import market_data_graph, strategy_graph
+    from trading_assets.pipeline.settings import read_settings
+
+    declarations = read_settings().declarations()
+    graphs = [market_data_graph(n, spec) for n, spec in declarations.market_data.items()]
+    graphs += [
+        strategy_graph(name, strategy, declarations.market_data_of(name))
+        for name, strategy in declarations.strategies.items()
+    ]
+    for graph in graphs:
+        print(f"{graph.owner}  ({declarations.files[graph.owner]})")
+        for node in graph.nodes:
+            print(f"  {node.key:<40} {node.stage:<11} {node.axis}")
+    return 0
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from trading_assets.pipeline.instance import open_instance, sweep_dead_runs
+    from trading_assets.pipeline.settings import read_settings
+
+    with open_instance(read_settings().data) as instance:
+        swept = sweep_dead_runs(instance)
+    print(f"{len(swept)} dead runs marked failed", *swept, sep="\n")
+    return 0
+
+
+def _clean(options: argparse.Namespace) -> int:
+    lake = _lake()
+    removed = [*lake.sweep().paths, *lake.clean().paths]
+    print(f"{len(removed)} files removed", *removed, sep="\n")
+    return 0
+
+
+def _lake() -> "Lake":
+    from trading_assets.lake.store import Lake
+    from trading_assets.pipeline.settings import read_settings
+
+    settings = read_settings()
+    return Lake(settings.data, lambda: datetime.now(UTC), settings.manifest_url)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

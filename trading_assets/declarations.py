@@ -1,0 +1,269 @@
+"""Finds the declaration files, parses them and says what is wrong by file, line and field.
+
+A declaration is a folder with one `defs.yaml`; the folder's name is the declaration's name. The
+same files are loaded by Dagster's component loader; this module is how everything else reads them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, cast, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from trading_assets.errors import DeclarationError
+from trading_assets.strategy import MarketDataSpec, Profile, Strategy, merge_overlay
+
+COMPONENTS: dict[str, type[MarketDataSpec] | type[Strategy]] = {
+    "trading_assets.pipeline.component.MarketData": MarketDataSpec,
+    "trading_assets.pipeline.component.TradingPipeline": Strategy,
+}
+FILE_NAME = "defs.yaml"
+PACKAGED = Path(__file__).parent / "defs"
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Declarations:
+    """All declarations found, by name, in one profile."""
+
+    market_data: Mapping[str, MarketDataSpec]
+    strategies: Mapping[str, Strategy]
+    files: Mapping[str, Path] = field(default_factory=dict[str, Path])
+
+    def market_data_of(self, strategy: str) -> MarketDataSpec:
+        """Return the data set that the named strategy reads."""
+        return self.market_data[self.strategies[strategy].market_data]
+
+    def strategy(self, name: str) -> Strategy:
+        """Return the named strategy.
+
+        Raises
+        ------
+        DeclarationError
+            If no strategy has that name.
+        """
+        if name not in self.strategies:
+            msg = f"strategy {name!r} is not declared; {_known(name, self.strategies)}"
+            raise DeclarationError(msg)
+        return self.strategies[name]
+
+
+def load_declarations(roots: Sequence[Path], profile: Profile) -> Declarations:
+    """Parse and validate every declaration below `roots`.
+
+    Parameters
+    ----------
+    roots : sequence of Path
+        Folders whose sub-folders each hold one `defs.yaml`; absent folders are passed over.
+    profile : {'development', 'production'}
+        Whose values are laid over the declared ones.
+
+    Raises
+    ------
+    DeclarationError
+        Naming file, line, field and what was expected.
+    """
+    files: dict[str, Path] = {}
+    market_data: dict[str, MarketDataSpec] = {}
+    strategies: dict[str, Strategy] = {}
+    for path in _declaration_files(roots):
+        name = path.parent.name
+        if name in files:
+            msg = f"{path}: the name {name!r} is already declared in {files[name]}; rename a folder"
+            raise DeclarationError(msg)
+        declared = read_declaration(path, profile)
+        files[name] = path
+        if isinstance(declared, MarketDataSpec):
+            market_data[name] = declared
+        else:
+            strategies[name] = declared
+    for name, strategy in strategies.items():
+        if strategy.market_data not in market_data:
+            line = _line_of(files[name], ("attributes", "market_data"))
+            msg = (
+                f"{files[name]}:{line}: market_data was {strategy.market_data!r}, which is not"
+                f" declared; {_known(strategy.market_data, market_data)}"
+            )
+            raise DeclarationError(msg)
+    return Declarations(market_data, strategies, files)
+
+
+def read_declaration(path: Path, profile: Profile) -> MarketDataSpec | Strategy:
+    """Parse one `defs.yaml` and validate it in a profile.
+
+    Raises
+    ------
+    DeclarationError
+        Naming file, line, field and what was expected.
+    """
+    document = parse_document(path)
+    model = COMPONENTS[document["type"]]
+    attributes = cast("dict[str, Any]", document["attributes"])
+    declared = _validate(model, attributes, path)
+    overlay = cast("dict[str, Any]", getattr(declared.profiles, profile))
+    if not overlay:
+        return declared
+    return _validate(model, merge_overlay(attributes, overlay), path, f"profile {profile}: ")
+
+
+def parse_document(path: Path) -> dict[str, Any]:
+    """Return a declaration file as plain values, its `type` and `attributes` present."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark is not None else 1
+        problem = getattr(error, "problem", None) or "not readable"
+        msg = f"{path}:{line}: not YAML: {problem}"
+        raise DeclarationError(msg) from error
+    if not isinstance(document, dict):
+        msg = f"{path}:1: expected a mapping with `type` and `attributes`"
+        raise DeclarationError(msg)
+    values = cast("dict[str, Any]", document)
+    kind = values.get("type")
+    if kind not in COMPONENTS:
+        expected = " or ".join(COMPONENTS)
+        msg = f"{path}:{_line_of(path, ('type',))}: type was {kind!r}; expected {expected}"
+        raise DeclarationError(msg)
+    if not isinstance(values.get("attributes"), dict):
+        msg = f"{path}:{_line_of(path, ('attributes',))}: attributes is missing; expected a mapping"
+        raise DeclarationError(msg)
+    return values
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """Return `key.path=value` texts as one nested mapping, values read as YAML.
+
+    Raises
+    ------
+    DeclarationError
+        If a text has no `=` or names no field.
+    """
+    overlay: dict[str, Any] = {}
+    for text in assignments:
+        path, separator, value = text.partition("=")
+        keys = path.strip().split(".")
+        if not separator or not all(keys):
+            msg = f"--set was {text!r}; expected field=value, such as costs.fee_bps=2"
+            raise DeclarationError(msg)
+        nested: dict[str, Any] = {keys[-1]: yaml.safe_load(value)}
+        for key in reversed(keys[:-1]):
+            nested = {key: nested}
+        overlay = merge_overlay(overlay, nested)
+    return overlay
+
+
+def write_variant(base: Path, overlay: Mapping[str, Any], target: Path) -> None:
+    """Write `base` with `overlay` laid over its attributes as a declaration of its own.
+
+    Parameters
+    ----------
+    base : Path
+        The `defs.yaml` that is varied.
+    overlay : mapping
+        Attributes that win.
+    target : Path
+        The `defs.yaml` to write; its folder's name becomes the strategy's name.
+
+    Raises
+    ------
+    DeclarationError
+        If the varied declaration does not follow its model; nothing is written then.
+    """
+    document = parse_document(base)
+    attributes = merge_overlay(document["attributes"], overlay)
+    _validate(COMPONENTS[document["type"]], attributes, base, "--set: ")
+    text = yaml.safe_dump({**document, "attributes": attributes}, sort_keys=False)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.tmp")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(target)
+
+
+def _declaration_files(roots: Sequence[Path]) -> list[Path]:
+    return [path for root in roots for path in sorted(root.glob(f"*/{FILE_NAME}"))]
+
+
+def _validate(
+    model: type[Model], attributes: Mapping[str, Any], path: Path, prefix: str = ""
+) -> Model:
+    try:
+        return model.model_validate(attributes)
+    except ValidationError as error:
+        raise DeclarationError(_sentences(error, model, path, prefix)) from error
+
+
+def _sentences(error: ValidationError, model: type[BaseModel], path: Path, prefix: str) -> str:
+    problems = error.errors(include_url=False)
+    places = {problem["loc"] for problem in problems}
+    # A wrong item also makes its container too short: only the item is worth a sentence.
+    kept = [p for p in problems if not any(_is_inside(place, p["loc"]) for place in places)]
+    return "\n".join(f"{path}:{_sentence(problem, model, path, prefix)}" for problem in kept)
+
+
+def _sentence(problem: ErrorDetails, model: type[BaseModel], path: Path, prefix: str) -> str:
+    location = [str(part) for part in problem["loc"]]
+    text = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        text = f"unknown field; {_known(location[-1], _fields_at(model, location[:-1]))}"
+    elif problem["type"] != "value_error":
+        text = f"was {problem['input']!r}; {text[0].lower()}{text[1:]}"
+    if problem["type"] == "union_tag_invalid":
+        location.append(str(problem.get("ctx", {}).get("discriminator", "")).strip("'"))
+    line = _line_of(path, ("attributes", *location))
+    return f"{line}: {prefix}{'.'.join(location) or 'attributes'}: {text}"
+
+
+def _is_inside(place: tuple[int | str, ...], container: tuple[int | str, ...]) -> bool:
+    return len(place) > len(container) and place[: len(container)] == container
+
+
+def _fields_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
+    """Return the field names of the model at a place, following mappings and tagged unions."""
+    annotation: Any = model
+    for part in location:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            declared = annotation.model_fields.get(part)
+            annotation = None if declared is None else declared.annotation
+        elif get_origin(annotation) is dict:
+            annotation = get_args(annotation)[1]
+        else:
+            annotation = next((m for m in get_args(annotation) if _tag_of(m) == part), None)
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return list(annotation.model_fields) if is_model else []
+
+
+def _tag_of(member: Any) -> str | None:  # noqa: ANN401  an annotation is no type of its own
+    fields: Mapping[str, FieldInfo] = getattr(member, "model_fields", {})
+    return next(iter(get_args(fields["kind"].annotation)), None) if "kind" in fields else None
+
+
+def _known(name: str, names: Iterable[str]) -> str:
+    choices = sorted(names)
+    close = get_close_matches(name, choices, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"expected one of {', '.join(choices)}" if choices else "none is declared"
+
+
+def _line_of(path: Path, location: Sequence[str]) -> int:
+    """Return the line of the deepest part of `location` that the file has, counted from 1."""
+    node = yaml.compose(path.read_text(encoding="utf-8"))
+    line = 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == part), None)
+            if found is None:
+                continue
+            line = found[0].start_mark.line + 1
+            node = found[1]
+        elif isinstance(node, yaml.SequenceNode) and part.isdigit():
+            node = node.value[int(part)]
+            line = node.start_mark.line + 1
+    return line

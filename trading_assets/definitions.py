@@ -1,0 +1,38 @@
+"""The front door: every declaration found becomes part of one Dagster code location."""
+
+from pathlib import Path
+
+import dagster as dg
+from dagster.components import load_defs
+
+import trading_assets.defs
+from trading_assets.pipeline.component import market_data_definitions, strategy_definitions
+from trading_assets.pipeline.resources import resources
+from trading_assets.pipeline.settings import read_settings
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Return the packaged declarations and those of the user's own folders."""
+    packaged = load_defs(trading_assets.defs, project_root=Path(__file__).parent)
+    return dg.Definitions.merge(
+        packaged,
+        *_own_definitions(),
+        dg.Definitions(resources=resources(), executor=dg.in_process_executor),
+    )
+
+
+def _own_definitions() -> list[dg.Definitions]:
+    settings = read_settings()
+    declarations = settings.declarations()
+    own = [
+        name
+        for name, path in declarations.files.items()
+        if path.parent.parent != Path(trading_assets.defs.__file__).parent
+    ]
+    return [
+        market_data_definitions(name)
+        if name in declarations.market_data
+        else strategy_definitions(name)
+        for name in own
+    ]

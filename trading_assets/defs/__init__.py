@@ -1,0 +1,1 @@
+"""What is deployed: one folder per declaration, each with one `defs.yaml`."""

@@ -1,0 +1,143 @@
+"""Computes the features of whole months and proves what is claimed of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from trading_assets.features.catalogue import FEATURES, feature_names, warm_up_bars
+from trading_assets.features.causality import find_leaks
+from trading_assets.features.compute import compute_features, compute_month
+from trading_assets.features.windows import input_window, month_of
+from trading_assets.strategy import FeaturesSpec
+
+# Sessions before the newest one after which the future is cut off and scrambled.
+MOMENTS_BACK = (9, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class ComputedMonths:
+    """Features of some months with the evidence of the blocking checks.
+
+    Attributes
+    ----------
+    months : mapping of str to DataFrame
+        Table `features` by partition key.
+    names : tuple of str
+        Feature columns.
+    leaks : list of str
+        One sentence for each column that knew the future.
+    gaps : list of str
+        One sentence for each column that is null or infinite after its warm-up.
+    moments : list of str
+        Sessions after which the future was changed.
+    null_share : float
+        Share of null values over all feature columns, warm-up included.
+    """
+
+    months: Mapping[str, pl.DataFrame]
+    names: tuple[str, ...]
+    leaks: list[str]
+    gaps: list[str]
+    moments: list[str]
+    null_share: float
+
+
+def compute_months(
+    bars: pl.DataFrame,
+    actions: pl.DataFrame,
+    series: pl.DataFrame,
+    spec: FeaturesSpec,
+    first_days: Mapping[str, date],
+) -> ComputedMonths:
+    """Compute the features of some months and look for leaks and gaps.
+
+    Parameters
+    ----------
+    bars, actions, series : DataFrame
+        Tables validated_bars, corporate_actions and series, with the months before.
+    spec : FeaturesSpec
+        Which features.
+    first_days : mapping of str to date
+        First day of each month by partition key.
+    """
+    names = feature_names(spec)
+    months = {
+        key: compute_month(bars, actions, series, spec, first) for key, first in first_days.items()
+    }
+    moments = _moments(bars)
+    leaks = _leaks_near(bars, actions, series, spec, moments)
+    rows = pl.concat(list(months.values()))
+    nulls = sum(int(rows[name].null_count()) for name in names)
+    return ComputedMonths(
+        months=months,
+        names=names,
+        leaks=leaks,
+        gaps=_gaps(bars, months, first_days, spec, names),
+        moments=[day.isoformat() for day in moments],
+        null_share=nulls / max(1, len(rows) * len(names)),
+    )
+
+
+def _moments(bars: pl.DataFrame) -> list[date]:
+    sessions = bars["session"].unique().sort().to_list()
+    return [sessions[-back] for back in MOMENTS_BACK if back <= len(sessions)]
+
+
+def _leaks_near(
+    bars: pl.DataFrame,
+    actions: pl.DataFrame,
+    series: pl.DataFrame,
+    spec: FeaturesSpec,
+    moments: Sequence[date],
+) -> list[str]:
+    if not moments:
+        return []
+    first, last = input_window(month_of(moments[-1]))
+    window = bars.filter(pl.col("session").is_between(first, last))
+    newest = window["session"].unique().sort().to_list()[-MOMENTS_BACK[0] - 5 :]
+
+    def compute(b: pl.DataFrame, a: pl.DataFrame, s: pl.DataFrame) -> pl.DataFrame:
+        held = set(b["session"])
+        return compute_features(b, a, s, spec, [day for day in newest if day in held])
+
+    return find_leaks(compute, window, actions, series, moments)
+
+
+def _gaps(
+    bars: pl.DataFrame,
+    months: Mapping[str, pl.DataFrame],
+    first_days: Mapping[str, date],
+    spec: FeaturesSpec,
+    names: Sequence[str],
+) -> list[str]:
+    found: dict[str, int] = dict.fromkeys(names, 0)
+    counted_from: dict[str, str] = {}
+    for key, frame in months.items():
+        counts = _bar_counts(bars, first_days[key])
+        rows = frame.join(counts, on=["symbol", "session"], how="left")
+        for name in names:
+            warm = rows.filter(pl.col("bars_held") >= warm_up_bars(name, spec))
+            missing = int((~warm[name].is_finite()).fill_null(value=True).sum())
+            if missing:
+                found[name] += missing
+                counted_from.setdefault(name, key)
+    return [
+        f"feature {name} is null or infinite in {count} rows after its warm-up of"
+        f" {warm_up_bars(name, spec)} bars, first in {counted_from[name]};"
+        f" {FEATURES[name].description}"
+        for name, count in found.items()
+        if count
+    ]
+
+
+def _bar_counts(bars: pl.DataFrame, month: date) -> pl.DataFrame:
+    first, last = input_window(month)
+    return (
+        bars.filter(pl.col("session").is_between(first, last))
+        .sort("symbol", "session")
+        .select(
+            "symbol", "session", pl.int_range(1, pl.len() + 1).over("symbol").alias("bars_held")
+        )
+    )

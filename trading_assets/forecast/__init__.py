@@ -1,0 +1,1 @@
+"""What the next bars may bring: labels, the models that predict them, and their calibration."""

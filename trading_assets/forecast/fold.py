@@ -1,0 +1,121 @@
+"""Trains the forecaster of one window and predicts it: the same code for folds and challengers."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from trading_assets.features.catalogue import feature_names
+from trading_assets.forecast.cross_fit import cross_fit, find_seen_rows
+from trading_assets.forecast.forecaster import Forecaster
+from trading_assets.forecast.train import train_forecaster
+from trading_assets.forecast.windows import WindowLike
+from trading_assets.strategy import Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastTables:
+    """What a forecaster learns from: tables of the window and nothing later."""
+
+    features: pl.DataFrame
+    bars: pl.DataFrame
+    actions: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Forecasts:
+    """Predictions of a window.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        Table `forecasts`: the train window cross-fitted, later sessions out of sample.
+    card : mapping
+        What each part of the cross-fit was trained on.
+    seen : list of str
+        Rows predicted by a model that saw their label; empty when all is well.
+    """
+
+    rows: pl.DataFrame
+    card: Mapping[str, Any]
+    seen: list[str]
+
+    @property
+    def card_json(self) -> bytes:
+        """The card as canonical JSON."""
+        return json.dumps(self.card, sort_keys=True, separators=(",", ":")).encode()
+
+
+def train_window(tables: ForecastTables, window: WindowLike, strategy: Strategy) -> Forecaster:
+    """Train the forecaster on a window's training days and judge it on its validation days.
+
+    Parameters
+    ----------
+    tables : ForecastTables
+        Rows of the window.
+    window : WindowLike
+        Training and validation days.
+    strategy : Strategy
+        Labels, network and features.
+
+    Raises
+    ------
+    DataError
+        If the window holds too few rows.
+    """
+    days = tables.bars["session"].unique().sort().to_list()
+    train = [day for day in days if window.train_start <= day < window.validation_start]
+    validation = [day for day in days if window.validation_start <= day <= window.train_end]
+    return train_forecaster(
+        tables.features,
+        tables.bars,
+        tables.actions,
+        train,
+        validation,
+        strategy.forecast,
+        feature_names(strategy.features),
+    )
+
+
+def predict_window(
+    tables: ForecastTables,
+    window: WindowLike,
+    forecaster: Forecaster,
+    strategy: Strategy,
+    last: date,
+) -> Forecasts:
+    """Predict a train window by cross-fitting and what follows it by the forecaster.
+
+    Parameters
+    ----------
+    tables : ForecastTables
+        Rows from the train window's start to `last`.
+    window : WindowLike
+        The train window; its validation days are cross-fitted too.
+    forecaster : Forecaster
+        Trained on this window.
+    strategy : Strategy
+        Labels, network and features.
+    last : date
+        Last session predicted; the window's own end if nothing follows it.
+    """
+    days = tables.bars["session"].unique().sort().to_list()
+    train = [day for day in days if window.train_start <= day <= window.train_end]
+    later = [day for day in days if window.train_end < day <= last]
+    in_window = pl.col("session") <= window.train_end
+    fitted, card = cross_fit(
+        tables.features.filter(in_window),
+        tables.bars.filter(in_window),
+        tables.actions.filter(pl.col("ex_date") <= window.train_end),
+        train,
+        strategy.forecast,
+        feature_names(strategy.features),
+    )
+    frames = [fitted]
+    if later:
+        frames.append(forecaster.predict(tables.features, later))
+    rows = pl.concat(frames).sort("symbol", "session")
+    return Forecasts(rows, card, find_seen_rows(rows, card, forecaster.card))

@@ -1,0 +1,1 @@
+"""Governance: drift, retraining and which bundle may trade."""

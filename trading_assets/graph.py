@@ -1,0 +1,262 @@
+"""Which assets a declaration has, what each reads and on which declared values it depends.
+
+The one description of the graph: Dagster's assets, dependencies and partition mappings are built
+from it, and `trading_assets.plan` decides with it what is missing or stale.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from trading_assets.declarations import Declarations
+from trading_assets.features.windows import LOOKBACK_MONTHS
+from trading_assets.periods import Axis, Periods
+from trading_assets.strategy import MarketDataSpec, Strategy
+
+PACKAGE = Path(__file__).parent
+# A month has at most 23 sessions: enough to reach the anchor of the newest month's features.
+DECISION_SESSIONS = 23 * (LOOKBACK_MONTHS + 1)
+
+# What a stage's results depend on. A change to any of these files makes its partitions stale.
+STAGE_CODE: Mapping[str, tuple[str, ...]] = {
+    "bars": ("schema.py", "bars", "pipeline/bars.py"),
+    "features": ("schema.py", "features", "pipeline/features.py"),
+    "forecast": ("schema.py", "forecast", "pipeline/forecast.py"),
+    "policy": ("schema.py", "simulation", "risk", "policy", "pipeline/policy.py"),
+    "backtest": ("schema.py", "simulation", "risk", "policy", "backtest", "pipeline/backtest.py"),
+    "governance": ("schema.py", "policy", "governance", "pipeline/governance.py"),
+    "paper": ("schema.py", "simulation", "risk", "policy", "paper", "pipeline/paper.py"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """An edge: the upstream asset, and the window of it that a partition reads.
+
+    Attributes
+    ----------
+    asset : str
+        Upstream asset, `data_set_or_strategy/name`.
+    start_offset, end_offset : int
+        Ends of the window, moved by whole partitions of the reader; both 0 is the reader's own.
+    reads_all : bool
+        Whether every upstream partition is read.
+    """
+
+    asset: str
+    start_offset: int = 0
+    end_offset: int = 0
+    reads_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AssetNode:
+    """One asset of the graph.
+
+    Attributes
+    ----------
+    key : str
+        `data_set_or_strategy/name`.
+    stage : str
+        Stage of the pipeline: group, lake folder and room of the code.
+    axis : Axis
+        What its partition keys stand for.
+    reads : tuple of Reads
+        Upstream windows.
+    depends_on : mapping
+        Declared values that its content depends on.
+    is_record : bool
+        Whether a partition is a record of what happened then: never stale, never run again.
+    """
+
+    key: str
+    stage: str
+    axis: Axis
+    reads: tuple[Reads, ...]
+    depends_on: Mapping[str, Any]
+    is_record: bool = False
+
+    @property
+    def code_version(self) -> str:
+        """Digest of the files that the stage's results depend on."""
+        return code_version(self.stage)
+
+    @property
+    def declaration_digest(self) -> str:
+        """Digest of the declared values that the asset depends on."""
+        return digest(self.depends_on)
+
+
+@dataclass(frozen=True, slots=True)
+class AssetGraph:
+    """The assets of one data set or one strategy, in the order data flows."""
+
+    owner: str
+    nodes: tuple[AssetNode, ...]
+    periods: Periods
+
+    def node(self, key: str) -> AssetNode:
+        """Return the node with this key; a KeyError means the graph was asked for a stranger."""
+        return {node.key: node for node in self.nodes}[key]
+
+
+def digest(values: object) -> str:
+    """Return the sha256 of values as canonical JSON."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def code_version(stage: str) -> str:
+    """Return the first 16 hex digits of the sha256 over the files that a stage depends on."""
+    hasher = hashlib.sha256()
+    for path in sorted(_code_files(STAGE_CODE[stage])):
+        hasher.update(path.relative_to(PACKAGE).as_posix().encode())
+        hasher.update(path.read_bytes())
+    return hasher.hexdigest()[:16]
+
+
+def market_data_graph(name: str, spec: MarketDataSpec) -> AssetGraph:
+    """Return the assets of a data set: bars as fetched, actions, and bars that passed."""
+    fetched = _dump(
+        spec,
+        "source",
+        "universe",
+        "bar_length",
+        "calendar",
+        "start",
+        "end",
+        "publication_lag_minutes",
+    )
+    raw, actions = f"{name}/raw_bars", f"{name}/corporate_actions"
+    nodes = (
+        AssetNode(raw, "bars", Axis.MONTH, (), fetched),
+        AssetNode(actions, "bars", Axis.NONE, (Reads(raw, reads_all=True),), {}),
+        AssetNode(
+            f"{name}/validated_bars",
+            "bars",
+            Axis.MONTH,
+            # The month before carries the close that the first return is judged by.
+            (Reads(raw, -1, 0), Reads(actions)),
+            {**fetched, **_dump(spec, "validation")},
+        ),
+    )
+    return AssetGraph(name, nodes, Periods(spec))
+
+
+def strategy_graph(name: str, strategy: Strategy, market: MarketDataSpec) -> AssetGraph:
+    """Return the assets of a strategy, from features to paper sessions."""
+    periods = Periods(market, strategy.folds)
+    nodes = (
+        _features(name, strategy),
+        *_fold_nodes(name, strategy, periods),
+        *_unpartitioned_nodes(name, strategy),
+        *_session_nodes(name, strategy),
+    )
+    return AssetGraph(name, nodes, periods)
+
+
+def full_graph(declarations: Declarations, strategy: str) -> tuple[AssetGraph, AssetGraph]:
+    """Return the graphs of a strategy's data set and of the strategy itself."""
+    declared = declarations.strategy(strategy)
+    market = declarations.market_data[declared.market_data]
+    return (
+        market_data_graph(declared.market_data, market),
+        strategy_graph(strategy, declared, market),
+    )
+
+
+def _features(name: str, strategy: Strategy) -> AssetNode:
+    data = strategy.market_data
+    reads = (
+        Reads(f"{data}/validated_bars", -LOOKBACK_MONTHS, 0),
+        Reads(f"{data}/corporate_actions"),
+    )
+    return AssetNode(
+        f"{name}/features",
+        "features",
+        Axis.MONTH,
+        reads,
+        _dump(strategy, "market_data", "features"),
+    )
+
+
+def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[AssetNode]:
+    data = strategy.market_data
+    train = -(strategy.folds.train_months // periods.fold_months)
+    bars, actions = f"{data}/validated_bars", Reads(f"{data}/corporate_actions")
+    features, forecasts = f"{name}/features", f"{name}/forecasts"
+    forecast = _dump(strategy, "market_data", "features", "forecast", "folds")
+    trained_on = (Reads(features, train, -1), Reads(bars, train, -1), actions)
+    yield AssetNode(f"{name}/forecaster", "forecast", Axis.FOLD, trained_on, forecast)
+    read = (Reads(f"{name}/forecaster"), Reads(features, train, 0), Reads(bars, train, 0), actions)
+    yield AssetNode(forecasts, "forecast", Axis.FOLD, read, forecast)
+    traded = {**forecast, **_dump(strategy, "costs", "risk", "backtest")}
+    policy = strategy.policy.model_dump(mode="json", exclude={"agents"})
+    for agent, spec in strategy.policy.agents.items():
+        yield AssetNode(
+            f"{name}/policy/{agent}",
+            "policy",
+            Axis.FOLD,
+            (Reads(forecasts), *trained_on),
+            {**traded, "policy": policy, "agent": spec.model_dump(mode="json")},
+        )
+    policies = tuple(Reads(f"{name}/policy/{agent}") for agent in strategy.policy.agents)
+    yield AssetNode(
+        f"{name}/backtest",
+        "backtest",
+        Axis.FOLD,
+        # The first decision is taken at the close before the test window, and volatilities look
+        # back further: the window before is read too.
+        (*policies, Reads(forecasts), Reads(features, -1, 0), Reads(bars, -1, 0), actions),
+        {**traded, **_dump(strategy, "policy")},
+    )
+
+
+def _unpartitioned_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
+    yield AssetNode(
+        f"{name}/walk_forward_report",
+        "backtest",
+        Axis.NONE,
+        (Reads(f"{name}/backtest", reads_all=True),),
+        strategy.model_dump(mode="json", exclude={"description", "profiles", "schedules", "paper"}),
+    )
+    if strategy.is_oracle_world:
+        for agent, spec in strategy.policy.agents.items():
+            depends_on = {
+                **_dump(strategy, "market_data", "costs", "risk", "policy"),
+                "agent": spec.model_dump(mode="json"),
+            }
+            yield AssetNode(f"{name}/oracle_ladder/{agent}", "policy", Axis.NONE, (), depends_on)
+
+
+def _session_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
+    data = strategy.market_data
+    bars, actions = f"{data}/validated_bars", Reads(f"{data}/corporate_actions")
+    features = f"{name}/features"
+    window = -strategy.governance.challenger_sessions
+    declared = strategy.model_dump(mode="json", exclude={"description", "profiles", "schedules"})
+    rolling = (Reads(features, window, -1), Reads(bars, -DECISION_SESSIONS, -1), actions)
+    before_open = (Reads(features, -1, -1), Reads(bars, -DECISION_SESSIONS, 0), actions)
+    edges: dict[str, tuple[str, tuple[Reads, ...]]] = {
+        "drift_report": ("governance", (Reads(features, window, -1),)),
+        "challenger": ("governance", rolling),
+        "champion": ("governance", (Reads(f"{name}/challenger"),)),
+        "paper_session": ("paper", (Reads(f"{name}/champion"), *before_open)),
+    }
+    for asset, (stage, reads) in edges.items():
+        yield AssetNode(f"{name}/{asset}", stage, Axis.SESSION, reads, declared, is_record=True)
+
+
+def _dump(spec: MarketDataSpec | Strategy, *names: str) -> dict[str, Any]:
+    return spec.model_dump(mode="json", include=set(names))
+
+
+def _code_files(parts: Iterable[str]) -> Iterable[Path]:
+    for part in parts:
+        path = PACKAGE / part
+        yield from path.rglob("*.py") if path.is_dir() else [path]

@@ -1,0 +1,216 @@
+"""The manifest: which partitions exist, and the transaction that makes them exist."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from trading_assets.lake import commits, tables
+from trading_assets.lake.connections import ManifestConnections
+from trading_assets.lake.names import TABLE_SUFFIX
+from trading_assets.lake.records import (
+    FileRef,
+    PartitionRecord,
+    Trial,
+    canonical_json,
+    document_digest,
+)
+
+
+class StoredTable(NamedTuple):
+    """One table of one current, passed partition."""
+
+    asset: str
+    partition: str
+    file: FileRef
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The little that a reader of many partitions asks about each."""
+
+    content_digest: str
+    verdict: str
+
+
+class Manifest:
+    """Commits, what they read, and trials, in SQLite or PostgreSQL.
+
+    Parameters
+    ----------
+    root : Path
+        Data folder; the SQLite file lies in it.
+    url : str or None
+        SQLAlchemy address of a PostgreSQL database, or None for SQLite.
+    """
+
+    def __init__(self, root: Path, url: str | None) -> None:
+        self._connections = ManifestConnections(root, url)
+        self.close = self._connections.close
+
+    def commit(
+        self, drafts: Sequence[PartitionRecord], texts: Mapping[str, str]
+    ) -> list[PartitionRecord]:
+        """Point each partition to its new content, all of them or none.
+
+        Parameters
+        ----------
+        drafts : sequence of PartitionRecord
+            New commits, their `commit_id` not yet meant.
+        texts : mapping
+            Documents by digest.
+
+        Returns
+        -------
+        list of PartitionRecord
+            In the order given; where nothing but the run differs, the commit that is already there.
+        """
+        with self._connections.writing() as connection:
+            present = {
+                (record.asset, record.partition): record
+                for asset in {draft.asset for draft in drafts}
+                for record in commits.load(
+                    connection, asset, [d.partition for d in drafts if d.asset == asset]
+                )
+            }
+            settled = [present.get((draft.asset, draft.partition), draft) for draft in drafts]
+            news = [
+                index
+                for index, (draft, record) in enumerate(zip(drafts, settled, strict=True))
+                if record is draft or record.substance != draft.substance
+            ]
+            if news:
+                commits.store_documents(connection, texts)
+                stored = commits.store_commits(connection, [drafts[index] for index in news])
+                for index, record in zip(news, stored, strict=True):
+                    settled[index] = record
+        return settled
+
+    def assets(self) -> list[str]:
+        """Return every asset that has a commit, in order of name."""
+        column = tables.commits.c.asset
+        with self._connections.reading() as connection:
+            return list(connection.execute(sa.select(column).distinct().order_by(column)).scalars())
+
+    def records(
+        self, asset: str, partitions: Collection[str] | None = None
+    ) -> dict[str, PartitionRecord]:
+        """Return the current commits of an asset by partition, in the order of the keys."""
+        with self._connections.reading() as connection:
+            return {
+                record.partition: record for record in commits.load(connection, asset, partitions)
+            }
+
+    def summaries(self, asset: str, partitions: Collection[str]) -> dict[str, Summary]:
+        """Return digest and verdict of the current commits of an asset by partition."""
+        columns = tables.commits.c
+        query = commits.current(asset, partitions).with_only_columns(
+            columns.partition, columns.content_digest, columns.verdict
+        )
+        with self._connections.reading() as connection:
+            return {row[0]: Summary(row[1], row[2]) for row in connection.execute(query)}
+
+    def history(self, asset: str, partition: str) -> list[PartitionRecord]:
+        """Return all commits of a partition, oldest first."""
+        columns = tables.commits.c
+        query = (
+            sa.select(tables.commits)
+            .where(columns.asset == asset, columns.partition == partition)
+            .order_by(columns.id)
+        )
+        with self._connections.reading() as connection:
+            return commits.assemble(connection, query)
+
+    def document(self, digest: str) -> str | None:
+        """Return a stored document's text, or None."""
+        query = sa.select(tables.documents.c.text).where(tables.documents.c.digest == digest)
+        with self._connections.reading() as connection:
+            return connection.execute(query).scalar()
+
+    def stored_tables(self) -> tuple[int, list[StoredTable]]:
+        """Return the newest commit's id and every table that readers may use."""
+        columns, name = tables.commits.c, tables.files.c.name
+        query = (
+            sa.select(columns.asset, columns.partition, *commits.FILE_COLUMNS)
+            .select_from(tables.commits.join(tables.pointers).join(tables.files))
+            .where(columns.verdict == "passed", name.endswith(TABLE_SUFFIX))
+        )
+        newest = sa.select(sa.func.coalesce(sa.func.max(columns.id), 0))
+        with self._connections.reading() as connection:
+            commit_id = connection.execute(newest).scalar_one()
+            rows = connection.execute(query).all()
+        found = [StoredTable(row[0], row[1], FileRef(*row[2:])) for row in rows]
+        return commit_id, sorted(found)
+
+    def paths_in_use(self, kept_digests: Collection[str]) -> set[str]:
+        """Return the files that current commits, or commits of the given content, refer to."""
+        joined = tables.files.join(tables.commits).join(tables.pointers, isouter=True)
+        is_current = tables.pointers.c.commit_id.is_not(None)
+        is_kept = tables.commits.c.content_digest.in_(sorted(kept_digests))
+        query = sa.select(tables.files.c.path).select_from(joined).where(is_current | is_kept)
+        with self._connections.reading() as connection:
+            return set(connection.execute(query).scalars())
+
+    def register_trial(self, trial: Trial) -> bool:
+        """Count a trial unless it has been counted; return whether it is new."""
+        text = canonical_json(trial.config)
+        digest = document_digest(text)
+        with self._connections.writing() as connection:
+            is_known = connection.execute(
+                sa.select(tables.trials.c.id).where(*_same(trial))
+            ).first()
+            if is_known is not None:
+                return False
+            commits.store_documents(connection, {digest: text})
+            connection.execute(
+                sa.insert(tables.trials).values(
+                    data_set=trial.data_set,
+                    strategy=trial.strategy,
+                    agent=trial.agent,
+                    declaration_digest=trial.declaration_digest,
+                    seeds=trial.seeds,
+                    first_seen=trial.first_seen,
+                    config_digest=digest,
+                )
+            )
+        return True
+
+    def trial_count(self, data_set: str) -> int:
+        """Return how many configurations have been tried on a data set."""
+        query = sa.select(sa.func.count()).where(tables.trials.c.data_set == data_set)
+        with self._connections.reading() as connection:
+            return connection.execute(query).scalar_one()
+
+    def trials(self, data_set: str) -> list[tuple[Trial, str]]:
+        """Return the trials of a data set with their configuration's text, oldest first."""
+        columns = tables.trials.c
+        query = (
+            sa.select(
+                columns.data_set,
+                columns.strategy,
+                columns.agent,
+                columns.declaration_digest,
+                columns.seeds,
+                columns.first_seen,
+                tables.documents.c.text,
+            )
+            .join(tables.documents)
+            .where(columns.data_set == data_set)
+            .order_by(columns.id)
+        )
+        with self._connections.reading() as connection:
+            rows = connection.execute(query).all()
+        return [(Trial(*row[:5], first_seen=row[5]), row[6]) for row in rows]
+
+
+def _same(trial: Trial) -> list[sa.ColumnElement[bool]]:
+    columns = tables.trials.c
+    return [
+        columns.data_set == trial.data_set,
+        columns.strategy == trial.strategy,
+        columns.agent == trial.agent,
+        columns.declaration_digest == trial.declaration_digest,
+        columns.seeds == trial.seeds,
+    ]

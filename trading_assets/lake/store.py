@@ -1,0 +1,166 @@
+"""The lake: partitions written so that a crash never leaves half of one, and read with a check."""
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from trading_assets.errors import DataError
+from trading_assets.lake.catalog import Catalog
+from trading_assets.lake.drafting import Stamp, stage
+from trading_assets.lake.files import PartWriter
+from trading_assets.lake.housekeeping import Removal, remove_superseded, remove_temporaries
+from trading_assets.lake.locks import hold
+from trading_assets.lake.manifest import Manifest
+from trading_assets.lake.reader import LakeReader
+from trading_assets.lake.records import (
+    InputRef,
+    PartitionRecord,
+    PartitionWrite,
+    Provenance,
+    Trial,
+)
+
+__all__ = [
+    "InputRef",
+    "Lake",
+    "PartitionRecord",
+    "PartitionWrite",
+    "Provenance",
+    "Removal",
+    "Trial",
+]
+
+
+def no_fault(point: str) -> None:
+    """Pass the named crash point; tests put a crash here."""
+
+
+class Lake(LakeReader):
+    """Immutable files, and the manifest that says which of them exist.
+
+    Parameters
+    ----------
+    root : Path
+        Data folder.
+    clock : callable
+        Returns the aware moment that commits are stamped with.
+    manifest_url : str, optional
+        SQLAlchemy address of a PostgreSQL manifest; by default `<root>/manifest.sqlite`.
+    fault : callable, optional
+        Called at each point of a commit at which a crash must do no harm: before_tmp, mid_write,
+        pre_fsync, pre_rename, post_rename, pre_manifest, post_manifest.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        clock: Callable[[], datetime],
+        manifest_url: str | None = None,
+        fault: Callable[[str], None] = no_fault,
+    ) -> None:
+        super().__init__(root, Manifest(root, manifest_url))
+        self._clock = clock
+        self._fault = fault
+        self._catalog = Catalog(root, self._manifest)
+
+    def commit(
+        self, writes: Sequence[PartitionWrite], provenance: Provenance
+    ) -> list[PartitionRecord]:
+        """Store partitions: their files first, then one transaction that is the commit.
+
+        Parameters
+        ----------
+        writes : sequence of PartitionWrite
+            Whole content of each partition, each partition once.
+        provenance : Provenance
+            What made them.
+
+        Returns
+        -------
+        list of PartitionRecord
+            In the order of `writes`; where nothing but the run differs from what is stored, the
+            record that was there before.
+
+        Raises
+        ------
+        DataError
+            If a name is not allowed, a table does not follow its schema, or the disk refuses. Then
+            nothing is committed and what was stored stays readable.
+        """
+        stamp = Stamp(provenance, self._clock())
+        writer = PartWriter(self.root, self._fault)
+        try:
+            # Cleaning waits for commits: it must not remove a file that one is about to refer to.
+            with hold(self._lock, is_exclusive=False), writer:
+                drafts = stage(writer, writes, stamp)
+                writer.settle()
+                self._fault("pre_manifest")
+                records = self._manifest.commit(drafts, stamp.documents)
+                self._fault("post_manifest")
+        except OSError as error:
+            msg = (
+                f"data folder {self.root} could not be written ({error.strerror or error}); check"
+                " free space and permissions, then run again, earlier commits are unchanged"
+            )
+            raise DataError(msg) from error
+        return records
+
+    def register_trial(self, trial: Trial) -> bool:
+        """Count a configuration as tried, once; return whether it is new."""
+        return self._manifest.register_trial(replace(trial, first_seen=self._clock()))
+
+    def trial_count(self, data_set: str) -> int:
+        """Return how many configurations have been tried on a data set."""
+        return self._manifest.trial_count(data_set)
+
+    def trials(self, data_set: str) -> list[Trial]:
+        """Return the configurations tried on a data set, oldest first."""
+        found = self._manifest.trials(data_set)
+        return [replace(trial, config=json.loads(text)) for trial, text in found]
+
+    def query(self, sql: str) -> pl.DataFrame:
+        """Return the result of one SELECT over the catalog's views.
+
+        Raises
+        ------
+        UserError
+            If it is not one SELECT, or DuckDB refuses it.
+        DataError
+            If a file that it reads is not what was committed.
+        """
+        return self._catalog.query(sql)
+
+    def rebuild_catalog(self) -> Path:
+        """Bring `<root>/catalog.duckdb` up to date if it is not, and return its path."""
+        return self._catalog.rebuild()
+
+    def sweep(self, older_than: timedelta = timedelta(hours=1)) -> Removal:
+        """Remove what crashed commits left under temporary names, if that old."""
+        with hold(self._lock, is_exclusive=True):
+            return remove_temporaries(self.root, self._clock() - older_than)
+
+    def clean(self, older_than: timedelta = timedelta(0), keep: Collection[str] = ()) -> Removal:
+        """Remove files that no current commit refers to.
+
+        Parameters
+        ----------
+        older_than : timedelta
+            Only files written at least that long ago.
+        keep : collection of str
+            Content digests of commits whose files stay although superseded.
+        """
+        with hold(self._lock, is_exclusive=True):
+            in_use = self._manifest.paths_in_use(keep)
+            return remove_superseded(self.root, in_use, self._clock() - older_than)
+
+    def close(self) -> None:
+        """Give up connections to the manifest."""
+        self._manifest.close()
+
+    @property
+    def _lock(self) -> Path:
+        return self.root / ".locks" / "lake"

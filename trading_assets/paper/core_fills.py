@@ -1,0 +1,106 @@
+"""One step of the market core as fills and account events in Decimal.
+
+The core works in float64 and rounds shares to nine and cash to six decimals; each of its results
+becomes a Decimal here, once.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+
+from trading_assets.paper.ledger import AccountEvent, Fill
+from trading_assets.paper.orders import MONEY_STEP, ZERO, Order, to_money, to_quantity
+from trading_assets.simulation.core import Bar, Books, StepResult
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpen:
+    """A session, when it opens, and the symbols in the core's column order."""
+
+    session: date
+    opens_at: datetime
+    symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What one step did, in the order a ledger books it: events first."""
+
+    events: list[AccountEvent]
+    fills: list[Fill]
+
+
+def translate_step(
+    moment: SessionOpen, before: Books, bar: Bar, result: StepResult, orders: dict[str, Order]
+) -> Happened:
+    """Turn one step of the core into Decimals that add up to the core's change of cash.
+
+    Parameters
+    ----------
+    moment : SessionOpen
+        Session that was traded.
+    before : Books
+        One book at the close before.
+    bar : Bar
+        The bar that was stepped over.
+    result : StepResult
+        What the core returned.
+    orders : dict of symbol to Order
+        The order behind each trade.
+    """
+    happened = Happened([], [])
+    for column, symbol in enumerate(moment.symbols):
+        happened.events.extend(_corporate_events(moment, symbol, column, before, bar))
+        trade = float(result.trade[0, column])
+        cost = to_money(result.trade_cost[0, column])
+        if trade:
+            price = float(result.fill_price[0, column])
+            happened.fills.append(_fill(moment, orders[symbol], trade, price, cost))
+        elif cost:
+            happened.events.append(_event(moment, "trading_cost", symbol, ZERO, -cost))
+    financing = to_money(result.financing[0])
+    if financing:
+        happened.events.append(_event(moment, "financing", "", ZERO, -financing))
+    return happened
+
+
+def _corporate_events(
+    moment: SessionOpen, symbol: str, column: int, before: Books, bar: Bar
+) -> list[AccountEvent]:
+    held = float(before.quantity[0, column])
+    events: list[AccountEvent] = []
+    dividend = to_money(held * float(bar.cash_per_share[column]))
+    if dividend:
+        events.append(_event(moment, "dividend", symbol, ZERO, dividend))
+    change = to_quantity(held * float(bar.split_ratio[column])) - to_quantity(held)
+    if change:
+        events.append(_event(moment, "split", symbol, change, ZERO))
+    return events
+
+
+def _event(
+    moment: SessionOpen, kind: str, symbol: str, shares: Decimal, cash: Decimal
+) -> AccountEvent:
+    event_id = f"sim-{kind}-{moment.session}-{symbol}"
+    return AccountEvent(event_id, kind, moment.session, symbol, shares, cash)
+
+
+def _fill(moment: SessionOpen, order: Order, trade: float, price: float, cost: Decimal) -> Fill:
+    """Return a fill whose cost makes up for what six decimals of the price leave out."""
+    quantity = to_quantity(abs(trade))
+    spent = to_money(trade * price)
+    # Rounded in the trader's favour, so that the remainder is a cost and never a gain.
+    rounding = ROUND_FLOOR if trade > 0 else ROUND_CEILING
+    price_usd = Decimal(repr(price)).quantize(MONEY_STEP, rounding)
+    signed = quantity if trade > 0 else -quantity
+    amount = (signed * price_usd).quantize(MONEY_STEP, ROUND_HALF_EVEN)
+    return Fill(
+        execution_id=f"sim-{order.client_order_id}-1",
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        side="buy" if trade > 0 else "sell",
+        quantity=quantity,
+        price_usd=price_usd,
+        cost_usd=spent - amount + cost,
+        filled_at=moment.opens_at,
+    )

@@ -1,0 +1,144 @@
+"""From the account and the last known closes to a decision and an order plan."""
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from trading_assets.errors import DataError
+from trading_assets.paper.inputs import SessionInputs
+from trading_assets.paper.ledger import AccountState
+from trading_assets.paper.marks import last_known_closes
+from trading_assets.paper.orders import ZERO, OrderPlan, PlanRequest, plan_orders
+from trading_assets.policy.decision import Decision
+from trading_assets.simulation.core import Books, Floats, decide_quantities, held_weights
+
+_LIMIT_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was decided for one symbol, and the last close known then."""
+
+    symbol: str
+    raw_weight: float
+    weight: float
+    binding_limits: str
+    reference_price_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedSession:
+    """Targets of every symbol, the orders they mean, and who decided."""
+
+    targets: tuple[Target, ...]
+    plan: OrderPlan
+    decided_by: str
+
+
+def decide_session(inputs: SessionInputs, opening: AccountState) -> DecidedSession:
+    """Decide on what is known at the close before the session, and plan its orders.
+
+    Parameters
+    ----------
+    inputs : SessionInputs
+        Market, declaration and decision function; the session's own bar is not looked at.
+    opening : AccountState
+        The ledger before the session.
+
+    Raises
+    ------
+    DataError
+        If there is no earlier bar, or the decision used a later one or breaks a limit.
+    """
+    market, strategy = inputs.market, inputs.strategy
+    known = int(np.searchsorted(market.sessions, np.datetime64(inputs.session, "D"))) - 1
+    if known < 0:
+        msg = f"the market has no bar before {inputs.session}; expected earlier ones to decide on"
+        raise DataError(msg)
+    closes = last_known_closes(market, known)
+    books = _books(opening, market.symbols, closes)
+    sizing, notional = strategy.policy.sizing, strategy.paper.initial_cash_usd
+    held = held_weights(books, sizing, notional)[0]
+    decision_session: date = market.sessions[known].item()
+    decision = inputs.decide(
+        dict(zip(market.symbols, held.tolist(), strict=True)), decision_session
+    )
+    _check_decision(inputs, decision, decision_session)
+    targets = _targets(decision, market.symbols, closes)
+    weights = np.array([[target.weight for target in targets]])
+    quantity = decide_quantities(books, weights, market.close[known], sizing, notional)[0]
+    request = PlanRequest(
+        strategy=inputs.name,
+        session=inputs.session,
+        held=opening.quantity,
+        target=dict(zip(market.symbols, quantity.tolist(), strict=True)),
+        reference_price_usd={target.symbol: target.reference_price_usd for target in targets},
+        data_age_sessions=_data_ages(inputs, market.close[: known + 1]),
+        lot_shares=strategy.costs.lot_shares,
+    )
+    return DecidedSession(targets, plan_orders(request, strategy.risk), decision.decided_by)
+
+
+def _books(opening: AccountState, symbols: tuple[str, ...], closes: Floats) -> Books:
+    """Return the ledger as one book of the market core."""
+    strangers = sorted({*opening.quantity} - {*symbols})
+    if strangers:
+        msg = f"the account holds {', '.join(strangers)}; expected only symbols of the data set"
+        raise DataError(msg)
+    quantity = [float(opening.quantity.get(symbol, ZERO)) for symbol in symbols]
+    return Books(
+        cash=np.array([float(opening.cash_usd)]),
+        quantity=np.array([quantity]),
+        price=np.where(np.isfinite(closes), closes, 0.0)[None, :],
+        target_weight=np.zeros((1, len(symbols))),
+    )
+
+
+def _targets(decision: Decision, symbols: tuple[str, ...], closes: Floats) -> tuple[Target, ...]:
+    place = {symbol: index for index, symbol in enumerate(decision.symbols)}
+    targets: list[Target] = []
+    for symbol, close in zip(symbols, closes.tolist(), strict=True):
+        at = place.get(symbol)
+        if at is None:
+            targets.append(Target(symbol, 0.0, 0.0, "", close))
+            continue
+        raw, weight = float(decision.raw_weights[at]), float(decision.weights[at])
+        targets.append(Target(symbol, raw, weight, decision.binding_limits[at], close))
+    return tuple(targets)
+
+
+def _check_decision(inputs: SessionInputs, decision: Decision, decision_session: date) -> None:
+    """Refuse a decision on later data, on strange symbols, or outside the limits."""
+    risk, who = inputs.strategy.risk, decision.decided_by
+    if decision.session != decision_session:
+        msg = f"{who} decided at the close of {decision.session}; expected {decision_session}"
+        raise DataError(msg)
+    strangers = sorted({*decision.symbols} - {*inputs.market.symbols})
+    if strangers:
+        msg = f"{who} weighs {', '.join(strangers)}; expected symbols of the market"
+        raise DataError(msg)
+    sizes = np.abs(decision.weights)
+    if inputs.strategy.policy.position == "long_only" and (
+        (decision.weights < -_LIMIT_TOLERANCE).any()
+    ):
+        msg = f"{who} decided a negative weight; expected none in a long-only book"
+        raise DataError(msg)
+    is_too_large = (sizes > risk.max_weight + _LIMIT_TOLERANCE).any()
+    if is_too_large or sizes.sum() > risk.max_gross + _LIMIT_TOLERANCE:
+        msg = (
+            f"{who} decided weights up to {sizes.max():.4f}, together {sizes.sum():.4f};"
+            f" expected at most max_weight {risk.max_weight} and max_gross {risk.max_gross}"
+        )
+        raise DataError(msg)
+
+
+def _data_ages(inputs: SessionInputs, closes: Floats) -> dict[str, int]:
+    """Return the sessions from each symbol's newest bar to the session; none without a bar."""
+    ages: dict[str, int] = {}
+    for column, symbol in enumerate(inputs.market.symbols):
+        rows = np.flatnonzero(np.isfinite(closes[:, column]))
+        if len(rows):
+            newest: date = inputs.market.sessions[int(rows[-1])].item()
+            ages[symbol] = len(inputs.calendar.sessions(newest, inputs.session)) - 1
+    return ages

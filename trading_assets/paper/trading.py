@@ -1,0 +1,152 @@
+"""Puts a session together: the champion or the fallback decides, the declared gateway trades."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from trading_assets.bars.calendar import ExchangeCalendar, get_calendar
+from trading_assets.errors import DataError
+from trading_assets.governance.succession import bundle_of, record_of
+from trading_assets.paper.audit_log import Clock
+from trading_assets.paper.gateways import BrokerGateway
+from trading_assets.paper.inputs import DecisionFunction, SessionInputs, decision_time
+from trading_assets.paper.record import SessionRecord
+from trading_assets.paper.session import run_session
+from trading_assets.paper.simulated import SimulatedBroker
+from trading_assets.policy.bundle import Bundle
+from trading_assets.policy.decision import Decision, decide, decide_by_fallback
+from trading_assets.policy.fold import declared_volatility
+from trading_assets.policy.observation import declared_rules
+from trading_assets.simulation.market import Market, build_market
+from trading_assets.strategy import MarketDataSpec, Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class SessionData:
+    """What a session reads.
+
+    Attributes
+    ----------
+    session : date
+        The session.
+    bars, actions, series : DataFrame
+        Tables of the data set, reaching back far enough for features; the session's own bars, if
+        known already, settle its orders and decide nothing.
+    champion : mapping of str to bytes
+        Files of the newest champion; empty before the first, when the fallback trades.
+    previous, stored : SessionRecord or None
+        The newest earlier session, and this one if it was run before.
+    audit_folder : Path
+        Where the audit log is written while the session runs.
+    credentials : mapping of str to str
+        Keys that the environment has.
+    clock : callable
+        The time now, aware.
+    """
+
+    session: date
+    bars: pl.DataFrame
+    actions: pl.DataFrame
+    series: pl.DataFrame
+    champion: Mapping[str, bytes]
+    previous: SessionRecord | None
+    stored: SessionRecord | None
+    audit_folder: Path
+    credentials: Mapping[str, str]
+    clock: Clock
+
+
+def trade_session(
+    name: str, strategy: Strategy, market_data: MarketDataSpec, data: SessionData
+) -> SessionRecord:
+    """Decide, send, settle and record one session, as far as that can be done now.
+
+    Parameters
+    ----------
+    name : str
+        Strategy's name, part of every order id.
+    strategy : Strategy
+        Costs, limits and gateway.
+    market_data : MarketDataSpec
+        Universe and calendar.
+    data : SessionData
+        What the session reads.
+
+    Raises
+    ------
+    DataError
+        If nothing is known before the session, or its data reaches past the open.
+    MissingKeyError
+        If the gateway needs a key that the environment lacks.
+    """
+    calendar = get_calendar(market_data.calendar)
+    until = decision_time(
+        calendar, data.session, strategy.paper.decision_minutes_before_open, data.clock()
+    )
+    market = _market(data, market_data)
+    return run_session(
+        SessionInputs(
+            name=name,
+            strategy=strategy,
+            session=data.session,
+            calendar=calendar,
+            market=market,
+            decision_time=until,
+            decide=_decider(strategy, market_data, data, calendar),
+            gateway=_gateway(strategy, market, calendar, data),
+            previous=data.previous,
+            stored=data.stored,
+            audit_folder=data.audit_folder,
+            clock=data.clock,
+        )
+    )
+
+
+def _market(data: SessionData, market_data: MarketDataSpec) -> Market:
+    known = data.bars.filter(pl.col("session") <= data.session)
+    sessions = known["session"].unique().sort().to_list()
+    if len(sessions) < 2:
+        msg = f"no bars are known before {data.session}; materialize earlier months first"
+        raise DataError(msg)
+    return build_market(
+        known, data.actions, market_data.universe, sessions, declared_volatility(market_data)
+    )
+
+
+def _decider(
+    strategy: Strategy,
+    market_data: MarketDataSpec,
+    data: SessionData,
+    calendar: ExchangeCalendar,
+) -> DecisionFunction:
+    limit = calendar.open_time(data.session) - timedelta(
+        minutes=strategy.paper.decision_minutes_before_open
+    )
+    known = pl.col("knowledge_time") <= limit
+    bars, series = data.bars.filter(known), data.series.filter(known)
+    champion = record_of(data.champion)
+
+    def decide_now(held: Mapping[str, float], session: date) -> Decision:
+        if champion is None or champion.is_fallback:
+            rules = declared_rules(strategy, market_data.universe)
+            return decide_by_fallback(strategy.policy.fallback, rules, bars, session)
+        bundle = Bundle.from_files(bundle_of(data.champion), champion.champion)
+        return decide(bundle, bars, data.actions, series, held, session)
+
+    return decide_now
+
+
+def _gateway(
+    strategy: Strategy, market: Market, calendar: ExchangeCalendar, data: SessionData
+) -> BrokerGateway:
+    if strategy.paper.gateway == "alpaca":
+        from trading_assets.paper.alpaca import AlpacaBroker
+        from trading_assets.paper.alpaca_client import AlpacaClient
+
+        return AlpacaBroker(AlpacaClient(data.credentials), calendar, strategy.paper)
+    started_from = data.stored or data.previous
+    state = b"" if started_from is None else started_from.broker_state
+    return SimulatedBroker(strategy, market, calendar, state)

@@ -1,0 +1,1 @@
+"""The only room that knows Dagster: declarations become assets, checks, schedules and sensors."""

@@ -1,0 +1,208 @@
+"""Assets of the stage backtest: each fold traded out of sample, and the walk-forward report."""
+
+from typing import Any
+
+import dagster as dg
+
+from trading_assets.backtest.folds import get_fold
+from trading_assets.pipeline.policy import agent_nodes, png_metadata, training_tables
+from trading_assets.pipeline.resources import LakeResource, TrackingResource
+from trading_assets.pipeline.task import (
+    Declared,
+    Task,
+    check,
+    check_spec,
+    declare_asset,
+    report_partitions,
+)
+
+
+def backtest_assets(declared: Declared) -> list[dg.AssetsDefinition]:
+    """Return the backtest of folds and the report over them."""
+    return [_backtest(declared), _walk_forward_report(declared)]
+
+
+def _backtest(declared: Declared) -> dg.AssetsDefinition:
+    node = declared.node("backtest")
+    strategy = declared.trading
+    conserves, parity = "accounting_conserves_equity", "engine_environment_and_referee_agree"
+
+    @declare_asset(
+        declared,
+        node,
+        "equity",
+        description="The fold's test window traded by every seed, ensemble and baseline.",
+        kinds={"polars", "parquet"},
+        check_specs=[
+            check_spec(
+                node,
+                conserves,
+                "Every change of equity is gains plus dividends less costs and financing.",
+                blocks=True,
+            ),
+            check_spec(
+                node,
+                parity,
+                "Recorded equity is that of an order-by-order referee and of the environment.",
+                blocks=True,
+            ),
+        ],
+    )
+    def backtest(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        from trading_assets.backtest.fold import backtest_fold
+        from trading_assets.lake.records import Trial
+        from trading_assets.policy.fold import read_seeds
+
+        task = Task.begin(context, lake, declared, "backtest")
+        nodes = agent_nodes(declared)
+        policies = {
+            agent: read_seeds(task.lake.read_blobs(policy.key, task.key))
+            for agent, policy in nodes.items()
+        }
+        fold = get_fold(task.key, strategy.folds)
+        traded = backtest_fold(training_tables(task), policies, fold, strategy, declared.market)
+        problems = [*traded.accounting, *traded.parity]
+        tables = traded.tables
+        records = task.commit(
+            [
+                task.write(
+                    task.key,
+                    {"weights": tables.weights, "trades": tables.trades, "equity": tables.equity},
+                    verdict="failed" if problems else "passed",
+                    reasons=problems,
+                )
+            ]
+        )
+        for agent, policy in nodes.items():
+            stored = task.lake.record(policy.key, task.key)
+            assert stored is not None
+            task.lake.register_trial(
+                Trial(
+                    data_set=strategy.market_data,
+                    strategy=declared.name,
+                    agent=agent,
+                    declaration_digest=stored.declaration_digest,
+                    seeds=len(policies[agent]),
+                    config=task.lake.document(stored.config_digest),
+                )
+            )
+        report_partitions(context, records)
+        figures = {
+            f"{label} {name}": float(value)
+            for label, values in (
+                ("sharpe_annual", traded.sharpe_annual),
+                ("max_drawdown", traded.max_drawdown),
+            )
+            for name, value in values.items()
+            if "seed-" not in name
+        }
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": len(tables.equity),
+                "parity_gap_usd": traded.parity_gap_usd,
+                **figures,
+            },
+            check_results=[check(conserves, traded.accounting), check(parity, traded.parity)],
+        )
+
+    return backtest
+
+
+def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
+    node = declared.node("walk_forward_report")
+    complete, counted = "statistics_are_complete", "every_trial_is_counted"
+
+    @declare_asset(
+        declared,
+        node,
+        None,
+        description="The verdict over all folds: against baselines, after costs, with intervals.",
+        kinds={"html", "mlflow"},
+        check_specs=[
+            check_spec(
+                node, complete, "Every portfolio has every fold and finite figures.", blocks=True
+            ),
+            check_spec(
+                node, counted, "The number of configurations tried is above zero.", blocks=True
+            ),
+        ],
+    )
+    def walk_forward_report(
+        context: dg.AssetExecutionContext, lake: LakeResource, tracking: TrackingResource
+    ) -> dg.MaterializeResult:
+        from trading_assets.backtest.report import WalkForwardInputs, build_report
+        from trading_assets.backtest.track_record import FoldRecord
+
+        task = Task.begin(context, lake, declared, "walk_forward_report")
+        key = f"{declared.name}/backtest"
+        trials = task.lake.trial_count(declared.trading.market_data)
+        expected = task.inputs("")[key]
+        present = [fold for fold in expected if fold in task.lake.records(key)]
+        report = build_report(
+            WalkForwardInputs(
+                strategy_name=declared.name,
+                strategy=declared.trading,
+                declaration_digest=node.declaration_digest,
+                folds=[
+                    FoldRecord(get_fold(fold, declared.trading.folds), _tables(task, key, fold))
+                    for fold in present
+                ],
+                expected_folds=expected,
+                trials=trials,
+            )
+        )
+        problems = [*report.problems, *([] if trials else ["no trial has been counted"])]
+        files = {
+            "report.html": report.html.encode(),
+            "report.png": report.png,
+            "figures.json": report.figures_json,
+        }
+        records = task.commit(
+            [
+                task.write(
+                    "",
+                    {},
+                    files,
+                    inputs=task.lake.inputs_for(key, present),
+                    verdict="failed" if problems else "passed",
+                    reasons=problems,
+                )
+            ]
+        )
+        report_partitions(context, records)
+        path = _file_of(task, records[0], "report.html")
+        run = tracking.log_model(
+            f"{declared.name}/walk_forward_report",
+            "report",
+            files,
+            {"strategy": declared.name, "trials": trials, "folds": len(present)},
+            report.headline,
+            {"dagster_run_id": context.run_id, "declaration": declared.name},
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "verdict": report.verdict,
+                "plot": png_metadata(report.thumbnail),
+                "report": dg.MetadataValue.path(path),
+                "trials": trials,
+                "mlflow_run": run,
+                **report.headline,
+            },
+            check_results=[
+                check(complete, report.problems),
+                check(counted, [] if trials else ["no trial has been counted"], trials=trials),
+            ],
+        )
+
+    return walk_forward_report
+
+
+def _tables(task: Task, key: str, fold: str) -> Any:
+    from trading_assets.backtest.engine import BacktestTables
+
+    names = ("weights", "trades", "equity")
+    return BacktestTables(**{name: task.lake.read(key, [fold], name) for name in names})
+
+
+def _file_of(task: Task, record: Any, name: str) -> str:
+    return str(task.lake.root / record.file(name).path)

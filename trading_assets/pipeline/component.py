@@ -1,0 +1,83 @@
+"""The two component types: a declaration becomes assets, checks, schedules and sensors."""
+
+from typing import Any, Self
+
+import dagster as dg
+
+from trading_assets.pipeline.backtest import backtest_assets
+from trading_assets.pipeline.bars import bars_assets
+from trading_assets.pipeline.features import features_assets
+from trading_assets.pipeline.forecast import forecast_assets
+from trading_assets.pipeline.governance import governance_assets
+from trading_assets.pipeline.paper import paper_assets
+from trading_assets.pipeline.policy import policy_assets
+from trading_assets.pipeline.schedules import strategy_schedules
+from trading_assets.pipeline.sensors import strategy_sensors
+from trading_assets.pipeline.settings import read_settings
+from trading_assets.pipeline.task import declared_market_data, declared_strategy
+from trading_assets.strategy import MarketDataSpec, Strategy
+
+
+class MarketData(dg.Component):
+    """A data set: bars fetched, stored and validated once, however many strategies use them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @classmethod
+    def get_model_cls(cls) -> type[MarketDataSpec]:
+        """Return the model that the YAML's attributes follow."""
+        return MarketDataSpec
+
+    @classmethod
+    def load(cls, attributes: Any, context: dg.ComponentLoadContext) -> Self:
+        """Take the folder's name; the values are read in the chosen profile."""
+        return cls(context.path.name)
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Return the data set's assets with their checks."""
+        return market_data_definitions(self.name)
+
+
+class TradingPipeline(dg.Component):
+    """A strategy: everything from features to paper trading, over a named data set."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @classmethod
+    def get_model_cls(cls) -> type[Strategy]:
+        """Return the model that the YAML's attributes follow."""
+        return Strategy
+
+    @classmethod
+    def load(cls, attributes: Any, context: dg.ComponentLoadContext) -> Self:
+        """Take the folder's name; the values are read in the chosen profile."""
+        return cls(context.path.name)
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Return the strategy's assets, checks, schedules and sensors."""
+        return strategy_definitions(self.name)
+
+
+def market_data_definitions(name: str) -> dg.Definitions:
+    """Return the definitions of one declared data set."""
+    declared = declared_market_data(name, read_settings().declarations())
+    return dg.Definitions(assets=bars_assets(declared))
+
+
+def strategy_definitions(name: str) -> dg.Definitions:
+    """Return the definitions of one declared strategy."""
+    declared = declared_strategy(name, read_settings().declarations())
+    return dg.Definitions(
+        assets=[
+            *features_assets(declared),
+            *forecast_assets(declared),
+            *policy_assets(declared),
+            *backtest_assets(declared),
+            *governance_assets(declared),
+            *paper_assets(declared),
+        ],
+        schedules=strategy_schedules(declared),
+        sensors=strategy_sensors(declared),
+    )

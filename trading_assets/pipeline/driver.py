@@ -1,0 +1,183 @@
+"""Brings a strategy up to date: plans, launches real runs wave by wave, shows what happens."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from time import monotonic
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from trading_assets.declarations import parse_assignments, write_variant
+from trading_assets.errors import DeclarationError
+from trading_assets.graph import AssetGraph, full_graph
+from trading_assets.lake.store import Lake
+from trading_assets.pipeline.instance import instance_ref, open_instance, sweep_dead_runs
+from trading_assets.pipeline.settings import Settings, read_settings
+from trading_assets.plan import Plan, RunStep, State, Target, plan
+from trading_assets.strategy import Name
+
+# A wave may make later partitions stale; a plan that does not settle by then is a fault.
+MAX_WAVES = 24
+SHOWN_STEPS = 20
+
+
+def vary_strategy(strategy: str, assignments: Sequence[str], name: str | None) -> str:
+    """Write a varied declaration and return its name, or return `strategy` if nothing varies.
+
+    Raises
+    ------
+    DeclarationError
+        If only one of `--set` and `--as` is given, the profile is production, or the varied
+        declaration does not follow its model.
+    """
+    if not assignments and name is None:
+        return strategy
+    if not assignments or name is None:
+        msg = "--set and --as belong together: a varied declaration is a strategy of its own"
+        raise DeclarationError(msg)
+    settings = read_settings()
+    if settings.profile == "production":
+        msg = "--set was given in the production profile; declare the strategy in a defs.yaml"
+        raise DeclarationError(msg)
+    _require_name(name)
+    declarations = settings.declarations()
+    declarations.strategy(strategy)
+    target = settings.variants / name / "defs.yaml"
+    taken = declarations.files.get(name)
+    if taken is not None and taken != target:
+        msg = f"--as was {name!r}, which {taken} declares; choose another name"
+        raise DeclarationError(msg)
+    write_variant(declarations.files[strategy], parse_assignments(assignments), target)
+    return name
+
+
+def run_strategy(strategy: str, target: Target, console: Console | None = None) -> bool:
+    """Launch what is missing or stale until nothing is; return whether all of it succeeded.
+
+    Parameters
+    ----------
+    strategy : str
+        Declared strategy.
+    target : Target
+        What is asked for.
+    console : Console, optional
+        Where progress is shown.
+    """
+    console = console or Console(stderr=False)
+    settings = read_settings()
+    graphs = full_graph(settings.declarations(), strategy)
+    target = _resolve(target, graphs)
+    started = monotonic()
+    with open_instance(settings.data) as instance:
+        swept = sweep_dead_runs(instance)
+    if swept:
+        console.print(f"{len(swept)} earlier runs had died and are marked failed")
+    lake = Lake(settings.data, lambda: datetime.now(UTC), settings.manifest_url)
+    launched = 0
+    for _ in range(MAX_WAVES):
+        planned = _planned(graphs, lake, target)
+        if not planned.waves:
+            _close(console, strategy, settings, lake, planned, launched, monotonic() - started)
+            return not planned.refused
+        if not _launch_wave(console, settings, strategy, planned.waves[0]):
+            return False
+        launched += len(planned.waves[0])
+    console.print(f"[red]{strategy} is still not up to date after {MAX_WAVES} waves of runs[/red]")
+    return False
+
+
+def print_plan(strategy: str, target: Target, console: Console | None = None) -> None:
+    """Show what is missing or stale and the runs that would mend it; launch nothing."""
+    console = console or Console()
+    settings = read_settings()
+    graphs = full_graph(settings.declarations(), strategy)
+    lake = Lake(settings.data, lambda: datetime.now(UTC), settings.manifest_url)
+    planned = _planned(graphs, lake, _resolve(target, graphs))
+    table = Table("asset", *[state.value for state in State], "first reason")
+    for node in [node for graph in graphs for node in graph.nodes]:
+        own = [state for state in planned.states if state.asset == node.key]
+        counts = Counter(state.state for state in own)
+        reason = next((s.reason for s in own if s.state is State.STALE), "")
+        table.add_row(node.key, *[str(counts.get(state, 0)) for state in State], reason)
+    console.print(table)
+    for step in planned.steps[:SHOWN_STEPS]:
+        console.print(f"would run: {step.title} ({_range(step)}): {', '.join(step.assets)}")
+    if len(planned.steps) > SHOWN_STEPS:
+        console.print(f"and {len(planned.steps) - SHOWN_STEPS} more runs")
+
+
+def _launch_wave(
+    console: Console, settings: Settings, strategy: str, wave: Sequence[RunStep]
+) -> bool:
+    from trading_assets.pipeline.runs import launch
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks: dict[RunStep, TaskID] = {}
+        for step in wave:
+            tasks[step] = bars.add_task(f"{step.title} ({_range(step)}): waiting")
+
+        def show(step: RunStep, run_id: str, doing: str) -> None:
+            text = f"{step.title} ({_range(step)}) [dim]{run_id[:8]}[/dim]: {doing}"
+            bars.update(tasks[step], description=text)
+
+        tags = {"strategy": strategy, "launched_by": "trading-assets run"}
+        log = settings.data / "dagster" / "driver.log"
+        outcomes = launch(wave, instance_ref(settings.data), tags, show, log)
+    for outcome in outcomes:
+        mark = "[green]done[/green]" if outcome.succeeded else "[red]failed[/red]"
+        console.print(f"{mark}  {outcome.step.title} ({_range(outcome.step)}) {outcome.run_id[:8]}")
+        if outcome.error:
+            console.print(f"      {outcome.error}", markup=False)
+    return all(outcome.succeeded for outcome in outcomes)
+
+
+def _planned(graphs: Sequence[AssetGraph], lake: Lake, target: Target) -> Plan:
+    return plan(graphs, lake.records, datetime.now(UTC), target)
+
+
+def _resolve(target: Target, graphs: Sequence[AssetGraph]) -> Target:
+    """Complete short asset names, such as `features`, to full keys."""
+    keys = {node.key for graph in graphs for node in graph.nodes}
+    short = {key.split("/", 1)[1]: key for key in sorted(keys)}
+    only = frozenset(short.get(name, name) for name in target.only)
+    return Target(target.first, target.last, only)
+
+
+def _close(
+    console: Console,
+    strategy: str,
+    settings: Settings,
+    lake: Lake,
+    planned: Plan,
+    launched: int,
+    seconds: float,
+) -> None:
+    from trading_assets.pipeline.verdict import print_verdict
+
+    for refused in planned.refused:
+        console.print(f"[red]refused[/red] {refused.asset} {refused.partition}: {refused.reason}")
+    if launched == 0:
+        console.print(f"{strategy}: nothing to do, {len(planned.states)} partitions are fresh")
+    else:
+        console.print(f"{strategy}: {launched} runs in {seconds:.0f} s")
+    print_verdict(console, strategy, lake, settings.data)
+
+
+def _range(step: RunStep) -> str:
+    if not step.partitions:
+        return "unpartitioned"
+    first, last = step.partitions[0], step.partitions[-1]
+    return first if first == last else f"{first} to {last}, {len(step.partitions)} partitions"
+
+
+def _require_name(name: str) -> None:
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError:
+        msg = f"--as was {name!r}; expected lower-case letters, digits and _, at most 40"
+        raise DeclarationError(msg) from None

@@ -1,0 +1,132 @@
+"""The asset of the stage paper: one trading session, decided before the open and settled after."""
+
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from trading_assets.pipeline.governance import champion_files
+from trading_assets.pipeline.resources import CredentialsResource, LakeResource
+from trading_assets.pipeline.task import (
+    Declared,
+    Task,
+    check,
+    check_spec,
+    declare_asset,
+    report_partitions,
+)
+
+
+def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
+    """Return the paper session of a strategy."""
+    node = declared.node("paper_session")
+    reconciled, intact = "ledger_equals_broker", "audit_chain_is_intact"
+
+    @declare_asset(
+        declared,
+        node,
+        "account",
+        description="Decisions, orders, fills, positions and equity of one exchange session.",
+        kinds={"alpaca"} if declared.trading.paper.gateway == "alpaca" else {"polars"},
+        pool=f"{declared.name}_account",
+        check_specs=[
+            check_spec(
+                node, reconciled, "Cash and positions agree to the last decimal.", blocks=True
+            ),
+            check_spec(
+                node, intact, "Every record's hash follows from the one before.", blocks=True
+            ),
+        ],
+    )
+    def paper_session(
+        context: dg.AssetExecutionContext, lake: LakeResource, credentials: CredentialsResource
+    ) -> dg.MaterializeResult:
+        from trading_assets.paper.audit import verify_audit
+        from trading_assets.paper.trading import SessionData, trade_session
+
+        task = Task.begin(context, lake, declared, "paper_session")
+        session = date.fromisoformat(task.key)
+        data = declared.trading.market_data
+        traded = trade_session(
+            declared.name,
+            declared.trading,
+            declared.market,
+            SessionData(
+                session=session,
+                bars=task.read(f"{data}/validated_bars"),
+                actions=task.read(f"{data}/corporate_actions"),
+                series=task.read(f"{data}/validated_bars", "series"),
+                champion=champion_files(task.lake, declared.name, task.key, is_inclusive=True),
+                previous=_stored(task, before=True),
+                stored=_stored(task, before=False),
+                audit_folder=task.lake.root / "paper" / declared.name,
+                credentials=credentials.read(),
+                clock=lake.now,
+            ),
+        )
+        records = _commit(task, traded)
+        report_partitions(context, records)
+        broken = verify_audit(traded.audit)
+        return dg.MaterializeResult(
+            metadata=_metadata(task, traded),
+            check_results=[check(reconciled, traded.differences), check(intact, broken)],
+        )
+
+    return [paper_session]
+
+
+def _stored(task: Task, *, before: bool) -> Any:
+    from trading_assets.paper.record import SESSION_TABLES, SessionRecord
+
+    asset, lake = task.node.key, task.lake
+    found = lake.latest_before(asset, task.key) if before else lake.record(asset, task.key)
+    if found is None:
+        return None
+    tables = {
+        name: lake.read(asset, [found.partition], name, allow_failed=True)
+        for name in SESSION_TABLES
+    }
+    return SessionRecord.from_files(
+        tables, lake.read_blobs(asset, found.partition, allow_failed=True)
+    )
+
+
+def _commit(task: Task, traded: Any) -> list[Any]:
+    """Commit the session and, in the same transaction, the one before if this run settled it."""
+    writes = [_write(task, traded)]
+    if traded.settled_previous is not None:
+        writes.insert(0, _write(task, traded.settled_previous))
+    return task.commit(writes)[-1:]
+
+
+def _write(task: Task, record: Any) -> Any:
+    return task.write(
+        record.session.isoformat(),
+        record.tables,
+        record.to_files(),
+        verdict="failed" if record.differences else "passed",
+        reasons=record.differences,
+        as_of=task.now,
+        inputs=task.refs(task.key),
+    )
+
+
+def _metadata(task: Task, traded: Any) -> dict[str, Any]:
+    account, fills = traded.tables["account"], traded.tables["fills"]
+    numbers: dict[str, Any] = {}
+    if len(account):
+        row = account.row(0, named=True)
+        numbers = {name: float(row[name]) for name in ("equity_usd", "cash_usd", "fees_usd")}
+    return {
+        "status": traded.status,
+        "orders": len(traded.tables["orders"]),
+        "fills": len(fills),
+        "decided_by": _decided_by(traded),
+        "audit_records": traded.audit.count(b"\n"),
+        **numbers,
+    }
+
+
+def _decided_by(traded: Any) -> str:
+    decisions = traded.tables["decisions"]
+    return str(decisions["decided_by"][0]) if len(decisions) else "nobody"

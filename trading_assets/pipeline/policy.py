@@ -1,0 +1,195 @@
+"""Assets of the stage policy: one trained agent each, and the ladder that proves it can learn."""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from trading_assets.backtest.folds import get_fold
+from trading_assets.graph import AssetNode
+from trading_assets.pipeline.resources import LakeResource, TrackingResource
+from trading_assets.pipeline.task import (
+    Declared,
+    Task,
+    check,
+    check_spec,
+    declare_asset,
+    report_partitions,
+)
+from trading_assets.strategy import AgentSpec
+
+
+class AgentSizes(dg.Config):
+    """Sizes of one launch; those left out are the declared ones."""
+
+    total_steps: int | None = Field(None, description="Environment steps of one training.")
+    seeds: int | None = Field(None, description="Independent trainings.")
+
+    def over(self, agent: AgentSpec) -> AgentSpec:
+        """Return the agent's specification with these sizes."""
+        given = {k: v for k, v in (("total_steps", self.total_steps), ("seeds", self.seeds)) if v}
+        return AgentSpec.model_validate({**agent.model_dump(), **given})
+
+
+def policy_assets(declared: Declared) -> list[dg.AssetsDefinition]:
+    """Return an asset for each agent and, in a world with a known optimum, its oracle ladder."""
+    agents = declared.trading.policy.agents
+    policies = [_policy(declared, agent) for agent in agents]
+    if not declared.trading.is_oracle_world:
+        return policies
+    return [*policies, *(_oracle_ladder(declared, agent) for agent in agents)]
+
+
+def _policy(declared: Declared, agent: str) -> dg.AssetsDefinition:
+    node = declared.node(f"policy/{agent}")
+    name = "policies_are_finite_and_deterministic"
+    strategy = declared.trading
+
+    @declare_asset(
+        declared,
+        node,
+        None,
+        description=f"The agent {agent}, trained on the fold's train window, one policy a seed.",
+        kinds={"stablebaselines3", "torch", "mlflow"},
+        pool="training",
+        check_specs=[
+            check_spec(
+                node,
+                name,
+                "A policy read back from its files decides as the trained one, in finite weights.",
+                blocks=True,
+            )
+        ],
+    )
+    def policy(
+        context: dg.AssetExecutionContext,
+        config: AgentSizes,
+        lake: LakeResource,
+        tracking: TrackingResource,
+    ) -> dg.MaterializeResult:
+        from trading_assets.policy.fold import train_seeds
+
+        task = Task.begin(context, lake, declared, f"policy/{agent}")
+        fold = get_fold(task.key, strategy.folds)
+        spec = config.over(strategy.policy.agents[agent])
+        trained = train_seeds(training_tables(task), fold, strategy, declared.market, spec)
+        files = trained.to_files()
+        depends_on = {**node.depends_on, "agent": spec.model_dump(mode="json")}
+        record = task.commit(
+            [
+                task.write(
+                    task.key,
+                    {},
+                    files,
+                    verdict="failed" if trained.problems else "passed",
+                    reasons=trained.problems,
+                )
+            ],
+            depends_on,
+        )
+        report_partitions(context, record)
+        scores = dict(enumerate(trained.validation_scores))
+        run = tracking.log_model(
+            f"{declared.name}/policy/{agent}",
+            f"fold {task.key}",
+            files,
+            spec.model_dump(),
+            {f"validation_score_seed_{seed}": score for seed, score in scores.items()},
+            {"dagster_run_id": context.run_id, "partition": task.key, "declaration": declared.name},
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "validation_score": sum(scores.values()) / len(scores),
+                "seeds": len(scores),
+                "total_steps": spec.total_steps,
+                "curves": dg.MetadataValue.md(_curves(trained.policies)),
+                "mlflow_run": run,
+            },
+            check_results=[check(name, trained.problems)],
+        )
+
+    return policy
+
+
+def _oracle_ladder(declared: Declared, agent: str) -> dg.AssetsDefinition:
+    node = declared.node(f"oracle_ladder/{agent}")
+    capture, flat = "agent_captures_its_share_of_the_optimum", "agent_stays_flat_without_a_signal"
+
+    @declare_asset(
+        declared,
+        node,
+        None,
+        description=f"Share of the known optimum that {agent} reaches at three signal strengths.",
+        kinds={"stablebaselines3"},
+        pool="training",
+        check_specs=[
+            check_spec(
+                node, capture, "Shares at full and realistic signal reach the bars.", blocks=True
+            ),
+            check_spec(node, flat, "With no signal the mean position is near zero.", blocks=True),
+        ],
+    )
+    def oracle_ladder(
+        context: dg.AssetExecutionContext, config: AgentSizes, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        from trading_assets.policy.ladder import judge_ladder
+
+        task = Task.begin(context, lake, declared, f"oracle_ladder/{agent}")
+        spec = config.over(declared.trading.policy.agents[agent])
+        judged = judge_ladder(declared.trading, declared.market, spec)
+        problems = [*judged.too_low, *judged.not_flat]
+        record = task.commit(
+            [
+                task.write(
+                    "",
+                    {},
+                    {"summary.json": judged.to_json(), "ladder.png": judged.plot},
+                    verdict="failed" if problems else "passed",
+                    reasons=problems,
+                )
+            ],
+            {**node.depends_on, "agent": spec.model_dump(mode="json")},
+        )
+        report_partitions(context, record)
+        return dg.MaterializeResult(
+            metadata={**judged.figures, "ladder": png_metadata(judged.plot)},
+            check_results=[check(capture, judged.too_low), check(flat, judged.not_flat)],
+        )
+
+    return oracle_ladder
+
+
+def training_tables(task: Task) -> Any:
+    """Read what agents are trained on or traded with, in one piece."""
+    from trading_assets.policy.fold import TrainingTables
+
+    strategy, name = task.declared.trading, task.declared.name
+    return TrainingTables(
+        bars=task.read(f"{strategy.market_data}/validated_bars"),
+        actions=task.read(f"{strategy.market_data}/corporate_actions"),
+        features=task.read(f"{name}/features"),
+        forecasts=task.read(f"{name}/forecasts"),
+    )
+
+
+def png_metadata(png: bytes) -> dg.MarkdownMetadataValue:
+    """Return a small picture as metadata that the UI shows."""
+    import base64
+
+    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def agent_nodes(declared: Declared) -> dict[str, AssetNode]:
+    """Return the policy asset of each agent by the agent's name."""
+    return {agent: declared.node(f"policy/{agent}") for agent in declared.trading.policy.agents}
+
+
+def _curves(policies: Any) -> str:
+    lines = ["| seed | steps | validation score | kept |", "|---|---|---|---|"]
+    lines += [
+        f"| {policy.seed} | {point.steps} | {point.score:.3e} |"
+        f" {'yes' if point.steps == policy.selected_steps else ''} |"
+        for policy in policies
+        for point in policy.history
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,121 @@
+"""What runs need from outside: the lake, the clock, the keys and the MLflow store."""
+
+import os
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from trading_assets.lake.store import Lake
+from trading_assets.pipeline.settings import read_credentials, read_settings
+
+RECORDED_PACKAGES = ("trading_assets", "dagster", "polars", "numpy", "torch", "stable_baselines3")
+
+
+class LakeResource(dg.ConfigurableResource):
+    """The lake and the clock by which partitions exist.
+
+    Attributes
+    ----------
+    root : str
+        Absolute data folder.
+    manifest_url : str
+        SQLAlchemy address of the manifest; empty for SQLite in the data folder.
+    fixed_now : str
+        ISO moment used in place of the clock, for tests and replays; empty for the clock.
+    """
+
+    root: str
+    manifest_url: str = ""
+    fixed_now: str = ""
+
+    _opened: Lake | None = PrivateAttr(default=None)
+
+    def now(self) -> datetime:
+        """Return the aware moment that decides what is known."""
+        return datetime.fromisoformat(self.fixed_now) if self.fixed_now else datetime.now(UTC)
+
+    def open(self) -> Lake:
+        """Return the lake, opened once."""
+        if self._opened is None:
+            self._opened = Lake(Path(self.root), self.now, self.manifest_url or None)
+        return self._opened
+
+
+class TrackingResource(dg.ConfigurableResource):
+    """The MLflow store that mirrors models and trials.
+
+    Attributes
+    ----------
+    uri : str
+        MLflow tracking address; by default SQLite in the data folder.
+    artifacts : str
+        Folder for artefacts where no server keeps them.
+    """
+
+    uri: str
+    artifacts: str
+
+    def log_model(
+        self,
+        experiment: str,
+        name: str,
+        files: Mapping[str, bytes],
+        params: Mapping[str, object],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+    ) -> str:
+        """Log plain model files with parameters and metrics; return the run's id."""
+        from trading_assets.governance.tracking import log_model
+
+        return log_model(
+            self.uri, Path(self.artifacts), experiment, name, files, (params, metrics, tags)
+        )
+
+
+class CredentialsResource(dg.ConfigurableResource):
+    """Keys of data vendor and broker, read when a run asks for them and held nowhere."""
+
+    def read(self) -> dict[str, str]:
+        """Return the keys that the environment has, by variable name."""
+        return read_credentials()
+
+
+@cache
+def environment() -> dict[str, str]:
+    """Return versions and processor: what 'identical' is identical to."""
+    versions = {name: version(name) for name in RECORDED_PACKAGES}
+    return {
+        **versions,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+    }
+
+
+def resources() -> dict[str, object]:
+    """Return the resources of the code location, from the environment's settings."""
+    settings = read_settings()
+    return {
+        "lake": LakeResource(root=str(settings.data), manifest_url=settings.manifest_url or ""),
+        "tracking": TrackingResource(
+            uri=settings.tracking_uri, artifacts=str(settings.data / "mlflow" / "artifacts")
+        ),
+        "credentials": CredentialsResource(),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return platform.processor()
+    lines = info.read_text(encoding="utf-8").splitlines()
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), ""
+    )

@@ -1,0 +1,87 @@
+"""Two schedules of a strategy on live data: the night's work, and the decision before the open."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from trading_assets.periods import NEW_YORK, Axis, exchange_date
+from trading_assets.pipeline.night import due_requests, request
+from trading_assets.pipeline.resources import LakeResource
+from trading_assets.pipeline.task import Declared
+from trading_assets.plan import RunStep
+
+# Every asset of the code location stands in this one implicit job.
+ALL_ASSETS = "__ASSET_JOB"
+NIGHT_ASSETS = ("features", "drift_report")
+RETRAIN_ASSETS = ("challenger", "champion")
+
+
+def strategy_schedules(declared: Declared) -> list[dg.ScheduleDefinition]:
+    """Return a strategy's schedules; a replayed data set has none, since its history has ended."""
+    if not declared.market.is_live:
+        return []
+    return [_nightly_retrain(declared), _live_inference(declared)]
+
+
+def _nightly_retrain(declared: Declared) -> dg.ScheduleDefinition:
+    hour = declared.trading.governance.nightly_hour_ny
+    data = [node.key for node in declared.graphs[0].nodes]
+    names = [*NIGHT_ASSETS]
+    if declared.trading.governance.retrain == "nightly":
+        names += RETRAIN_ASSETS
+    assets = [*data, *(f"{declared.name}/{name}" for name in names)]
+
+    @dg.schedule(
+        name=f"{declared.name}_nightly_retrain",
+        job_name=ALL_ASSETS,
+        # Several ticks a night: each asks for the next wave, so a failed or missed one is made up.
+        cron_schedule=f"*/10 {hour}-{hour + 4} * * 1-5",
+        execution_timezone=NEW_YORK,
+        default_status=_status(declared),
+        description="Before a session: bars and features up to the last close, drift, challenger.",
+    )
+    def nightly_retrain(
+        context: dg.ScheduleEvaluationContext, lake: LakeResource
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        now = context.scheduled_execution_time.astimezone(UTC)
+        session = exchange_date(now)
+        if not declared.graph.periods.calendar.is_session(session):
+            return dg.SkipReason(f"{session} is no session of {declared.market.calendar}")
+        requests = due_requests(declared, lake.open(), context.instance, now, assets, session)
+        return requests or dg.SkipReason(f"nothing is due for {session}, or it is under way")
+
+    return nightly_retrain
+
+
+def _live_inference(declared: Declared) -> dg.ScheduleDefinition:
+    minutes = declared.trading.paper.decision_minutes_before_open
+    # The exchange opens at the same local time in every session; half days only close early.
+    moment = datetime(2000, 1, 3, 9, 30, tzinfo=UTC) - timedelta(minutes=minutes)
+    asset = f"{declared.name}/paper_session"
+
+    @dg.schedule(
+        name=f"{declared.name}_live_inference",
+        job_name=ALL_ASSETS,
+        cron_schedule=f"{moment.minute} {moment.hour} * * 1-5",
+        execution_timezone=NEW_YORK,
+        default_status=_status(declared),
+        description=f"{minutes} minutes before the open: decide and send the session's orders.",
+    )
+    def live_inference(
+        context: dg.ScheduleEvaluationContext, lake: LakeResource
+    ) -> dg.RunRequest | dg.SkipReason:
+        session = exchange_date(context.scheduled_execution_time.astimezone(UTC))
+        if not declared.graph.periods.calendar.is_session(session):
+            return dg.SkipReason(f"{session} is no session of {declared.market.calendar}")
+        if session.isoformat() in lake.open().records(asset):
+            return dg.SkipReason(f"the session {session} is recorded already")
+        step = RunStep("live inference", (asset,), Axis.SESSION, (session.isoformat(),))
+        return request(step, f"{declared.name}-paper-{session}")
+
+    return live_inference
+
+
+def _status(declared: Declared) -> dg.DefaultScheduleStatus:
+    if declared.trading.schedules == "running":
+        return dg.DefaultScheduleStatus.RUNNING
+    return dg.DefaultScheduleStatus.STOPPED

@@ -1,0 +1,99 @@
+"""What the environment decides: where data lies, which profile runs, which keys are present.
+
+The only place that reads environment variables; everything else receives values.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from trading_assets.declarations import PACKAGED, Declarations, load_declarations
+from trading_assets.errors import DeclarationError
+from trading_assets.strategy import Profile
+
+DATA = "TRADING_ASSETS_DATA"
+DEFS = "TRADING_ASSETS_DEFS"
+PROFILE = "TRADING_ASSETS_PROFILE"
+MANIFEST_URL = "TRADING_ASSETS_MANIFEST_URL"
+TRACKING_URI = "MLFLOW_TRACKING_URI"
+CREDENTIALS = ("ALPACA_API_KEY", "ALPACA_SECRET_KEY")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Values taken from the environment once.
+
+    Attributes
+    ----------
+    data : Path
+        Absolute folder of lake, manifest, catalog and instance.
+    profile : {'development', 'production'}
+        Which overlay of the declarations applies.
+    private_roots : tuple of Path
+        Folders with declarations of the user's own, beside the packaged ones.
+    manifest_url : str or None
+        SQLAlchemy address of the manifest; None is SQLite in the data folder.
+    tracking_uri : str
+        Address of the MLflow store.
+    """
+
+    data: Path
+    profile: Profile
+    private_roots: tuple[Path, ...]
+    manifest_url: str | None
+    tracking_uri: str
+
+    @property
+    def variants(self) -> Path:
+        """Folder of declarations written by `trading-assets run --set ... --as NAME`."""
+        return self.data / "declarations"
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """All folders that hold declarations, packaged ones first."""
+        return (PACKAGED, *self.private_roots, self.variants)
+
+    def declarations(self) -> Declarations:
+        """Parse and validate every declaration."""
+        return load_declarations(self.roots, self.profile)
+
+
+def read_settings() -> Settings:
+    """Read the environment.
+
+    Raises
+    ------
+    DeclarationError
+        If the profile is unknown or a named folder does not exist.
+    """
+    data = Path(os.environ.get(DATA) or "data").absolute()
+    profile = os.environ.get(PROFILE) or "development"
+    if profile not in get_args(Profile):
+        msg = f"{PROFILE} was {profile!r}; expected development or production"
+        raise DeclarationError(msg)
+    return Settings(
+        data=data,
+        profile="production" if profile == "production" else "development",
+        private_roots=_private_roots(),
+        manifest_url=os.environ.get(MANIFEST_URL) or None,
+        tracking_uri=os.environ.get(TRACKING_URI) or f"sqlite:///{data / 'mlflow' / 'mlflow.db'}",
+    )
+
+
+def read_credentials() -> dict[str, str]:
+    """Return the broker and data keys that the environment has."""
+    return {name: os.environ[name] for name in CREDENTIALS if os.environ.get(name)}
+
+
+def _private_roots() -> tuple[Path, ...]:
+    named = os.environ.get(DEFS)
+    if not named:
+        beside = Path("defs").absolute()
+        return (beside,) if beside.is_dir() else ()
+    roots = tuple(Path(part).absolute() for part in named.split(os.pathsep) if part)
+    for root in roots:
+        if not root.is_dir():
+            msg = f"{DEFS} names {root}, which is not a folder; expected folders of declarations"
+            raise DeclarationError(msg)
+    return roots

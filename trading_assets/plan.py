@@ -1,0 +1,423 @@
+"""What is missing or stale, and which runs would mend it.
+
+One function answers for the driver, the schedules and the sensors. It reads the manifest only, so
+the answer is the same whoever asks, and nothing is launched to find it out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol
+
+from trading_assets.errors import UserError
+from trading_assets.graph import AssetGraph, AssetNode, Reads
+from trading_assets.periods import Axis, Periods, Span
+
+
+class InputLike(Protocol):
+    """An input of a stored partition."""
+
+    @property
+    def asset(self) -> str:
+        """Upstream asset key."""
+        ...
+
+    @property
+    def partition(self) -> str:
+        """Its partition key."""
+        ...
+
+    @property
+    def content_digest(self) -> str:
+        """Digest of the content."""
+        ...
+
+
+class RecordLike(Protocol):
+    """What the manifest says of a stored partition."""
+
+    @property
+    def content_digest(self) -> str:
+        """Digest of the content."""
+        ...
+
+    @property
+    def code_version(self) -> str:
+        """Digest of the code that wrote it."""
+        ...
+
+    @property
+    def declaration_digest(self) -> str:
+        """Digest of the declared values it depends on."""
+        ...
+
+    @property
+    def verdict(self) -> str:
+        """`passed` or `failed`."""
+        ...
+
+    @property
+    def known_until(self) -> date | None:
+        """Last session whose data could be in it, where time extends it."""
+        ...
+
+    @property
+    def inputs(self) -> Sequence[InputLike]:
+        """What was read."""
+        ...
+
+
+Records = Callable[[str], Mapping[str, RecordLike]]
+
+
+class State(StrEnum):
+    """How a partition stands against its declaration, code and inputs."""
+
+    FRESH = "fresh"
+    MISSING = "missing"
+    STALE = "stale"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionState:
+    """One partition, its state and, unless fresh, the reason in a few words."""
+
+    asset: str
+    partition: str
+    state: State
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    """One run to launch: assets and the partitions they run for, first to last.
+
+    Attributes
+    ----------
+    title : str
+        What the run does, for a person.
+    assets : tuple of str
+        Asset keys.
+    axis : Axis
+        What the partition keys stand for.
+    partitions : tuple of str
+        Consecutive keys; empty for unpartitioned assets.
+    """
+
+    title: str
+    assets: tuple[str, ...]
+    axis: Axis
+    partitions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a user asks to be fresh.
+
+    Attributes
+    ----------
+    first, last : date or None
+        Days whose partitions are meant; None leaves an end open.
+    only : frozenset of str
+        Asset keys; empty means all.
+    """
+
+    first: date | None = None
+    last: date | None = None
+    only: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """States of all targeted partitions and the runs that would make them fresh, in waves.
+
+    The runs of a wave are independent of each other; a wave needs the waves before it.
+    """
+
+    states: tuple[PartitionState, ...]
+    waves: tuple[tuple[RunStep, ...], ...]
+    refused: tuple[PartitionState, ...] = field(default=())
+
+    @property
+    def steps(self) -> list[RunStep]:
+        """All runs, in an order that respects the waves."""
+        return [step for wave in self.waves for step in wave]
+
+
+def plan(
+    graphs: Sequence[AssetGraph], records: Records, now: datetime, target: Target | None = None
+) -> Plan:
+    """Say what is missing or stale, and which runs would mend it.
+
+    Parameters
+    ----------
+    graphs : sequence of AssetGraph
+        Data set first, then the strategy that reads it.
+    records : callable
+        Asset key to its stored partitions, as the manifest has them.
+    now : datetime
+        Aware moment that decides which partitions exist.
+    target : Target, optional
+        Narrows the plan; by default all months, all closed folds, the unpartitioned assets and
+        the newest session.
+
+    Raises
+    ------
+    UserError
+        If the target names an unknown asset or holds no partition.
+    """
+    target = target or Target()
+    _refuse_strangers(graphs, target)
+    survey = _Survey(graphs, records, now)
+    states: list[PartitionState] = []
+    for graph in graphs:
+        for node in graph.nodes:
+            if target.only and node.key not in target.only:
+                continue
+            states.extend(
+                survey.state(graph, node, key) for key in _wanted(graph, node, now, target)
+            )
+    if not states:
+        msg = (
+            f"no partition lies between {target.first or 'the start'} and {target.last or 'now'};"
+            f" {graphs[0].owner} has months {_bounds(graphs[0], now)}"
+        )
+        raise UserError(msg)
+    due = {(s.asset, s.partition) for s in states if s.state in (State.MISSING, State.STALE)}
+    refused = tuple(s for s in states if s.state is State.REFUSED)
+    return Plan(tuple(states), _waves(graphs, due, now, target), refused)
+
+
+def upstream_keys(
+    graphs: Sequence[AssetGraph], node: AssetNode, key: str, now: datetime
+) -> dict[str, list[str]]:
+    """Return, for each upstream asset, the partition keys that a partition reads.
+
+    Parameters
+    ----------
+    graphs : sequence of AssetGraph
+        Graphs that hold the node and everything upstream of it.
+    node : AssetNode
+        The reader.
+    key : str
+        Its partition key; empty for an unpartitioned asset.
+    now : datetime
+        Aware moment that decides which partitions exist.
+    """
+    nodes = {n.key: (g, n) for g in graphs for n in g.nodes}
+    owner = nodes[node.key][0]
+    found: dict[str, list[str]] = {}
+    for edge in node.reads:
+        graph, upstream = nodes[edge.asset]
+        found[edge.asset] = _window(owner.periods, graph.periods, node, upstream, edge, key, now)
+    return found
+
+
+class _Survey:
+    """Compares stored partitions with declaration, code and inputs; keeps what it has read."""
+
+    def __init__(self, graphs: Sequence[AssetGraph], records: Records, now: datetime) -> None:
+        self._graphs = graphs
+        self._records = records
+        self._now = now
+        self._cache: dict[str, Mapping[str, RecordLike]] = {}
+
+    def stored(self, asset: str) -> Mapping[str, RecordLike]:
+        if asset not in self._cache:
+            self._cache[asset] = self._records(asset)
+        return self._cache[asset]
+
+    def state(self, graph: AssetGraph, node: AssetNode, key: str) -> PartitionState:
+        record = self.stored(node.key).get(key)
+        if record is None:
+            return PartitionState(node.key, key, State.MISSING, "never materialized")
+        reason = "" if node.is_record else self._why_stale(graph, node, key, record)
+        if reason:
+            return PartitionState(node.key, key, State.STALE, reason)
+        if record.verdict == "failed":
+            return PartitionState(node.key, key, State.REFUSED, "its checks failed")
+        return PartitionState(node.key, key, State.FRESH)
+
+    def _why_stale(self, graph: AssetGraph, node: AssetNode, key: str, record: RecordLike) -> str:
+        if record.declaration_digest != node.declaration_digest:
+            return "the declaration changed, or launchpad sizes differed from it"
+        if record.code_version != node.code_version:
+            return "the code changed"
+        for item in record.inputs:
+            newest = self.stored(item.asset).get(item.partition)
+            if newest is None or newest.content_digest != item.content_digest:
+                return f"{item.asset} {item.partition} changed".replace("  ", " ")
+        for asset, keys in self._appeared(node, record).items():
+            return f"{asset} has {keys} new partitions"
+        if node.axis is Axis.MONTH and self._is_behind(graph.periods, key, record):
+            return "sessions have closed since"
+        return ""
+
+    def _appeared(self, node: AssetNode, record: RecordLike) -> dict[str, int]:
+        """Count stored upstream partitions that a reader of everything has not read."""
+        read = {(item.asset, item.partition) for item in record.inputs}
+        found: dict[str, int] = {}
+        for edge in node.reads:
+            if edge.reads_all:
+                new = [k for k in self.stored(edge.asset) if (edge.asset, k) not in read]
+                if new:
+                    found[edge.asset] = len(new)
+        return found
+
+    def _is_behind(self, periods: Periods, key: str, record: RecordLike) -> bool:
+        market = periods.market
+        if record.known_until is None:
+            return False
+        closed = periods.calendar.last_completed_session(self._now, market.publication_lag_minutes)
+        newest = min(closed, periods.span(Axis.MONTH, key).last)
+        if market.end is not None:
+            newest = min(newest, market.end)
+        return record.known_until < newest and bool(
+            [
+                d
+                for d in periods.calendar.sessions(record.known_until, newest)
+                if d > record.known_until
+            ]
+        )
+
+
+def _wanted(graph: AssetGraph, node: AssetNode, now: datetime, target: Target) -> list[str]:
+    if node.axis is Axis.NONE:
+        return [""]
+    keys = graph.periods.keys(node.axis, now)
+    span = Span(target.first or date.min, target.last or date.max)
+    is_bounded = target.first is not None or target.last is not None
+    within = [key for key in keys if graph.periods.span(node.axis, key).meets(span)]
+    if node.axis is Axis.SESSION and not (is_bounded and target.only):
+        return within[-1:]
+    return within
+
+
+def _window(
+    owner: Periods,
+    upstream_periods: Periods,
+    node: AssetNode,
+    upstream: AssetNode,
+    edge: Reads,
+    key: str,
+    now: datetime,
+) -> list[str]:
+    if upstream.axis is Axis.NONE:
+        return [""]
+    if edge.reads_all or node.axis is Axis.NONE:
+        return upstream_periods.keys(upstream.axis, now)
+    if upstream.axis is node.axis and (edge.start_offset, edge.end_offset) == (0, 0):
+        return [key]
+    span = owner.span(node.axis, key, edge.start_offset, edge.end_offset)
+    return upstream_periods.keys_in(upstream.axis, span, now)
+
+
+def _refuse_strangers(graphs: Sequence[AssetGraph], target: Target) -> None:
+    known = {node.key for graph in graphs for node in graph.nodes}
+    for key in sorted(target.only - known):
+        names = ", ".join(sorted(known))
+        msg = f"asset {key!r} is not part of {graphs[-1].owner}; expected one of {names}"
+        raise UserError(msg)
+
+
+def _bounds(graph: AssetGraph, now: datetime) -> str:
+    keys = graph.periods.keys(Axis.MONTH, now)
+    return f"{keys[0]} to {keys[-1]}" if keys else "none yet"
+
+
+Due = set[tuple[str, str]]
+Pairs = Sequence[tuple[AssetGraph, AssetNode]]
+
+
+def _waves(
+    graphs: Sequence[AssetGraph], due: Due, now: datetime, target: Target
+) -> tuple[tuple[RunStep, ...], ...]:
+    pairs = [(g, n) for g in graphs for n in g.nodes if not target.only or n.key in target.only]
+    bars = [(g, n) for g, n in pairs if n.stage == "bars"]
+    features = [(g, n) for g, n in pairs if n.stage == "features"]
+    folds = [(g, n) for g, n in pairs if n.axis is Axis.FOLD]
+    sessions = [(g, n) for g, n in pairs if n.axis is Axis.SESSION]
+    single = [(g, n) for g, n in pairs if n.axis is Axis.NONE and n.stage != "bars"]
+    ladders = [(g, n) for g, n in single if not n.reads]
+    reports = [(g, n) for g, n in single if n.reads]
+    waves = (
+        _month_steps("fetch and validate bars", bars, due, now),
+        _month_steps("compute features", features, due, now),
+        (
+            *_keyed_steps("train and backtest fold", folds, due),
+            *_single_steps("climb the oracle ladder", ladders, due),
+        ),
+        (
+            *_single_steps("write the walk-forward report", reports, due),
+            *_keyed_steps("trade session", sessions, due),
+        ),
+    )
+    return tuple(wave for wave in waves if wave)
+
+
+def _month_steps(title: str, pairs: Pairs, due: Due, now: datetime) -> tuple[RunStep, ...]:
+    months = [(g, n) for g, n in pairs if n.axis is Axis.MONTH]
+    single = tuple(n.key for _, n in pairs if n.axis is Axis.NONE)
+    due = due | _readers_of(months, due)
+    keys_due = {key for asset, key in due if any(n.key == asset for _, n in months)}
+    if not keys_due:
+        is_due = any((key, "") in due for key in single)
+        return (RunStep(title, single, Axis.NONE),) if is_due else ()
+    steps: list[RunStep] = []
+    for keys in _consecutive(months[0][0].periods.keys(Axis.MONTH, now), keys_due):
+        assets = tuple(n.key for _, n in months if any((n.key, key) in due for key in keys))
+        steps.append(RunStep(title, (*assets, *single), Axis.MONTH, keys))
+    return tuple(steps)
+
+
+def _keyed_steps(title: str, pairs: Pairs, due: Due) -> tuple[RunStep, ...]:
+    due = due | _readers_of(pairs, due)
+    order = [node.key for _, node in pairs]
+    keys = sorted({key for asset, key in due if asset in order})
+    return tuple(
+        RunStep(
+            f"{title} {key}",
+            tuple(asset for asset in order if (asset, key) in due),
+            pairs[0][1].axis,
+            (key,),
+        )
+        for key in keys
+    )
+
+
+def _single_steps(title: str, pairs: Pairs, due: Due) -> tuple[RunStep, ...]:
+    return tuple(
+        RunStep(title, (node.key,), Axis.NONE) for _, node in pairs if (node.key, "") in due
+    )
+
+
+def _readers_of(pairs: Pairs, due: Due) -> Due:
+    """Return what reads a due partition of the same key, so that one run brings both up to date.
+
+    Records are left out: a session that has been recorded is not decided again.
+    """
+    keys = {node.key for _, node in pairs}
+    # Only what is due among these assets counts: a month that is due makes no fold of its name.
+    reached: Due = {(asset, key) for asset, key in due if asset in keys}
+    for _, node in pairs:
+        upstream = {edge.asset for edge in node.reads}
+        if not node.is_record:
+            reached |= {(node.key, key) for asset, key in set(reached) if key and asset in upstream}
+    return reached
+
+
+def _consecutive(everything: Sequence[str], wanted: set[str]) -> list[tuple[str, ...]]:
+    runs: list[list[str]] = []
+    is_open = False
+    for key in everything:
+        if key not in wanted:
+            is_open = False
+            continue
+        if is_open:
+            runs[-1].append(key)
+        else:
+            runs.append([key])
+        is_open = True
+    return [tuple(run) for run in runs]

@@ -1,0 +1,223 @@
+"""The decision for one session: the same code for paper trading, scoring and replay."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from trading_assets.errors import DataError
+from trading_assets.policy.bundle import Bundle
+from trading_assets.policy.observation import DecisionRules, build_context, build_observation
+from trading_assets.policy.rollout import mean_raw_weights
+from trading_assets.risk.projection import WeightLimits, binding_limits, project_weights
+from trading_assets.schema import TABLES
+from trading_assets.simulation.core import Floats
+
+FallbackRule = Literal["equal_weight", "cash"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Target weights decided at the close of a session, to be filled at the next open.
+
+    Attributes
+    ----------
+    session : date
+        Session at whose close was decided; nothing later was used.
+    symbols : tuple of str
+        Order of the arrays.
+    tradable : bool (N,)
+        Symbols that may be held.
+    raw_weights, weights : float64 (N,)
+        Targets before and after limits.
+    binding_limits : tuple of str
+        For each symbol the limits that changed its weight, joined by `+`, or empty.
+    forecasts : DataFrame
+        Table `forecasts` of the session; empty when none was used.
+    decided_by : str
+        Digest of the bundle, or the name of the fallback rule.
+    """
+
+    session: date
+    symbols: tuple[str, ...]
+    tradable: NDArray[np.bool_]
+    raw_weights: Floats
+    weights: Floats
+    binding_limits: tuple[str, ...]
+    forecasts: pl.DataFrame
+    decided_by: str
+
+
+def decide(
+    bundle: Bundle,
+    bars: pl.DataFrame,
+    actions: pl.DataFrame,
+    series: pl.DataFrame,
+    held_weights: Mapping[str, float],
+    decision_session: date,
+) -> Decision:
+    """Return the bundle's decision at the close of a session.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        What decides.
+    bars, actions, series : DataFrame
+        Tables `validated_bars`, `corporate_actions` and `series`, with the 24 months before the
+        session's month; rows after the session are ignored.
+    held_weights : mapping of str to float
+        Position values at that close over equity, or over the notional under constant sizing;
+        symbols left out are not held.
+    decision_session : date
+        Session at whose close is decided.
+
+    Raises
+    ------
+    DataError
+        If no symbol has a bar at the session, or a held symbol is not in the bundle.
+    """
+    from trading_assets.features.compute import compute_features
+
+    rules = bundle.rules
+    known = bars.filter(pl.col("session") <= decision_session)
+    tradable = tradable_at(known, rules.symbols, decision_session)
+    sessions = known["session"].unique().sort().to_list()
+    features = compute_features(
+        known,
+        actions.filter(pl.col("ex_date") <= decision_session),
+        series.filter(pl.col("session") <= decision_session),
+        bundle.features,
+        sessions[-bundle.window_bars :] if rules.uses_forecasts else sessions[-1:],
+    )
+    forecasts = _forecasts(bundle, features, decision_session)
+    context = build_context(
+        features,
+        forecasts,
+        rules,
+        np.array([decision_session], dtype="datetime64[D]"),
+        tradable[None, :],
+    )
+    held = np.array([_held_row(held_weights, rules)])
+    raw = mean_raw_weights(bundle.members, build_observation(context, held, rules))[0]
+    return _decision(decision_session, rules, tradable, raw, (forecasts, bundle.digest))
+
+
+def decide_by_fallback(
+    rule: FallbackRule, rules: DecisionRules, bars: pl.DataFrame, decision_session: date
+) -> Decision:
+    """Return the declared fallback's decision at the close of a session.
+
+    Parameters
+    ----------
+    rule : {"equal_weight", "cash"}
+        Rule that trades until a challenger has passed.
+    rules : DecisionRules
+        Symbols and limits of the strategy.
+    bars : DataFrame
+        Table `validated_bars`; rows after the session are ignored.
+    decision_session : date
+        Session at whose close is decided.
+
+    Raises
+    ------
+    DataError
+        If no symbol has a bar at the session.
+    """
+    known = bars.filter(pl.col("session") <= decision_session)
+    tradable = tradable_at(known, rules.symbols, decision_session)
+    raw = fallback_weights(rule, tradable)
+    return _decision(decision_session, rules, tradable, raw, (TABLES["forecasts"].empty(), rule))
+
+
+def decide_fallback(
+    rule: FallbackRule, tradable: NDArray[np.bool_], limits: WeightLimits
+) -> Floats:
+    """Return a fallback's target weights after limits, float64 (N,)."""
+    return project_weights(fallback_weights(rule, tradable), limits, tradable)
+
+
+def fallback_weights(rule: FallbackRule, tradable: NDArray[np.bool_]) -> Floats:
+    """Return a fallback's weights before limits, float64 (N,).
+
+    `equal_weight` is 1/n of each of the n tradable symbols, `cash` is nothing.
+    """
+    count = int(tradable.sum())
+    if rule == "cash" or count == 0:
+        return np.zeros(tradable.shape)
+    return np.where(tradable, 1.0 / count, 0.0)
+
+
+def tradable_at(
+    bars: pl.DataFrame, symbols: Sequence[str], decision_session: date
+) -> NDArray[np.bool_]:
+    """Return which symbols have a bar at the session and an earlier one, bool (N,).
+
+    The rule of `simulation.market.Market.tradable`.
+
+    Raises
+    ------
+    DataError
+        If no symbol has a bar at the session.
+    """
+    upto = bars.filter(pl.col("session") <= decision_session)
+    counts = upto.group_by("symbol").agg(pl.len(), pl.col("session").max().alias("last"))
+    found = {
+        symbol: count > 1
+        for symbol, count, last in counts.iter_rows()
+        if last == decision_session and symbol in symbols
+    }
+    if not found:
+        msg = (
+            f"no symbol has a validated bar at {decision_session}; expected one to decide on:"
+            " materialize validated_bars for its month"
+        )
+        raise DataError(msg)
+    return np.array([found.get(symbol, False) for symbol in symbols])
+
+
+def _forecasts(bundle: Bundle, features: pl.DataFrame, session: date) -> pl.DataFrame:
+    if not bundle.rules.uses_forecasts:
+        return TABLES["forecasts"].empty()
+    from trading_assets.forecast.forecaster import Forecaster
+
+    forecaster = Forecaster.from_files(dict(bundle.forecaster_files))
+    return forecaster.predict(features, [session])
+
+
+def _held_row(held_weights: Mapping[str, float], rules: DecisionRules) -> list[float]:
+    unknown = sorted(
+        symbol
+        for symbol, weight in held_weights.items()
+        if symbol not in rules.symbols and weight != 0.0
+    )
+    if unknown:
+        msg = (
+            f"the account holds {', '.join(unknown)}, which the bundle was not trained on; expected"
+            f" only {', '.join(rules.symbols)}: close these positions first"
+        )
+        raise DataError(msg)
+    return [held_weights.get(symbol, 0.0) for symbol in rules.symbols]
+
+
+def _decision(
+    session: date,
+    rules: DecisionRules,
+    tradable: NDArray[np.bool_],
+    raw: Floats,
+    origin: tuple[pl.DataFrame, str],
+) -> Decision:
+    forecasts, decided_by = origin
+    return Decision(
+        session=session,
+        symbols=rules.symbols,
+        tradable=tradable,
+        raw_weights=raw,
+        weights=project_weights(raw, rules.limits, tradable),
+        binding_limits=tuple(binding_limits(raw, rules.limits, tradable)),
+        forecasts=forecasts,
+        decided_by=decided_by,
+    )

@@ -1,0 +1,165 @@
+"""Trains every seed of an agent on one window: the same code for folds and for challengers."""
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from trading_assets.forecast.windows import WindowLike
+from trading_assets.policy.networks import TrainedPolicy
+from trading_assets.policy.observation import declared_rules
+from trading_assets.policy.rollout import roll_policy
+from trading_assets.policy.train import train_agent
+from trading_assets.simulation.market import Market, build_market
+from trading_assets.strategy import AgentSpec, MarketDataSpec, Strategy, SyntheticSource
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTables:
+    """What an agent is trained on: tables of the window and nothing later."""
+
+    bars: pl.DataFrame
+    actions: pl.DataFrame
+    features: pl.DataFrame
+    forecasts: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedSeeds:
+    """An agent's trained policies, one a seed, with what a person looks at first.
+
+    Attributes
+    ----------
+    policies : tuple of TrainedPolicy
+        In order of seeds.
+    validation_scores : tuple of float
+        Mean reward per bar of each kept checkpoint on the validation window.
+    problems : list of str
+        What contradicts 'finite and deterministic'.
+    """
+
+    policies: tuple[TrainedPolicy, ...]
+    validation_scores: tuple[float, ...]
+    problems: list[str]
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return all files, each below the folder of its seed."""
+        return {
+            f"seed-{policy.seed}/{name}": content
+            for policy in self.policies
+            for name, content in policy.to_files().items()
+        }
+
+
+def read_seeds(files: dict[str, bytes]) -> list[TrainedPolicy]:
+    """Return the policies that `TrainedSeeds.to_files` wrote, in order of seeds.
+
+    Raises
+    ------
+    DataError
+        If a file is damaged.
+    """
+    seeds = sorted({name.split("/", 1)[0] for name in files}, key=lambda s: int(s.split("-")[1]))
+    return [
+        TrainedPolicy.from_files(
+            {
+                name.split("/", 1)[1]: content
+                for name, content in files.items()
+                if name.startswith(f"{seed}/")
+            }
+        )
+        for seed in seeds
+    ]
+
+
+def declared_volatility(market_data: MarketDataSpec) -> float | None:
+    """Return the volatility that a synthetic source declares, or None where it is estimated."""
+    source = market_data.source
+    return source.volatility if isinstance(source, SyntheticSource) else None
+
+
+def market_of(tables: TrainingTables, market_data: MarketDataSpec) -> Market:
+    """Lay the bars of a window out as the market that is traded."""
+    sessions = tables.bars["session"].unique().sort().to_list()
+    return build_market(
+        tables.bars,
+        tables.actions,
+        market_data.universe,
+        sessions,
+        declared_volatility(market_data),
+    )
+
+
+def train_seeds(
+    tables: TrainingTables,
+    window: WindowLike,
+    strategy: Strategy,
+    market_data: MarketDataSpec,
+    agent: AgentSpec,
+) -> TrainedSeeds:
+    """Train every seed of an agent on a window and try what was trained.
+
+    Parameters
+    ----------
+    tables : TrainingTables
+        Rows of the window; forecasts cross-fitted within it.
+    window : WindowLike
+        Training and validation days.
+    strategy : Strategy
+        Costs, limits, observations and reward.
+    market_data : MarketDataSpec
+        Universe and source.
+    agent : AgentSpec
+        Algorithm and sizes.
+
+    Raises
+    ------
+    DataError
+        If the window is too short for the agent's episodes.
+    """
+    market = market_of(tables, market_data)
+    days: list[date] = market.sessions.astype("datetime64[D]").tolist()
+    train = [day for day in days if window.train_start <= day < window.validation_start]
+    validation = [day for day in days if window.validation_start <= day <= window.train_end]
+    policies = tuple(
+        train_agent(
+            market, tables.features, tables.forecasts, train, validation, strategy, agent, seed
+        )
+        for seed in range(agent.seeds)
+    )
+    scores = tuple(_kept_score(policy) for policy in policies)
+    problems = [
+        problem
+        for policy in policies
+        for problem in _problems(policy, tables, validation, strategy, market)
+    ]
+    return TrainedSeeds(policies, scores, problems)
+
+
+def _kept_score(policy: TrainedPolicy) -> float:
+    return next(c.score for c in policy.history if c.steps == policy.selected_steps)
+
+
+def _problems(
+    policy: TrainedPolicy,
+    tables: TrainingTables,
+    validation: list[date],
+    strategy: Strategy,
+    market: Market,
+) -> list[str]:
+    """Trade the validation window twice, the second time with a policy read back from its files."""
+    again = TrainedPolicy.from_files(policy.to_files())
+    first, second = (
+        roll_policy([p], market, tables.features, tables.forecasts, validation[:-1], strategy)
+        for p in (policy, again)
+    )
+    found: list[str] = []
+    if not np.isfinite(first.weights).all() or not np.isfinite(first.rewards).all():
+        found.append(f"seed {policy.seed}: weights or rewards are not finite")
+    if not np.array_equal(first.weights, second.weights):
+        found.append(
+            f"seed {policy.seed}: the stored policy decides otherwise than the trained one"
+        )
+    assert declared_rules(strategy, market.symbols) == policy.rules
+    return found

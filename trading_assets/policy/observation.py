@@ -1,0 +1,240 @@
+"""What a policy observes and what its actions mean: one code for training, backtest and paper.
+
+All inputs are of order 1 without fitted statistics: features arrive scaled, and a null becomes 0
+beside a mask that says so.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from trading_assets.errors import DataError
+from trading_assets.risk.projection import WeightLimits, declared_limits, project_weights
+from trading_assets.simulation.core import Floats, Sizing
+from trading_assets.simulation.market import panels_of
+from trading_assets.simulation.task import Rows
+from trading_assets.strategy import Strategy
+
+FORECAST_INPUTS = ("edge", "certainty", "expected_return_over_sigma")
+_FORECAST_COLUMNS = ("p_down", "p_flat", "p_up", "expected_return", "sigma_return")
+# Forecasts of daily returns are faint: differences of 0.1 in probability are large ones.
+_FORECAST_SCALE = np.array([4.0, 10.0, 4.0])
+_CLIP = 5.0
+# A long-short book under a cost mostly uses about a quarter of its limit.
+_TYPICAL_SHARE = {True: 1.0, False: 0.25}
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRules:
+    """Everything beside network weights that a decision depends on.
+
+    Attributes
+    ----------
+    symbols : tuple of str
+        Order of symbols in observations, actions and weights.
+    observed_features : tuple of str
+        Feature columns shown to the policy.
+    uses_forecasts : bool
+        Whether forecasts are shown.
+    sizing : {"equity", "constant_notional"}
+        What a weight is a fraction of.
+    limits : WeightLimits
+        Risk limits.
+    """
+
+    symbols: tuple[str, ...]
+    observed_features: tuple[str, ...]
+    uses_forecasts: bool
+    sizing: Sizing
+    limits: WeightLimits
+
+    @property
+    def n_inputs(self) -> int:
+        """Length of an observation."""
+        per_symbol = len(self.observed_features) + len(FORECAST_INPUTS) * self.uses_forecasts + 2
+        return len(self.symbols) * per_symbol + (self.sizing == "equity")
+
+    def to_card(self) -> dict[str, Any]:
+        """Return the rules as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_card(cls, card: Mapping[str, Any]) -> "DecisionRules":
+        """Return the rules that `to_card` wrote.
+
+        Raises
+        ------
+        DataError
+            If a field is missing or unknown.
+        """
+        try:
+            values: dict[str, Any] = dict(card)
+            values["limits"] = WeightLimits(**card["limits"])
+            values["symbols"] = tuple(card["symbols"])
+            values["observed_features"] = tuple(card["observed_features"])
+            return cls(**values)
+        except (KeyError, TypeError) as error:
+            msg = f"decision rules {dict(card)} do not have the expected fields; train again"
+            raise DataError(msg) from error
+
+
+def declared_rules(strategy: Strategy, symbols: Sequence[str]) -> DecisionRules:
+    """Return the decision rules that a strategy declares for a universe."""
+    return DecisionRules(
+        symbols=tuple(symbols),
+        observed_features=strategy.policy.observed_features,
+        uses_forecasts=strategy.policy.uses_forecasts,
+        sizing=strategy.policy.sizing,
+        limits=declared_limits(strategy.risk, strategy.policy),
+    )
+
+
+def build_context(
+    features: pl.DataFrame,
+    forecasts: pl.DataFrame,
+    rules: DecisionRules,
+    sessions: NDArray[np.datetime64],
+    tradable: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """Return the part of observations that does not depend on the account.
+
+    Parameters
+    ----------
+    features, forecasts : DataFrame
+        Tables `features` and `forecasts`; sessions without a row become 0 with mask 0.
+    rules : DecisionRules
+        What is observed, in which order.
+    sessions : datetime64[D] (T,)
+        Rows asked for.
+    tradable : bool (T, N)
+        Symbols that may be held.
+
+    Returns
+    -------
+    float32 (T, N x (features + forecasts + 1))
+        Symbol after symbol: observed features, forecast inputs, and 1 where the symbol is tradable
+        and none of these was null. Known at each session's close.
+
+    Raises
+    ------
+    DataError
+        If an observed feature is not a column of `features`.
+    """
+    missing = [name for name in rules.observed_features if name not in features.columns]
+    if missing:
+        msg = (
+            f"observed features {', '.join(missing)} are not computed; list them under"
+            " features.names or take them out of policy.observed_features"
+        )
+        raise DataError(msg)
+    shape = (len(sessions), len(rules.symbols))
+    blocks: list[Floats] = []
+    if rules.observed_features:
+        panels = panels_of(features, rules.symbols, sessions, rules.observed_features)
+        blocks += [panels[name] for name in rules.observed_features]
+    if rules.uses_forecasts:
+        panels = panels_of(forecasts, rules.symbols, sessions, _FORECAST_COLUMNS)
+        blocks += _forecast_inputs(panels)
+    values = np.stack(blocks, axis=-1) if blocks else np.zeros((*shape, 0))
+    return assemble_context(values, tradable)
+
+
+def assemble_context(values: Floats, tradable: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return inputs (T, N, F), nan as 0 beside masks, clipped, as float32 (T, N x (F + 1))."""
+    is_known = np.isfinite(values)
+    clipped = np.where(is_known, np.clip(values, -_CLIP, _CLIP), 0.0)
+    mask = tradable & is_known.all(axis=-1)
+    context = np.concatenate([clipped, mask[..., None]], axis=-1)
+    return context.reshape(len(values), -1).astype(np.float32)
+
+
+def _forecast_inputs(panels: Mapping[str, Floats]) -> list[Floats]:
+    probabilities = np.stack([panels[name] for name in _FORECAST_COLUMNS[:3]], axis=-1)
+    floor = np.maximum(probabilities, 1e-12)
+    entropy = -(probabilities * np.log(floor)).sum(axis=-1)
+    raw = (
+        panels["p_up"] - panels["p_down"],
+        1.0 - entropy / np.log(3.0),
+        panels["expected_return"] / panels["sigma_return"],
+    )
+    return [
+        np.clip(value * scale, -_CLIP, _CLIP)
+        for value, scale in zip(raw, _FORECAST_SCALE, strict=True)
+    ]
+
+
+def build_observation(
+    context: NDArray[np.float32], held: Floats, rules: DecisionRules
+) -> NDArray[np.float32]:
+    """Return observations: the context, the weights held and, under equity sizing, the cash share.
+
+    Parameters
+    ----------
+    context : float32 (K, ...)
+        Rows of `build_context`.
+    held : float64 (K, N)
+        Weights held at the close, drifted with prices.
+    rules : DecisionRules
+        Limits give the weights' scale.
+
+    Returns
+    -------
+    float32 (K, n_inputs)
+        Known at the close.
+    """
+    scale = rules.limits.max_weight * _TYPICAL_SHARE[rules.limits.is_long_only]
+    parts = [context, held / scale]
+    if rules.sizing == "equity":
+        parts.append(1.0 - held.sum(axis=-1, keepdims=True))
+    return np.concatenate(parts, axis=-1, dtype=np.float32, casting="unsafe")
+
+
+def raw_weights(actions: NDArray[np.floating], rules: DecisionRules) -> Floats:
+    """Return the weights before limits that actions in [-1, 1] stand for.
+
+    Long-short: action times `max_weight`; long-only: -1 is no position and 1 is `max_weight`.
+    """
+    bounded = np.clip(actions.astype(np.float64), -1.0, 1.0)
+    if rules.limits.is_long_only:
+        bounded = 0.5 * (bounded + 1.0)
+    return bounded * rules.limits.max_weight
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyView:
+    """Rows of a market as a policy sees them; the `DecisionView` of the simulation.
+
+    Attributes
+    ----------
+    rules : DecisionRules
+        What is observed and what actions mean.
+    context : float32 (T, ...)
+        `build_context` of every row.
+    tradable : bool (T, N)
+        Symbols that may be held at every row.
+    """
+
+    rules: DecisionRules
+    context: NDArray[np.float32]
+    tradable: NDArray[np.bool_]
+
+    @property
+    def n_inputs(self) -> int:
+        """Length of an observation."""
+        return self.rules.n_inputs
+
+    def observe(self, rows: Rows, held: Floats) -> NDArray[np.float32]:
+        """Return observations float32 (K, n_inputs), known at the close of `rows`."""
+        return build_observation(self.context[rows], held, self.rules)
+
+    def target_weights(self, actions: NDArray[np.floating], rows: Rows) -> Floats:
+        """Return weights float64 (K, N) within the limits."""
+        return self.project(raw_weights(actions, self.rules), rows)
+
+    def project(self, raw: Floats, rows: Rows) -> Floats:
+        """Return the weights float64 (K, N) that limits leave of raw ones."""
+        return project_weights(raw, self.rules.limits, self.tradable[rows])

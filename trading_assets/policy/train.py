@@ -1,0 +1,98 @@
+"""Train one agent of a strategy on a window of a market."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from trading_assets.errors import DataError
+from trading_assets.policy.networks import TrainedPolicy
+from trading_assets.policy.observation import declared_rules
+from trading_assets.policy.ppo import Training, train_ppo
+from trading_assets.policy.rollout import build_task, decision_range, roll_rows
+from trading_assets.simulation.core import Floats
+from trading_assets.simulation.market import Market, total_returns_of
+from trading_assets.simulation.task import TradingTask
+from trading_assets.simulation.vector_env import Episodes
+from trading_assets.strategy import AgentSpec, Strategy
+
+
+def train_agent(  # noqa: PLR0913  one argument for each input of the stage
+    market: Market,
+    features: pl.DataFrame,
+    forecasts: pl.DataFrame,
+    train_sessions: Sequence[date],
+    validation_sessions: Sequence[date],
+    strategy: Strategy,
+    agent: AgentSpec,
+    seed: int,
+) -> TrainedPolicy:
+    """Train an agent on the train sessions and keep its best checkpoint on the validation ones.
+
+    Parameters
+    ----------
+    market : Market
+        Covers all sessions; rows outside them are not traded.
+    features, forecasts : DataFrame
+        Tables with a row for each symbol and session; forecasts of the train window must be
+        cross-fitted.
+    train_sessions, validation_sessions : sequence of date
+        Consecutive sessions, validation after training. The last session of each is only traded,
+        not decided at, so that no reward reaches beyond its window.
+    strategy : Strategy
+        Costs, limits, sizing, observations and reward.
+    agent : AgentSpec
+        Algorithm and sizes.
+    seed : int
+        Seed of this training.
+
+    Raises
+    ------
+    DataError
+        If a window is missing from the market, too short, or validation overlaps training.
+    """
+    if validation_sessions and train_sessions and validation_sessions[0] <= train_sessions[-1]:
+        msg = (
+            f"validation starts on {validation_sessions[0]} and training ends on"
+            f" {train_sessions[-1]}; expected validation after training"
+        )
+        raise DataError(msg)
+    task = build_task(market, features, forecasts, strategy)
+    rows = decision_range(market, train_sessions[:-1])
+    validation = decision_range(market, validation_sessions[:-1])
+    episodes = Episodes(
+        first_row=rows.start,
+        last_row=rows.stop,
+        length_bars=agent.episode_bars,
+        reward_scale=1.0 / reference_deviation(task, rows),
+    )
+
+    def score(policy: TrainedPolicy) -> Floats:
+        return roll_rows([policy], task, validation).rewards
+
+    rules = declared_rules(strategy, market.symbols)
+    return train_ppo(Training(task, episodes, rules, agent, seed, score))
+
+
+def reference_deviation(task: TradingTask, rows: range) -> float:
+    """Return the standard deviation of a bar's return of equal weights over the given rows.
+
+    It fixes the scale of the reward. Equal weights are 1/N of full investment, or of the notional.
+
+    Raises
+    ------
+    DataError
+        If the returns do not vary.
+    """
+    market = task.market
+    returns = total_returns_of(market.close, market.split_ratio, market.cash_per_share)
+    window = returns[rows.start + 1 : rows.stop + 1]
+    deviation = float(np.nan_to_num(window, nan=0.0).mean(axis=1).std())
+    if deviation == 0.0:
+        msg = (
+            f"returns of {', '.join(market.symbols)} do not vary in {len(rows)} train sessions;"
+            " expected prices that move"
+        )
+        raise DataError(msg)
+    return deviation

@@ -1,0 +1,1 @@
+"""Limits on what may be traded, applied before every trade."""

@@ -1,0 +1,294 @@
+"""Every table's columns, types and units, declared once.
+
+The lake refuses a table whose columns differ; the Dagster column schema and the column dictionary
+in `data/README.md` are derived from here. A table has further columns only where `is_open` says
+so.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from trading_assets.errors import DataError
+
+UTC_TIME = pl.Datetime("us", "UTC")
+
+
+class SchemaError(DataError):
+    """A table whose columns are not those declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name, type and what it means, with the unit."""
+
+    name: str
+    dtype: pl.DataType | type[pl.DataType]
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An ordered set of columns, the key that identifies a row, and whether more may follow."""
+
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    is_open: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in order."""
+        return [column.name for column in self.columns]
+
+    def empty(self) -> pl.DataFrame:
+        """Return a table of these columns without rows."""
+        return pl.DataFrame(schema={column.name: column.dtype for column in self.columns})
+
+
+SYMBOL = Column("symbol", pl.String, "Ticker as the source spells it")
+SESSION = Column("session", pl.Date, "Exchange session, a date in the exchange's time zone")
+EVENT_TIME = Column("event_time", UTC_TIME, "Close of the bar, UTC")
+KNOWLEDGE_TIME = Column("knowledge_time", UTC_TIME, "When a trader could first have used it, UTC")
+INGEST_TIME = Column("ingest_time", UTC_TIME, "When this row was stored, UTC")
+REVISION = Column("revision", pl.Int32, "0 for the first version of a bar, then counting up")
+FEED = Column("feed", pl.String, "Feed the row came from")
+PORTFOLIO = Column(
+    "portfolio", pl.String, "`agent/seed-n`, `agent/ensemble` or the name of a baseline"
+)
+
+_PRICES = (
+    Column("open", pl.Float64, "First trade of the bar, USD, unadjusted"),
+    Column("high", pl.Float64, "Highest trade of the bar, USD, unadjusted"),
+    Column("low", pl.Float64, "Lowest trade of the bar, USD, unadjusted"),
+    Column("close", pl.Float64, "Last trade of the bar, USD, unadjusted"),
+    Column("volume", pl.Float64, "Shares traded in the bar"),
+)
+
+TABLES: dict[str, Table] = {
+    "raw_bars": Table(
+        (
+            SYMBOL,
+            SESSION,
+            EVENT_TIME,
+            KNOWLEDGE_TIME,
+            INGEST_TIME,
+            REVISION,
+            FEED,
+            Column("adjustment", pl.String, "`raw`: prices as traded"),
+            Column("bar_length", pl.String, "Length of the bar"),
+            *_PRICES,
+            Column(
+                "vendor_adjusted_close", pl.Float64, "Vendor's adjusted close, USD, null if none"
+            ),
+        ),
+        key=("symbol", "bar_length", "event_time", "feed", "adjustment", "revision"),
+    ),
+    "series": Table(
+        (
+            Column("series", pl.String, "Name of the declared series"),
+            SYMBOL,
+            SESSION,
+            EVENT_TIME,
+            KNOWLEDGE_TIME,
+            INGEST_TIME,
+            REVISION,
+            Column("value", pl.Float64, "Value in the series' own unit"),
+        ),
+        key=("series", "symbol", "event_time", "revision"),
+    ),
+    "corporate_actions": Table(
+        (
+            SYMBOL,
+            Column("ex_date", pl.Date, "First session that trades without the entitlement"),
+            Column("kind", pl.String, "`split` or `dividend`"),
+            Column("split_ratio", pl.Float64, "New shares for one old share, 1 for a dividend"),
+            Column("cash_usd", pl.Float64, "Cash for one old share, USD"),
+            KNOWLEDGE_TIME,
+            Column("origin", pl.String, "How the action became known"),
+        ),
+        key=("symbol", "ex_date", "kind"),
+    ),
+    "validated_bars": Table(
+        (SYMBOL, SESSION, EVENT_TIME, KNOWLEDGE_TIME, REVISION, FEED, *_PRICES),
+        key=("symbol", "event_time"),
+    ),
+    "quarantine": Table(
+        (
+            SYMBOL,
+            SESSION,
+            EVENT_TIME,
+            REVISION,
+            Column("rule", pl.String, "Rule that the row broke"),
+            Column("value", pl.String, "Value that broke it"),
+            Column("reason", pl.String, "One sentence for a person"),
+        ),
+        key=("symbol", "event_time", "revision", "rule"),
+    ),
+    "features": Table(
+        (SYMBOL, SESSION, EVENT_TIME, KNOWLEDGE_TIME),
+        key=("symbol", "session"),
+        is_open=True,
+    ),
+    "forecasts": Table(
+        (
+            SYMBOL,
+            SESSION,
+            KNOWLEDGE_TIME,
+            Column("window", pl.String, "`train` (cross-fitted) or `test` (out of sample)"),
+            Column("model", pl.String, "Part that predicted: `part-k` or `forecaster`"),
+            Column("p_down", pl.Float32, "Probability of the lower class"),
+            Column("p_flat", pl.Float32, "Probability of the middle class"),
+            Column("p_up", pl.Float32, "Probability of the upper class"),
+            Column("expected_return", pl.Float32, "Mean return over the horizon, fraction"),
+            Column("sigma_return", pl.Float32, "Standard deviation of that return, fraction"),
+        ),
+        key=("symbol", "session"),
+    ),
+    "weights": Table(
+        (
+            PORTFOLIO,
+            SESSION,
+            SYMBOL,
+            Column("weight", pl.Float64, "Target decided at this session's close, after limits"),
+        ),
+        key=("portfolio", "session", "symbol"),
+    ),
+    "trades": Table(
+        (
+            PORTFOLIO,
+            SESSION,
+            SYMBOL,
+            Column("quantity", pl.Float64, "Shares bought (+) or sold (-) at this session's open"),
+            Column("price_usd", pl.Float64, "Price before costs, USD"),
+            Column("cost_usd", pl.Float64, "Fee, half spread and impact of the trade, USD"),
+        ),
+        key=("portfolio", "session", "symbol"),
+    ),
+    "equity": Table(
+        (
+            PORTFOLIO,
+            SESSION,
+            Column("equity_usd", pl.Float64, "Cash and positions at this session's close, USD"),
+            Column("cash_usd", pl.Float64, "Cash at this session's close, USD"),
+            Column("pnl_usd", pl.Float64, "Price gains and losses of the session, USD"),
+            Column("dividends_usd", pl.Float64, "Cash from corporate actions, USD"),
+            Column("costs_usd", pl.Float64, "Trading costs, USD"),
+            Column("financing_usd", pl.Float64, "Financing and borrow fees, USD"),
+            Column("gross_weight", pl.Float64, "Sum of absolute position values over equity"),
+            Column("turnover", pl.Float64, "Notional traded over equity before the trade"),
+        ),
+        key=("portfolio", "session"),
+    ),
+    "decisions": Table(
+        (
+            SESSION,
+            SYMBOL,
+            Column("decision_time", UTC_TIME, "Time up to which data was used, UTC"),
+            Column("reference_price_usd", pl.Float64, "Last close before the decision, USD"),
+            Column("raw_weight", pl.Float64, "Weight before limits"),
+            Column("weight", pl.Float64, "Weight after limits"),
+            Column("binding_limits", pl.String, "Names of the limits that changed it, or empty"),
+            Column("decided_by", pl.String, "Digest of the bundle, or the declared fallback"),
+        ),
+        key=("session", "symbol"),
+    ),
+    "orders": Table(
+        (
+            SESSION,
+            Column("client_order_id", pl.String, "Deterministic id of the order"),
+            SYMBOL,
+            Column("side", pl.String, "`buy` or `sell`"),
+            Column("quantity", pl.Decimal(38, 9), "Shares asked for"),
+            Column("order_type", pl.String, "`market_on_open`"),
+            Column("status", pl.String, "Final status at the broker"),
+            Column("filled_quantity", pl.Decimal(38, 9), "Shares filled"),
+            Column("reason", pl.String, "Why it was refused, or empty"),
+        ),
+        key=("client_order_id",),
+    ),
+    "fills": Table(
+        (
+            SESSION,
+            Column("execution_id", pl.String, "Id of the fill, applied once"),
+            Column("client_order_id", pl.String, "Order that was filled"),
+            SYMBOL,
+            Column("side", pl.String, "`buy` or `sell`"),
+            Column("quantity", pl.Decimal(38, 9), "Shares"),
+            Column("price_usd", pl.Decimal(38, 6), "Price, USD"),
+            Column("cost_usd", pl.Decimal(38, 6), "Fees and slippage booked with the fill, USD"),
+            Column("filled_at", UTC_TIME, "Time of the fill, UTC"),
+        ),
+        key=("execution_id",),
+    ),
+    "positions": Table(
+        (
+            SESSION,
+            SYMBOL,
+            Column("quantity", pl.Decimal(38, 9), "Shares held at the session's close"),
+            Column("close_usd", pl.Decimal(38, 6), "Closing price, USD"),
+            Column("market_value_usd", pl.Decimal(38, 6), "Quantity times close, USD"),
+        ),
+        key=("session", "symbol"),
+    ),
+    "account": Table(
+        (
+            SESSION,
+            Column("cash_usd", pl.Decimal(38, 6), "Cash at the session's close, USD"),
+            Column("equity_usd", pl.Decimal(38, 6), "Cash and positions at the close, USD"),
+            Column("fees_usd", pl.Decimal(38, 6), "Costs of the session's fills, USD"),
+            Column("dividends_usd", pl.Decimal(38, 6), "Cash from corporate actions, USD"),
+        ),
+        key=("session",),
+    ),
+    "drift": Table(
+        (
+            Column("feature", pl.String, "Feature compared"),
+            Column("psi", pl.Float64, "Population stability index against the reference"),
+            Column("ks", pl.Float64, "Kolmogorov-Smirnov distance"),
+            Column("threshold_psi", pl.Float64, "Alarm level, calibrated on blocks"),
+            Column("is_drifted", pl.Boolean, "Whether the index exceeds its alarm level"),
+        ),
+        key=("feature",),
+    ),
+}
+
+
+def column_problems(table: str, frame: pl.DataFrame) -> list[str]:
+    """Return one sentence for each column that is missing, undeclared or of another type."""
+    declared = TABLES[table]
+    types = frame.schema
+    missing = [column.name for column in declared.columns if column.name not in types]
+    problems = [
+        f"column {column.name} of table {table} was {types[column.name]}; expected {column.dtype}"
+        for column in declared.columns
+        if column.name in types and types[column.name] != column.dtype
+    ]
+    extra = [name for name in types if name not in declared.names]
+    if missing:
+        expected = ", ".join(declared.names)
+        problems.append(f"table {table} lacks {', '.join(missing)}; expected {expected}")
+    if extra and not declared.is_open:
+        problems.append(f"table {table} has undeclared columns {', '.join(extra)}; expected none")
+    return problems
+
+
+def conform(table: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return `frame` with the declared column order, or refuse it.
+
+    Parameters
+    ----------
+    table : str
+        Name in `TABLES`.
+    frame : DataFrame
+        Rows whose declared columns have exactly the declared types.
+
+    Raises
+    ------
+    SchemaError
+        If a column is missing, unknown or of another type.
+    """
+    problems = column_problems(table, frame)
+    if problems:
+        raise SchemaError("; ".join(problems))
+    names = TABLES[table].names
+    return frame.select([*names, *(name for name in frame.columns if name not in names)])

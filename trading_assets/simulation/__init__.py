@@ -1,0 +1,1 @@
+"""The market core, its environments, and worlds whose best policy is known."""

@@ -1,0 +1,249 @@
+"""The one market core: accounting of K books over N symbols on plain float64 arrays.
+
+Training environment, backtest and simulated broker call these functions at different batch sizes,
+so they agree. A target is decided on what is known at the close of t and filled at the open of
+t + 1. Quantities are rounded to lots, prices to ticks and cash to 1e-6 USD here and in
+`simulation.fills`, nowhere else. This module knows no dates, tables, policies or rewards.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from trading_assets.simulation.fills import (
+    SHARE_DECIMALS,
+    USD_DECIMALS,
+    FillTerms,
+    Floats,
+    Order,
+    fill,
+    financing_of,
+    require_finite,
+    round_price,
+    round_trade,
+)
+from trading_assets.strategy import CostsSpec
+
+Sizing = Literal["equity", "constant_notional"]
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """State of K accounts after a close.
+
+    Attributes
+    ----------
+    cash : float64 (K,)
+        Cash, USD.
+    quantity : float64 (K, N)
+        Shares held, negative when short.
+    price : float64 (K, N)
+        Last known close per share of today, USD; 0 before a symbol's first bar.
+    target_weight : float64 (K, N)
+        Last filled target as a fraction of its base; read by the quadratic cost only.
+    """
+
+    cash: Floats
+    quantity: Floats
+    price: Floats
+    target_weight: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What a step needs of the market, each array (N,) or (K, N).
+
+    Attributes
+    ----------
+    open, close : float64
+        Prices of the bar that is filled, USD; nan where the symbol has no bar.
+    split_ratio, cash_per_share : float64
+        Corporate actions with ex-date on this bar: new shares for one old, USD for one old share.
+    volatility, adv_usd : float64
+        Daily volatility (fraction) and average dollar volume (USD) known at the close before.
+    """
+
+    open: Floats
+    close: Floats
+    split_ratio: Floats
+    cash_per_share: Floats
+    volatility: Floats
+    adv_usd: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What one bar did to K books.
+
+    The identity `equity - equity_before = pnl + dividends - costs - financing` holds for each book.
+
+    Attributes
+    ----------
+    books : Books
+        State after the bar's close.
+    equity_before, equity : float64 (K,)
+        Cash and positions at the closes before and after, USD.
+    pnl, dividends, costs, financing : float64 (K,)
+        Price gains, cash from corporate actions, trading costs, interest and borrow fees, USD.
+    trade : float64 (K, N)
+        Shares bought (+) or sold (-) at the open.
+    fill_price : float64 (K, N)
+        Price of the trade before costs, USD; the last known price where there is no bar.
+    trade_cost : float64 (K, N)
+        Fee, half spread and impact of the trade, USD.
+    position_weight : float64 (K, N)
+        Positions after the trade at the fill price over equity before, or over the notional.
+    """
+
+    books: Books
+    equity_before: Floats
+    equity: Floats
+    pnl: Floats
+    dividends: Floats
+    costs: Floats
+    financing: Floats
+    trade: Floats
+    fill_price: Floats
+    trade_cost: Floats
+    position_weight: Floats
+
+
+def open_books(n_books: int, cash_usd: float, close: Floats) -> Books:
+    """Return K books that hold only cash, USD.
+
+    `close`, float64 (N,) or (K, N), is known when the first target is decided; nan where a symbol
+    has none.
+    """
+    n_symbols = close.shape[-1]
+    return Books(
+        cash=np.full(n_books, cash_usd, dtype=np.float64),
+        quantity=np.zeros((n_books, n_symbols)),
+        price=np.broadcast_to(
+            np.where(np.isfinite(close), close, 0.0), (n_books, n_symbols)
+        ).copy(),
+        target_weight=np.zeros((n_books, n_symbols)),
+    )
+
+
+def equity_of(books: Books) -> Floats:
+    """Return cash plus positions at the last known closes, float64 (K,), USD."""
+    return books.cash + (books.quantity * books.price).sum(axis=-1)
+
+
+def held_weights(books: Books, sizing: Sizing, notional_usd: float) -> Floats:
+    """Return positions at the last close as fractions of equity or of the notional, float64 (K, N).
+
+    Known at the close. A book without positive equity holds weights of 0 by convention.
+    """
+    value = books.quantity * books.price
+    if sizing == "constant_notional":
+        return value / notional_usd
+    equity = equity_of(books)[:, None]
+    return np.divide(value, equity, out=np.zeros_like(value), where=equity > 0.0)
+
+
+def decide_quantities(
+    books: Books, weights: Floats, close: Floats, sizing: Sizing, notional_usd: float
+) -> Floats:
+    """Return the shares that target weights mean, float64 (K, N), not yet rounded to lots.
+
+    Parameters
+    ----------
+    books : Books
+        State at the close of t.
+    weights : float64 (K, N)
+        Target weights after limits.
+    close : float64 (N,) or (K, N)
+        Closes of t, USD; nan where a symbol has no bar, which keeps its quantity.
+    sizing : {"equity", "constant_notional"}
+        Whether a weight is a fraction of the equity at the close or of `notional_usd`.
+    notional_usd : float
+        Notional of constant sizing, USD.
+    """
+    if sizing == "constant_notional":
+        wanted_usd = weights * notional_usd
+    else:
+        wanted_usd = weights * np.maximum(equity_of(books), 0.0)[:, None]
+    return np.divide(wanted_usd, close, out=books.quantity.copy(), where=np.isfinite(close))
+
+
+def step(
+    books: Books,
+    target_quantity: Floats,
+    bar: Bar,
+    costs: CostsSpec,
+    *,
+    is_long_only: bool,
+    notional_usd: float | None = None,
+) -> StepResult:
+    """Carry K books from the close of t over the open to the close of t + 1.
+
+    Order: corporate actions (quantity and target scaled by the split, cash per old share credited,
+    or debited when short); fill of the difference at the open, where there is one; marking at the
+    close; financing of negative cash and short positions. Long-only books never borrow: sales count
+    first, then all buys of a book are scaled down by one factor so that cash after costs stays at
+    or above 0.
+
+    Parameters
+    ----------
+    books : Books
+        State at the close of t.
+    target_quantity : float64 (K, N)
+        Shares decided at the close of t, as `decide_quantities` returns them.
+    bar : Bar
+        The bar of t + 1, with volatility and dollar volume known at the close of t.
+    costs : CostsSpec
+        Costs, lot and tick.
+    is_long_only : bool
+        Whether books may neither borrow nor go short.
+    notional_usd : float, optional
+        Base of weights under constant notional; absent, the base is the equity at the close of t.
+
+    Raises
+    ------
+    DataError
+        If a held or traded symbol lacks a price, volatility or dollar volume that is needed.
+    """
+    before = equity_of(books)
+    base = before if notional_usd is None else np.full_like(before, notional_usd)
+    base_column = np.where(base > 0.0, base, np.inf)[:, None]
+
+    dividends = np.round(books.quantity * bar.cash_per_share, USD_DECIMALS).sum(axis=-1)
+    quantity = np.round(books.quantity * bar.split_ratio, SHARE_DECIMALS)
+    cash = books.cash + dividends
+
+    has_open = np.isfinite(bar.open)
+    mark = books.price / bar.split_ratio
+    fill_price = np.where(has_open, round_price(bar.open, costs.tick_usd), mark)
+    wanted = Order(
+        round_trade(target_quantity * bar.split_ratio, quantity, costs.lot_shares) * has_open,
+        (target_quantity * books.price / base_column - books.target_weight) * has_open,
+    )
+    terms = FillTerms(fill_price, bar.volatility, bar.adv_usd, base, costs)
+    order, trade_cost = fill(wanted, cash if is_long_only else None, terms)
+
+    spent = np.round(order.trade * fill_price, USD_DECIMALS)
+    quantity = np.round(quantity + order.trade, SHARE_DECIMALS)
+    cash = cash - spent.sum(axis=-1) - trade_cost.sum(axis=-1)
+
+    price = np.where(np.isfinite(bar.close), bar.close, mark)
+    financing = financing_of(cash, quantity * price, costs)
+    cash = np.round(cash - financing, USD_DECIMALS)
+    after = Books(cash, quantity, price, books.target_weight + order.weight_change)
+    equity = equity_of(after)
+    require_finite(equity)
+    held_change = (quantity * price).sum(axis=-1) - (books.quantity * books.price).sum(axis=-1)
+    return StepResult(
+        books=after,
+        equity_before=before,
+        equity=equity,
+        pnl=held_change - spent.sum(axis=-1),
+        dividends=dividends,
+        costs=trade_cost.sum(axis=-1),
+        financing=financing,
+        trade=order.trade,
+        fill_price=fill_price,
+        trade_cost=trade_cost,
+        position_weight=quantity * fill_price / base_column,
+    )

@@ -1,0 +1,69 @@
+"""Small markets and strategies for the tests of this folder."""
+
+from datetime import date, timedelta
+
+import numpy as np
+
+from trading_assets.backtest.folds import Fold
+from trading_assets.simulation.market import Market
+from trading_assets.strategy import Strategy
+
+FOLD = Fold(
+    key="2020-01-01",
+    train_start=date(2017, 1, 1),
+    train_end=date(2019, 12, 31),
+    validation_start=date(2019, 7, 1),
+    test_start=date(2020, 1, 1),
+    test_end=date(2020, 12, 31),
+)
+
+
+def market_of(close, *, opens=None, ratio=None, cash=None, first_day=date(2019, 12, 31)) -> Market:
+    """A market on consecutive days whose first row is the last session before the test window."""
+    close = np.asarray(close, dtype=np.float64)
+    opens = close.copy() if opens is None else np.asarray(opens, dtype=np.float64)
+    days = [first_day + timedelta(days=i) for i in range(len(close))]
+    return Market(
+        sessions=np.array(days, dtype="datetime64[D]"),
+        symbols=tuple("ABCDEFGH"[: close.shape[1]]),
+        open=opens,
+        close=close,
+        volume=np.full(close.shape, 1e6),
+        tradable=np.isfinite(close),
+        split_ratio=np.ones(close.shape) if ratio is None else np.asarray(ratio, dtype=np.float64),
+        cash_per_share=np.zeros(close.shape) if cash is None else np.asarray(cash, np.float64),
+        volatility=np.full(close.shape, 0.02),
+        adv_usd=np.full(close.shape, 5e7),
+    )
+
+
+def random_market(seed: int, bars: int = 120, symbols: int = 4) -> Market:
+    """Random walks with gaps at the open, a split, a reverse split, dividends and missing bars."""
+    rng = np.random.default_rng(seed)
+    returns = rng.normal(0.0003, 0.02, (bars, symbols))
+    ratio, cash = np.ones((bars, symbols)), np.zeros((bars, symbols))
+    ratio[bars // 3, 0], ratio[bars // 2, 1] = 2.0, 0.1
+    cash[bars // 4, 2], cash[bars // 2, 2], cash[bars // 2, 1] = 0.8, 1.1, 0.3
+    close = 50.0 * np.exp(np.cumsum(returns, axis=0)) / np.cumprod(ratio, axis=0)
+    opens = close * np.exp(rng.normal(0, 0.01, close.shape))
+    missing = rng.random(close.shape) < 0.03
+    missing[:5] = False
+    missing[ratio != 1.0] = False
+    missing[cash != 0.0] = False
+    close[missing], opens[missing] = np.nan, np.nan
+    return market_of(close, opens=opens, ratio=ratio, cash=cash)
+
+
+def strategy_of(**parts) -> Strategy:
+    """A strategy without costs or binding limits, but for the given parts."""
+    policy = {"agents": {"ppo": {}}, **parts.pop("policy", {})}
+    return Strategy.model_validate(
+        {
+            "market_data": "any",
+            "folds": {"period": "year", "first": "2020-01-01"},
+            "costs": {"fee_bps": 0, "half_spread_bps": 0},
+            "risk": {"max_weight": 1, "max_gross": 1},
+            "policy": policy,
+            **parts,
+        }
+    )

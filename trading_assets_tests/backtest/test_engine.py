@@ -1,0 +1,200 @@
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import polars as pl
+import pytest
+
+from trading_assets.backtest.accounting import accounting_gaps
+from trading_assets.backtest.baselines import BASELINES, baseline_decisions
+from trading_assets.backtest.engine import (
+    decision_rows,
+    fixed_targets,
+    run_backtest,
+)
+from trading_assets.errors import DataError
+from trading_assets.schema import conform
+from trading_assets_tests.backtest.markets import FOLD, market_of, random_market, strategy_of
+
+RISING = market_of(
+    [[100.0, 50.0], [110.0, 50.0], [121.0, 45.0]], opens=[[99.0, 50.0], [104.0, 51.0], [115.0, 48]]
+)
+COSTLY = {"fee_bps": 5, "half_spread_bps": 15}
+
+
+def run(market, decisions, **parts):
+    return run_backtest(market, decisions, strategy_of(**parts), FOLD)
+
+
+def targets(market, rows):
+    return fixed_targets(market, FOLD, np.array(rows, dtype=np.float64))
+
+
+def test_a_target_of_the_last_close_before_the_window_fills_at_the_first_test_open():
+    tables = run(RISING, {"a": targets(RISING, [[0.5, 0.0], [0.5, 0.0]])})
+    assert tables.weights["session"].unique().sort().to_list() == [
+        date(2019, 12, 31),
+        date(2020, 1, 1),
+    ]
+    first = tables.trades.row(0, named=True)
+    # Half of 1,000,000 USD at the close of 100 is 5,000 shares, bought at the next open of 104.
+    assert first["session"] == date(2020, 1, 1)
+    assert first["quantity"] == pytest.approx(5000.0)
+    assert first["price_usd"] == 104.0
+
+
+def test_equity_is_marked_at_each_test_close():
+    tables = run(RISING, {"a": targets(RISING, [[0.5, 0.0], [0.0, 0.0]])})
+    assert tables.equity["session"].to_list() == [date(2020, 1, 1), date(2020, 1, 2)]
+    # 5,000 shares earn 110 - 104, then 115 - 110 until they are sold at the open.
+    assert tables.equity["equity_usd"].to_list() == pytest.approx([1_030_000.0, 1_055_000.0])
+    assert tables.equity["gross_weight"].to_list() == pytest.approx([550_000 / 1_030_000, 0.0])
+    assert tables.equity["turnover"].to_list() == pytest.approx([0.52, 575_000 / 1_030_000])
+
+
+def test_constant_notional_sizes_by_the_initial_equity():
+    policy = {"sizing": "constant_notional", "position": "long_short"}
+    rows = [[0.5, -0.2], [0.5, -0.2]]
+    tables = run(RISING, {"a": targets(RISING, rows)}, policy=policy)
+    held = tables.trades.group_by("symbol").agg(pl.col("quantity").sum()).sort("symbol")
+    assert held["quantity"].to_list() == pytest.approx([500_000 / 110, -200_000 / 50])
+
+
+def test_costs_are_booked_with_each_trade():
+    tables = run(RISING, {"a": targets(RISING, [[0.5, 0.0], [0.0, 0.0]])}, costs=COSTLY)
+    assert tables.trades["cost_usd"].to_list() == pytest.approx([520_000 * 0.002, 575_000 * 0.002])
+    assert tables.equity["costs_usd"].to_list() == tables.trades["cost_usd"].to_list()
+
+
+def test_weights_are_projected_on_the_declared_limits():
+    tables = run(
+        RISING, {"a": targets(RISING, [[2.0, 0.9], [-1.0, 0.2]])}, risk={"max_weight": 0.4}
+    )
+    assert tables.weights["weight"].to_list() == pytest.approx([0.4, 0.4, 0.0, 0.2])
+
+
+@pytest.mark.parametrize("bad", [[np.nan, 0.1], [np.inf, 0.0], [0.1]])
+def test_a_decision_that_is_not_finite_or_of_another_shape_is_refused(bad: list[float]):
+    with pytest.raises(DataError, match="portfolio broken decided"):
+        run(RISING, {"broken": lambda _row, _books: np.array(bad)})
+
+
+def test_a_market_without_the_session_before_the_window_is_refused():
+    late = market_of(RISING.close, first_day=FOLD.test_start)
+    with pytest.raises(DataError, match="and the one before them"):
+        decision_rows(late, FOLD)
+
+
+def test_targets_must_have_one_row_for_each_decision():
+    with pytest.raises(DataError, match=r"one row for each of 2 decisions"):
+        targets(RISING, [[0.0, 0.0]])
+
+
+def test_a_decision_sees_only_its_own_books():
+    seen = []
+
+    def decide(row, books):
+        seen.append((row, float(books.cash[0]), books.quantity[0].tolist()))
+        return np.array([0.5, 0.0])
+
+    run(RISING, {"a": decide, "b": targets(RISING, [[0.0, 1.0], [0.0, 1.0]])})
+    assert seen[0] == (0, 1_000_000.0, [0.0, 0.0])
+    assert seen[1] == (1, pytest.approx(480_000.0), [pytest.approx(5000.0), 0.0])
+
+
+def test_later_bars_do_not_change_earlier_rows():
+    market = random_market(1)
+    strategy, cut = strategy_of(costs=COSTLY), 60
+    noise = np.random.default_rng(2).uniform(0.5, 2.0, market.close[cut:].shape)
+    changed = replace(
+        market,
+        close=np.vstack([market.close[:cut], market.close[cut:] * noise]),
+        open=np.vstack([market.open[:cut], market.open[cut:] * noise]),
+    )
+    first = run_backtest(market, baseline_decisions(market, FOLD), strategy, FOLD).equity
+    second = run_backtest(changed, baseline_decisions(changed, FOLD), strategy, FOLD).equity
+    known = pl.col("session") < market.sessions[cut].astype(date)
+    assert first.filter(known).equals(second.filter(known))
+    assert not first.equals(second)
+
+
+def test_accounting_conserves_over_splits_dividends_gaps_and_costs():
+    market = random_market(3)
+    strategy = strategy_of(
+        costs={**COSTLY, "impact_coefficient": 0.5, "financing_bps_per_year": 300},
+        policy={"position": "long_short"},
+        risk={"max_weight": 1, "max_gross": 2},
+    )
+    weights = np.random.default_rng(3).uniform(-0.6, 0.6, (len(market.sessions) - 1, 4))
+    decisions = {**baseline_decisions(market, FOLD), "a": fixed_targets(market, FOLD, weights)}
+    tables = run_backtest(market, decisions, strategy, FOLD)
+    assert accounting_gaps(tables.equity, 1_000_000.0) == []
+    assert tables.equity["dividends_usd"].abs().sum() > 100
+    booked = tables.trades.group_by("portfolio").agg(pl.col("cost_usd").sum()).sort("portfolio")
+    charged = tables.equity.group_by("portfolio").agg(pl.col("costs_usd").sum()).sort("portfolio")
+    charged = charged.filter(pl.col("portfolio") != "cash")
+    assert booked["cost_usd"].to_list() == pytest.approx(charged["costs_usd"].to_list())
+
+
+@pytest.mark.parametrize("change", [0.01, float("nan"), None])
+def test_an_unexplained_change_of_equity_is_named(change: float | None):
+    equity = run(RISING, {"a": targets(RISING, [[0.5, 0.0], [0.5, 0.0]])}).equity
+    wrong = equity.with_columns(
+        equity_usd=pl.when(pl.col("session") == date(2020, 1, 2))
+        .then(pl.col("equity_usd") + pl.lit(change, pl.Float64))
+        .otherwise(pl.col("equity_usd"))
+    )
+    gaps = accounting_gaps(wrong, 1_000_000.0)
+    assert len(gaps) == 1
+    assert "2020-01-02" in gaps[0]
+
+
+def test_tables_have_the_declared_columns():
+    tables = run(RISING, baseline_decisions(RISING, FOLD))
+    for name in ("weights", "trades", "equity"):
+        frame = getattr(tables, name)
+        assert conform(name, frame).columns == frame.columns
+    assert tables.equity["portfolio"].unique().sort().to_list() == sorted(BASELINES)
+
+
+def test_cash_never_trades():
+    tables = run(RISING, baseline_decisions(RISING, FOLD), costs=COSTLY)
+    cash = tables.equity.filter(pl.col("portfolio") == "cash")
+    assert cash["equity_usd"].to_list() == [1_000_000.0] * 2
+    assert "cash" not in tables.trades["portfolio"].to_list()
+
+
+def test_buy_and_hold_trades_once_and_ignores_later_listings():
+    close = np.full((20, 3), 100.0)
+    close[:, 0] *= 1.02 ** np.arange(20)
+    close[:5, 2] = np.nan
+    market = market_of(close)
+    tables = run(
+        market, baseline_decisions(market, FOLD), risk={"max_weight": 0.4, "max_gross": 0.8}
+    )
+    trades = tables.trades.filter(pl.col("portfolio") == "buy_and_hold")
+    assert trades["symbol"].to_list() == ["A", "B"]
+    assert trades["session"].unique().to_list() == [FOLD.test_start]
+    weights = tables.weights.filter(
+        (pl.col("portfolio") == "buy_and_hold") & (pl.col("symbol") == "A")
+    )
+    assert weights["weight"][0] == 0.4
+    assert weights["weight"][-1] > 0.4
+
+
+def test_equal_weight_lets_a_new_listing_in():
+    close = np.full((4, 2), 100.0)
+    close[:1, 1] = np.nan
+    market = market_of(close)
+    weights = run(market, baseline_decisions(market, FOLD)).weights
+    first, second = weights.filter(pl.col("portfolio") == "equal_weight")["weight"].to_list()[::2][
+        :2
+    ]
+    assert (first, second) == (1.0, 0.5)
+
+
+def test_the_loss_of_all_equity_is_an_error_with_a_name():
+    market = market_of([[100.0], [100.0], [250.0], [250.0]])
+    short = targets(market, [[-1.0], [-1.0], [-1.0]])
+    with pytest.raises(DataError, match="equity fell to"):
+        run(market, {"short": short}, policy={"position": "long_short"})

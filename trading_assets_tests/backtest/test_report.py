@@ -1,0 +1,289 @@
+import json
+import math
+import re
+from contextlib import ExitStack
+from datetime import date
+from functools import cache
+from unittest.mock import patch
+
+import numpy as np
+import polars as pl
+import pytest
+
+from trading_assets.backtest import metrics
+from trading_assets.backtest import report as report_module
+from trading_assets.backtest.baselines import baseline_decisions
+from trading_assets.backtest.engine import (
+    BacktestTables,
+    decision_rows,
+    fixed_targets,
+    run_backtest,
+)
+from trading_assets.backtest.folds import get_fold
+from trading_assets.backtest.report import WalkForwardInputs, WalkForwardReport, build_report
+from trading_assets.backtest.track_record import FoldRecord
+from trading_assets.errors import DataError
+from trading_assets.strategy import Strategy
+from trading_assets_tests.backtest.markets import market_of, strategy_of
+
+KEYS = ("2020-01-01", "2020-04-01")
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def declared(**parts) -> Strategy:
+    return strategy_of(
+        policy={"agents": {"ppo": {"seeds": 2}}},
+        folds={"period": "quarter", "first": "2020-01-01", "train_months": 12},
+        costs={"fee_bps": 1, "half_spread_bps": 2},
+        backtest={"bootstrap_samples": 200},
+        **parts,
+    )
+
+
+@cache
+def fold_record(key: str, skill: float) -> FoldRecord:
+    """A fold whose agent leans on the next return with the given skill; only tests may know it."""
+    rng = np.random.default_rng(int(key[5:7]))
+    close = 50 * np.exp(np.cumsum(rng.normal(0.0004, 0.015, (190, 3)), axis=0))
+    opens = np.vstack([close[:1], close[:-1]])
+    market = market_of(close, opens=opens, first_day=date(2019, 12, 31))
+    strategy, fold = declared(), get_fold(key, declared().folds)
+    rows = decision_rows(market, fold)
+    ahead = np.sign(close[rows.start + 1 : rows.stop + 1] / close[rows.start : rows.stop] - 1)
+    decisions = baseline_decisions(market, fold)
+    members = []
+    for seed in range(2):
+        noise = np.random.default_rng(seed).uniform(0, 1, ahead.shape)
+        members.append(np.clip((noise + skill * ahead) / 3, 0, 1 / 3))
+        decisions[f"ppo/seed-{seed}"] = fixed_targets(market, fold, members[-1])
+    decisions["ppo/ensemble"] = fixed_targets(market, fold, np.mean(members, axis=0))
+    tables = run_backtest(market, decisions, strategy, fold)
+    return FoldRecord(fold, tables, {"ppo/seed-0": {"steps": 4096, "note": "<b>", "loss": 0.25}})
+
+
+def without(record: FoldRecord, portfolio: str) -> FoldRecord:
+    other = pl.col("portfolio") != portfolio
+    tables = record.tables
+    return FoldRecord(
+        record.fold,
+        BacktestTables(
+            tables.weights.filter(other), tables.trades.filter(other), tables.equity.filter(other)
+        ),
+    )
+
+
+def inputs_of(records, **changes) -> WalkForwardInputs:
+    values = {
+        "strategy_name": "demo",
+        "strategy": declared(),
+        "declaration_digest": "0123456789abcdef",
+        "folds": records,
+        "expected_folds": KEYS,
+        "trials": 7,
+        **changes,
+    }
+    return WalkForwardInputs(**values)
+
+
+def judged(inputs: WalkForwardInputs) -> WalkForwardReport:
+    """A report without plots, which take most of its time."""
+    plots = {"draw_svg": "<svg></svg>", "draw_png": PNG, "draw_thumbnail": PNG}
+    with ExitStack() as stack:
+        for name, drawn in plots.items():
+            stack.enter_context(patch.object(report_module, name, return_value=drawn))
+        return build_report(inputs)
+
+
+@cache
+def report_of() -> WalkForwardReport:
+    return build_report(inputs_of([fold_record(key, 0.0) for key in KEYS]))
+
+
+def test_the_verdict_carries_its_evidence():
+    assert re.fullmatch(
+        r"ppo does not beat \w+ after costs: annual Sharpe -?\d+\.\d\d against -?\d+\.\d\d,"
+        r" difference -?\d+\.\d\d \(95 % interval -?\d+\.\d\d to -?\d+\.\d\d, p \d\.\d{3}\),"
+        r" 2 folds, 2 seeds, 7 trials counted\.",
+        report_of().verdict,
+    )
+
+
+def test_the_verdict_is_on_the_page_and_in_the_figures():
+    report = report_of()
+    claim = report.verdict.split(":", maxsplit=1)[0]
+    assert claim in report.html
+    assert report.figures["verdicts"]["ppo"]["sentence"] == report.verdict
+
+
+def test_a_clear_winner_beats_the_strongest_baseline():
+    report = judged(inputs_of([fold_record(key, 2.0) for key in KEYS]))
+    assert report.verdict.startswith("ppo beats")
+    assert report.figures["verdicts"]["ppo"]["standing"] == "beats"
+    assert 'class="verdict beats"' in report.html
+
+
+def test_a_clear_loser_falls_behind():
+    report = judged(inputs_of([fold_record(key, -2.0) for key in KEYS]))
+    assert report.verdict.startswith("ppo falls behind")
+
+
+def test_many_trials_take_a_win_back():
+    records = [fold_record(key, 0.55) for key in KEYS]
+    few = judged(inputs_of(records, trials=1))
+    many = judged(inputs_of(records, trials=10_000, trial_sharpes_annual=[-40.0, 0.0, 40.0]))
+    assert few.figures["verdicts"]["ppo"]["standing"] == "beats"
+    assert many.figures["verdicts"]["ppo"]["standing"] == "ahead"
+    assert "10000 trials can show its Sharpe ratio by luck" in many.verdict
+
+
+def test_figures_are_those_of_the_chained_returns():
+    report = report_of()
+    returns = []
+    for key in KEYS:
+        equity = fold_record(key, 0.0).tables.equity
+        values = equity.filter(pl.col("portfolio") == "ppo/ensemble")["equity_usd"].to_numpy()
+        returns.append(values / np.concatenate([[1e6], values[:-1]]) - 1)
+    chained = np.concatenate(returns)
+    mine = report.figures["portfolios"]["ppo/ensemble"]
+    assert mine["bars"] == len(chained)
+    assert mine["sharpe_annual"] == pytest.approx(metrics.sharpe_annual(chained))
+    assert mine["cagr"] == pytest.approx(metrics.cagr(chained))
+    assert mine["max_drawdown"] == pytest.approx(metrics.max_drawdown(chained))
+    assert mine["sharpe_annual_low"] < mine["sharpe_annual"] < mine["sharpe_annual_high"]
+
+
+def test_a_baseline_that_loses_money_yields_to_cash():
+    portfolios = report_of().figures["portfolios"]
+    best = max(portfolios[name]["sharpe_annual"] for name in ("buy_and_hold", "equal_weight"))
+    benchmark = report_of().figures["verdicts"]["ppo"]["benchmark"]
+    assert (benchmark == "cash") == (best < 0)
+    to_cash = report_of().figures["sharpe_annual_differences"]["ppo/ensemble"]["cash"]
+    assert to_cash["difference"] == pytest.approx(portfolios["ppo/ensemble"]["sharpe_annual"])
+
+
+def test_equal_inputs_give_equal_bytes():
+    first, second = report_of(), build_report(inputs_of([fold_record(key, 0.0) for key in KEYS]))
+    assert first.html == second.html
+    assert first.png == second.png
+    assert first.thumbnail == second.thumbnail
+    assert first.figures_json == second.figures_json
+
+
+def test_the_order_of_folds_does_not_matter():
+    turned = judged(inputs_of([fold_record(key, 0.0) for key in reversed(KEYS)]))
+    assert turned.figures == report_of().figures
+
+
+def test_the_page_needs_no_script_no_network_and_escapes_what_it_shows():
+    page = report_of().html
+    assert "<script" not in page
+    assert not re.search(r"(src|href)\s*=\s*[\"']?(https?:)?//", page)
+    assert "url(http" not in page
+    assert "@import" not in page
+    assert "&lt;b&gt;" in page
+
+
+def test_the_page_serves_light_dark_and_print():
+    page = report_of().html
+    assert "prefers-color-scheme: dark" in page
+    assert "@media print" in page
+    assert "currentColor" in page
+
+
+def test_the_page_says_what_is_assumed_and_missing():
+    page = report_of().html
+    assert "fee 1 bps, half spread 2 bps" in page
+    assert "filled in full at the next open" in page
+    assert "Survivorship: unknown" in page
+    assert "Trials: 7 counted" in page
+
+
+def test_plots_are_png_and_the_thumbnail_is_small():
+    report = report_of()
+    assert report.png.startswith(PNG)
+    assert report.thumbnail.startswith(PNG)
+    assert len(report.thumbnail) <= 60_000
+    assert b"tIME" not in report.png
+    assert b"Software" not in report.png
+
+
+def test_figures_are_json_with_sorted_keys_and_null_where_undefined():
+    report = report_of()
+    text = report.figures_json.decode()
+    assert json.loads(text) == report.figures
+    assert text == json.dumps(json.loads(text), sort_keys=True, indent=1) + "\n"
+    assert report.figures["portfolios"]["cash"]["sharpe_annual"] is None
+
+
+def test_the_headline_holds_finite_numbers_only():
+    headline = report_of().headline
+    assert headline["ppo_sharpe_annual"] == pytest.approx(
+        report_of().figures["portfolios"]["ppo/ensemble"]["sharpe_annual"]
+    )
+    assert all(math.isfinite(value) for value in headline.values())
+
+
+def test_a_complete_report_has_no_problems():
+    assert report_of().problems == []
+    assert "Incomplete" not in report_of().html
+
+
+def test_a_missing_seed_is_named_and_marked():
+    records = [fold_record(KEYS[0], 0.0), without(fold_record(KEYS[1], 0.0), "ppo/seed-1")]
+    report = judged(inputs_of(records))
+    assert report.problems == ["ppo/seed-1 lacks fold 2020-04-01: the fold has no such portfolio"]
+    assert report.verdict.startswith("Incomplete: ")
+    assert "ppo/seed-1 lacks fold 2020-04-01" in report.html
+    assert 'ppo/seed-1<span class="mark">' in report.html
+    assert report.figures["portfolios"]["ppo/seed-1"]["folds"] == 1
+    assert report.figures["portfolios"]["ppo/seed-1"]["missing_folds"] == ["2020-04-01"]
+
+
+def test_a_missing_fold_is_named_for_every_portfolio():
+    report = judged(inputs_of([fold_record(KEYS[0], 0.0)]))
+    assert report.problems == ["every portfolio lacks fold 2020-04-01: the fold was not backtested"]
+    assert "1 fold," in report.verdict
+
+
+def test_a_fold_with_part_of_its_sessions_is_left_out():
+    whole = fold_record(KEYS[1], 0.0)
+    last = whole.tables.equity["session"].max()
+    cut = whole.tables.equity.filter(
+        ~((pl.col("portfolio") == "ppo/ensemble") & (pl.col("session") == last))
+    )
+    short = FoldRecord(whole.fold, BacktestTables(whole.tables.weights, whole.tables.trades, cut))
+    report = judged(inputs_of([fold_record(KEYS[0], 0.0), short]))
+    assert len(report.problems) == 1
+    assert re.search(r"it has \d+ of the fold's \d+ sessions", report.problems[0])
+    mine = report.figures["portfolios"]["ppo/ensemble"]
+    assert mine["bars"] == report_of().figures["portfolios"]["cash"]["bars"] - len(
+        whole.tables.equity["session"].unique()
+    )
+
+
+def test_an_incomplete_ensemble_is_compared_on_shared_sessions():
+    records = [fold_record(KEYS[0], 0.0), without(fold_record(KEYS[1], 0.0), "ppo/ensemble")]
+    report = judged(inputs_of(records))
+    found = report.figures["sharpe_annual_differences"]["ppo/ensemble"]["equal_weight"]
+    alone = judged(inputs_of(records[:1], expected_folds=KEYS[:1]))
+    expected = alone.figures["portfolios"]["equal_weight"]["sharpe_annual"]
+    assert found["benchmark_sharpe_annual"] == pytest.approx(expected)
+
+
+def test_an_agent_that_never_trades_cannot_be_judged():
+    record = fold_record(KEYS[0], 0.0)
+    idle = record.tables.equity.filter(pl.col("portfolio") == "cash").with_columns(
+        portfolio=pl.lit("ppo/ensemble")
+    )
+    equity = pl.concat([without(record, "ppo/ensemble").tables.equity, idle])
+    tables = BacktestTables(record.tables.weights, record.tables.trades, equity)
+    report = judged(inputs_of([FoldRecord(record.fold, tables)], expected_folds=KEYS[:1]))
+    assert report.verdict.startswith("ppo cannot be judged")
+    assert "ppo_sharpe_annual" not in report.headline
+
+
+def test_a_report_without_folds_or_trials_is_refused():
+    with pytest.raises(DataError, match="0 folds"):
+        judged(inputs_of([]))
+    with pytest.raises(DataError, match="0 trials"):
+        judged(inputs_of([fold_record(KEYS[0], 0.0)], trials=0))

@@ -1,0 +1,154 @@
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import NoReturn
+
+import polars as pl
+import pytest
+
+from trading_assets.bars.expectations import EXPECTATIONS, ExpectationResult, judge
+from trading_assets.bars.validation import ValidatedMonths, validate_bars
+from trading_assets.errors import DataError
+from trading_assets.schema import TABLES
+from trading_assets_tests.bars.example_bars import NOW, make_rows, make_spec
+
+SPEC = make_spec(universe=("A", "B"), start=date(2010, 3, 1), end=date(2010, 3, 31))
+ROWS = make_rows(SPEC, date(2010, 3, 1), date(2010, 3, 31))
+ODD = (pl.col("symbol") == "A") & (pl.col("session") == date(2010, 3, 9))
+
+
+def validate(rows: pl.DataFrame = ROWS) -> ValidatedMonths:
+    actions = TABLES["corporate_actions"].empty()
+    return validate_bars(rows, actions, SPEC, ["2010-03-01"], {}, NOW)
+
+
+def failures(validated: ValidatedMonths) -> dict[str, ExpectationResult]:
+    return {result.name: result for result in judge(validated) if not result.passed}
+
+
+def test_clean_bars_meet_every_expectation() -> None:
+    results = judge(validate())
+    assert [result.name for result in results] == [each.name for each in EXPECTATIONS]
+    assert all(result.passed for result in results)
+    assert {result.evidence for result in results} == {""}
+    assert results[1].observed == "0 of 46 bars break it"
+
+
+# One clean row made bad for each expectation, as if every rule had let it through.
+BAD_ROWS: dict[str, tuple[int, dict[str, object]]] = {
+    "prices_are_positive_and_finite": (1, {"high": float("inf")}),
+    "lows_are_not_above_opens_and_closes": (2, {"low": 200.0, "high": 300.0}),
+    "highs_are_not_below_opens_and_closes": (3, {"high": 20.0, "low": 10.0}),
+    "volumes_are_positive": (4, {"volume": 0.0}),
+    "bars_come_from_one_feed": (5, {"feed": "sip"}),
+    "bars_are_known_only_after_they_end": (8, {"knowledge_time": NOW.replace(year=2009)}),
+    "bars_are_unique": (9, {"session": date(2010, 3, 10)}),
+}
+
+
+@pytest.fixture(scope="module")
+def judged_bad_rows() -> dict[str, ExpectationResult]:
+    validated = validate()
+    rows = validated.rows
+    for day, values in BAD_ROWS.values():
+        is_it = (pl.col("symbol") == "A") & (pl.col("session") == date(2010, 3, day))
+        rows = rows.with_columns(
+            pl.when(is_it)
+            .then(pl.lit(value))
+            .otherwise(pl.col(name))
+            .cast(rows.schema[name])
+            .alias(name)
+            for name, value in values.items()
+        )
+    return failures(replace(validated, rows=rows))
+
+
+@pytest.mark.parametrize("name", BAD_ROWS)
+def test_a_bad_row_among_the_clean_fails_its_expectation(
+    name: str, judged_bad_rows: dict[str, ExpectationResult]
+) -> None:
+    failed = judged_bad_rows[name]
+    assert failed.blocks
+    if name == "bars_come_from_one_feed":
+        assert failed.observed == "2 distinct values"
+    elif name == "bars_are_unique":
+        assert failed.observed == "2 of 46 bars break it"
+        assert "A 2010-03-10" in failed.evidence
+    else:
+        assert failed.observed == "1 of 46 bars break it"
+        assert f"A 2010-03-{BAD_ROWS[name][0]:02}" in failed.evidence
+
+
+@pytest.mark.parametrize("value", [None, 0.0])
+def test_a_price_that_is_no_price_fails(value: float | None) -> None:
+    rows = ROWS.with_columns(low=pl.when(ODD).then(pl.lit(value)).otherwise(pl.col("low")))
+    validated = replace(validate(), rows=rows.select(TABLES["validated_bars"].names))
+    assert "prices_are_positive_and_finite" in failures(validated)
+
+
+def test_a_duplicate_in_the_raw_bars_fails_uniqueness_with_the_bar_as_evidence() -> None:
+    twice = pl.concat([ROWS, ROWS.filter(ODD).with_columns(close=pl.col("close") + 0.5)])
+    failed = failures(validate(twice))["bars_are_unique"]
+    assert "bar_is_unique" in failed.evidence
+    assert "| A | 2010-03-09 |" in failed.evidence
+
+
+def test_missing_bars_fail_with_their_names() -> None:
+    failed = failures(validate(ROWS.filter(pl.col("session") > date(2010, 3, 3))))
+    assert set(failed) == {"sessions_have_bars", "every_expected_bar_passed"}
+    assert "| A | 2010-03-01 |" in failed["sessions_have_bars"].evidence
+    assert failed["sessions_have_bars"].observed == "1 of 1 months break it"
+
+
+def test_one_missing_bar_is_reported_without_blocking() -> None:
+    failed = failures(validate(ROWS.filter(~ODD)))
+    assert [(result.name, result.blocks) for result in failed.values()] == [
+        ("every_expected_bar_passed", False)
+    ]
+
+
+def test_outliers_and_stale_closes_are_reported_without_blocking() -> None:
+    stuck = pl.col("session") >= date(2010, 3, 24)
+    close = pl.when(ODD).then(150.0).when(stuck).then(99.5).otherwise(pl.col("close"))
+    rows = ROWS.with_columns(
+        close=close, high=pl.max_horizontal(close, "high"), low=pl.min_horizontal(close, "low")
+    )
+    failed = failures(validate(rows))
+    assert set(failed) == {"returns_without_actions_are_plausible", "closes_are_not_stale"}
+    assert not any(result.blocks for result in failed.values())
+    assert "robust sigma" in failed["returns_without_actions_are_plausible"].evidence
+
+
+def test_a_month_without_bars_is_judged_by_its_summary() -> None:
+    assert "sessions_have_bars" in failures(validate(ROWS.clear()))
+
+
+def test_a_rule_that_cannot_be_evaluated_is_an_error() -> None:
+    validated = validate()
+    with pytest.raises(DataError, match="could not evaluate volumes_are_positive"):
+        judge(replace(validated, rows=validated.rows.drop("volume")))
+
+
+def test_judging_sends_nothing_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object) -> NoReturn:
+        pytest.fail("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.chdir(tmp_path)
+    judge(validate())
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 # names only
+
+
+def test_the_list_of_expectations_imports_without_great_expectations() -> None:
+    code = (
+        "import sys, trading_assets.bars.expectations as e; assert e.EXPECTATIONS;"
+        "print([m for m in ('great_expectations', 'pandas') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

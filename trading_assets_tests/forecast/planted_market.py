@@ -1,0 +1,50 @@
+"""A small market whose forecastable share is known: features, bars and sessions for tests."""
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from trading_assets.features.windows import VOLATILITY_COLUMN
+from trading_assets.strategy import ForecastSpec
+from trading_assets_tests.features.synthetic_bars import make_bars, weekdays
+
+NAMES = ("planted", "noise_1", "noise_2", "noise_3")
+SPEC = ForecastSpec(
+    horizon_bars=3, window_bars=8, hidden_units=8, epochs=2, batch_size=128, cross_fit_parts=3
+)
+
+
+@dataclass(frozen=True)
+class PlantedMarket:
+    """Tables of one market and its train, validation and test sessions."""
+
+    bars: pl.DataFrame
+    features: pl.DataFrame
+    train: list[date]
+    validation: list[date]
+    test: list[date]
+
+    def up_to_validation(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        is_known = pl.col("session") <= self.validation[-1]
+        return self.features.filter(is_known), self.bars.filter(is_known)
+
+
+def make_market(strength: float, count: int = 500, seed: int = 4) -> PlantedMarket:
+    """Return three symbols whose next return has correlation `strength` with feature `planted`."""
+    rng = np.random.default_rng(seed)
+    symbols = ("AAA", "BBB", "CCC")
+    signal = rng.normal(size=(count, 3))
+    noise = rng.normal(size=(count, 3))
+    returns = np.zeros((count, 3))
+    returns[1:] = 0.01 * (strength * signal[:-1] + np.sqrt(1 - strength**2) * noise[1:])
+    bars = make_bars(symbols, count, returns=returns, seed=seed)
+    features = bars.select("symbol", "session", "event_time", "knowledge_time").with_columns(
+        pl.lit(0.01, pl.Float32).alias(VOLATILITY_COLUMN),
+        pl.Series("planted", signal.T.ravel(), pl.Float32),
+        *(pl.Series(n, rng.normal(size=3 * count), pl.Float32) for n in NAMES[1:]),
+    )
+    days = weekdays(date(2004, 1, 1), count)
+    first, second = int(count * 0.6), int(count * 0.8)
+    return PlantedMarket(bars, features, days[:first], days[first:second], days[second:])

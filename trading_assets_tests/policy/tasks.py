@@ -1,0 +1,98 @@
+"""Small trading tasks for tests of the environments and of policies."""
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from trading_assets.policy.networks import TrainedPolicy
+from trading_assets.policy.observation import declared_rules
+from trading_assets.schema import TABLES
+from trading_assets.strategy import Strategy
+from trading_assets_tests.simulation.markets import random_market
+
+SYMBOLS = ("A", "B", "C")
+
+
+def make_strategy(**changes) -> Strategy:
+    policy = {
+        "agents": {"ppo": {"total_steps": 1_000}},
+        "observed_features": ["momentum", "reversal"],
+        **changes.pop("policy", {}),
+    }
+    return Strategy.model_validate(
+        {
+            "market_data": "random",
+            "policy": policy,
+            "folds": {"first": date(2021, 1, 1)},
+            "costs": {"impact_coefficient": 0.5},
+            "risk": {"max_weight": 0.5, "max_gross": 0.9},
+            **changes,
+        }
+    )
+
+
+def make_tables(market, seed=0):
+    """Return features and forecasts of a market's sessions, some of them null."""
+    rng = np.random.default_rng(seed)
+    days = market.sessions.astype("datetime64[D]").tolist()
+    keys = [(s, d) for s in market.symbols for d in days]
+    draws = rng.normal(size=(len(keys), 2)).astype(np.float32)
+    features = pl.DataFrame(
+        {
+            "symbol": [s for s, _ in keys],
+            "session": [d for _, d in keys],
+            "momentum": draws[:, 0],
+            "reversal": draws[:, 1],
+        }
+    ).with_columns(pl.when(pl.col("momentum") < 2.0).then("momentum").name.keep())
+    parts = rng.dirichlet(np.ones(3) * 20, len(keys)).astype(np.float32)
+    forecasts = features.select("symbol", "session").with_columns(
+        p_down=parts[:, 0],
+        p_flat=parts[:, 1],
+        p_up=parts[:, 2],
+        expected_return=(0.01 * draws[:, 0]).astype(np.float32),
+        sigma_return=np.full(len(keys), 0.04, dtype=np.float32),
+    )
+    return features, forecasts
+
+
+def no_forecasts():
+    return TABLES["forecasts"].empty()
+
+
+def make_policy(strategy, symbols=SYMBOLS, seed=0):
+    """Return an untrained policy with random weights."""
+    rules = declared_rules(strategy, symbols)
+    rng = np.random.default_rng(seed)
+    sizes = [rules.n_inputs, 8, 8, len(symbols)]
+    tensors = {}
+    for name, before, after in zip(
+        ("hidden_0", "hidden_1", "action"), sizes[:-1], sizes[1:], strict=True
+    ):
+        tensors[f"{name}.weight"] = rng.normal(0, 0.6, (after, before)).astype(np.float32)
+        tensors[f"{name}.bias"] = rng.normal(0, 0.2, after).astype(np.float32)
+    return TrainedPolicy(rules, tensors, "ppo", seed, (), 0)
+
+
+def broken(policy, name, value):
+    tensors = {key: tensor.copy() for key, tensor in policy.tensors.items()}
+    tensors[name].flat[0] = value
+    return replace(policy, tensors=tensors)
+
+
+def days_of(market):
+    return market.sessions.astype("datetime64[D]").tolist()
+
+
+__all__ = [
+    "SYMBOLS",
+    "broken",
+    "days_of",
+    "make_policy",
+    "make_strategy",
+    "make_tables",
+    "no_forecasts",
+    "random_market",
+]

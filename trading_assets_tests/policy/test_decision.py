@@ -1,0 +1,184 @@
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from trading_assets.errors import DataError
+from trading_assets.features.compute import compute_features
+from trading_assets.forecast.train import train_forecaster
+from trading_assets.policy.bundle import Bundle
+from trading_assets.policy.decision import decide, decide_by_fallback, decide_fallback
+from trading_assets.policy.observation import declared_rules
+from trading_assets.policy.rollout import roll_policy
+from trading_assets.risk.projection import WeightLimits
+from trading_assets.schema import TABLES, conform
+from trading_assets.simulation.core import held_weights
+from trading_assets.simulation.market import build_market
+from trading_assets.strategy import FeaturesSpec, ForecastSpec
+from trading_assets_tests.policy.tasks import make_policy, make_strategy
+
+SYMBOLS = ("AAA", "BBB", "CCC")
+NAMES = ("log_return_1", "log_return_5", "ewma_volatility")
+START = date(2018, 1, 1)
+
+
+def weekdays(count):
+    days = [START + timedelta(days=k) for k in range(2 * count)]
+    return [day for day in days if day.weekday() < 5][:count]
+
+
+def make_tables(count=640, seed=0):
+    rng = np.random.default_rng(seed)
+    rows = []
+    for symbol in SYMBOLS:
+        close = 50.0
+        for index, day in enumerate(weekdays(count)):
+            opened = close * np.exp(rng.normal(0, 0.004))
+            close = opened * np.exp(rng.normal(3e-4, 0.015))
+            # A split of AAA on a known day; CCC lists late.
+            if symbol == "AAA" and index == 600:
+                opened, close = opened / 2, close / 2
+            if symbol == "CCC" and index < 590:
+                continue
+            known = datetime(day.year, day.month, day.day, 21, 15, tzinfo=UTC)
+            rows.append(
+                {
+                    "symbol": symbol,
+                    "session": day,
+                    "event_time": known - timedelta(minutes=15),
+                    "knowledge_time": known,
+                    "revision": 0,
+                    "feed": "test",
+                    "open": opened,
+                    "high": max(opened, close) * 1.001,
+                    "low": min(opened, close) * 0.999,
+                    "close": close,
+                    "volume": 1e6,
+                }
+            )
+    schema = {c.name: c.dtype for c in TABLES["validated_bars"].columns}
+    bars = pl.DataFrame(rows, schema=schema)
+    split_day = weekdays(count)[600]
+    action = {
+        "symbol": "AAA",
+        "ex_date": split_day,
+        "kind": "split",
+        "split_ratio": 2.0,
+        "cash_usd": 0.0,
+        "knowledge_time": datetime(split_day.year, split_day.month, split_day.day, tzinfo=UTC),
+        "origin": "test",
+    }
+    schema = {c.name: c.dtype for c in TABLES["corporate_actions"].columns}
+    return conform("validated_bars", bars), pl.DataFrame([action], schema=schema)
+
+
+BARS, ACTIONS = make_tables()
+SERIES = TABLES["series"].empty()
+DAYS = weekdays(640)
+SPEC = FeaturesSpec(names=NAMES)
+FEATURES = compute_features(BARS, ACTIONS, SERIES, SPEC, DAYS)
+STRATEGY = make_strategy(
+    features={"names": NAMES},
+    forecast={"window_bars": 12, "hidden_units": 4, "epochs": 1},
+    policy={"observed_features": ["log_return_5", "ewma_volatility"]},
+)
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    spec: ForecastSpec = STRATEGY.forecast
+    forecaster = train_forecaster(
+        FEATURES, BARS, ACTIONS, DAYS[300:520], DAYS[520:570], spec, NAMES
+    )
+    policies = {"ppo": [make_policy(STRATEGY, SYMBOLS, seed) for seed in range(3)]}
+    return Bundle.from_parts(STRATEGY, NAMES, forecaster, policies)
+
+
+@pytest.fixture(scope="module")
+def rolled(bundle):
+    from trading_assets.forecast.forecaster import Forecaster
+
+    sessions = DAYS[585:620]
+    forecasts = Forecaster.from_files(dict(bundle.forecaster_files)).predict(FEATURES, sessions)
+    market = build_market(BARS, ACTIONS, SYMBOLS, DAYS)
+    return roll_policy(bundle.members, market, FEATURES, forecasts, sessions, STRATEGY)
+
+
+def account_at(rolled, index):
+    if index == 0:
+        return {}
+    books = rolled.steps[index - 1].books
+    return dict(zip(SYMBOLS, held_weights(books, "equity", 1.0)[0].tolist(), strict=True))
+
+
+def test_day_by_day_decisions_are_the_weights_of_the_backtest(bundle, rolled):
+    # Across the late listing, the split and a change of month.
+    loaded = Bundle.from_files(bundle.to_files())
+    for index, session in enumerate(DAYS[585:620]):
+        decision = decide(loaded, BARS, ACTIONS, SERIES, account_at(rolled, index), session)
+        np.testing.assert_array_equal(decision.weights, rolled.weights[index])
+        np.testing.assert_array_equal(decision.raw_weights, rolled.raw_weights[index])
+        assert decision.decided_by == bundle.digest
+    assert (rolled.weights[:5, 2] == 0.0).all()
+    assert (rolled.weights[-1, 2] > 0.0).all()
+
+
+def test_bars_after_the_session_change_no_decision(bundle, rolled):
+    session = DAYS[599]
+    held = account_at(rolled, 14)
+    full = decide(bundle, BARS, ACTIONS, SERIES, held, session)
+    upto = decide(
+        bundle,
+        BARS.filter(pl.col("session") <= session),
+        ACTIONS.clear(),
+        SERIES,
+        held,
+        session,
+    )
+    np.testing.assert_array_equal(full.weights, upto.weights)
+    assert full.forecasts.equals(upto.forecasts)
+
+
+def test_a_decision_depends_on_what_is_held(bundle):
+    flat = decide(bundle, BARS, ACTIONS, SERIES, {}, DAYS[610])
+    full = decide(bundle, BARS, ACTIONS, SERIES, {"AAA": 0.5, "BBB": 0.4}, DAYS[610])
+    assert (flat.raw_weights != full.raw_weights).any()
+
+
+def test_a_held_symbol_outside_the_bundle_is_refused(bundle):
+    with pytest.raises(DataError, match="ZZZ"):
+        decide(bundle, BARS, ACTIONS, SERIES, {"ZZZ": 0.1}, DAYS[610])
+
+
+def test_a_session_without_bars_is_refused(bundle):
+    with pytest.raises(DataError, match="no symbol has a validated bar"):
+        decide(bundle, BARS, ACTIONS, SERIES, {}, DAYS[610] + timedelta(days=400))
+
+
+def test_each_changed_weight_names_its_limit(bundle):
+    decision = decide(bundle, BARS, ACTIONS, SERIES, {}, DAYS[620])
+    for raw, weight, name in zip(
+        decision.raw_weights, decision.weights, decision.binding_limits, strict=True
+    ):
+        assert (name != "") == (abs(raw - weight) > 1e-12)
+
+
+def test_equal_weight_spreads_over_tradable_symbols_within_limits():
+    limits = WeightLimits(0.4, 0.9, is_long_only=True)
+    tradable = np.array([True, True, False, True])
+    weights = decide_fallback("equal_weight", tradable, limits)
+    np.testing.assert_allclose(weights, [0.3, 0.3, 0.0, 0.3])
+    assert (decide_fallback("cash", tradable, limits) == 0.0).all()
+    assert (decide_fallback("equal_weight", np.zeros(4, dtype=bool), limits) == 0.0).all()
+
+
+def test_a_fallback_decision_says_who_decided():
+    rules = declared_rules(STRATEGY, SYMBOLS)
+    before = decide_by_fallback("equal_weight", rules, BARS, DAYS[580])
+    np.testing.assert_allclose(before.weights, [0.45, 0.45, 0.0])
+    assert before.decided_by == "equal_weight"
+    assert before.binding_limits == ("max_gross", "max_gross", "")
+    # On its first session CCC cannot be held: nothing is known of its volatility.
+    assert decide_by_fallback("equal_weight", rules, BARS, DAYS[590]).weights[2] == 0.0
+    assert decide_by_fallback("equal_weight", rules, BARS, DAYS[591]).weights[2] > 0.0

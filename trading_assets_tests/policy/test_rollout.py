@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from trading_assets.errors import DataError
+from trading_assets.policy.rollout import build_task, policy_decision, roll_policy
+from trading_assets.simulation.task import open_at, trade_bar
+from trading_assets.simulation.vector_env import Episodes, MarketVecEnv
+from trading_assets_tests.policy.tasks import (
+    days_of,
+    make_policy,
+    make_strategy,
+    make_tables,
+    random_market,
+)
+
+MARKET = random_market(120)
+TABLES = make_tables(MARKET)
+STRATEGY = make_strategy()
+DAYS = days_of(MARKET)
+POLICIES = [make_policy(STRATEGY, seed=seed) for seed in range(3)]
+
+
+def test_a_rolled_policy_earns_what_the_environment_pays():
+    task = build_task(MARKET, *TABLES, STRATEGY)
+    env = MarketVecEnv(task, Episodes(20, 60, 40, 1.0), 1)
+    seen = env.reset()
+    rolled = roll_policy(POLICIES[:1], MARKET, *TABLES, DAYS[20:60], STRATEGY)
+    for expected in rolled.rewards:
+        seen, reward, _, _ = env.step(POLICIES[0].act(seen))
+        assert reward[0] == np.float32(expected)
+
+
+def test_later_rows_change_no_earlier_weight():
+    features, forecasts = TABLES
+    short = roll_policy(POLICIES, MARKET, features, forecasts, DAYS[20:40], STRATEGY)
+    scrambled = features.with_columns(
+        momentum=features["momentum"].zip_with(
+            features["session"] < DAYS[40], features["reversal"] * 7
+        )
+    )
+    long = roll_policy(POLICIES, MARKET, scrambled, forecasts, DAYS[20:80], STRATEGY)
+    np.testing.assert_array_equal(long.weights[:20], short.weights)
+    assert (long.weights[20:40] != short.weights).any()
+
+
+def test_an_ensemble_trades_the_mean_action():
+    rolled = roll_policy(POLICIES, MARKET, *TABLES, DAYS[20:21], STRATEGY)
+    each = [roll_policy([p], MARKET, *TABLES, DAYS[20:21], STRATEGY) for p in POLICIES]
+    mean = np.mean([one.raw_weights[0] for one in each], axis=0)
+    np.testing.assert_allclose(rolled.raw_weights[0], mean, rtol=1e-12)
+
+
+def test_a_decision_function_gives_the_weights_of_the_rollout():
+    task = build_task(MARKET, *TABLES, STRATEGY)
+    decide = policy_decision(POLICIES, task)
+    rolled = roll_policy(POLICIES, MARKET, *TABLES, DAYS[20:50], STRATEGY)
+    books = open_at(task, np.array([20]))
+    for row, expected in zip(range(20, 50), rolled.weights, strict=True):
+        weights = decide(row, books)
+        np.testing.assert_array_equal(weights, expected)
+        books = trade_bar(task, books, weights[None], np.array([row])).books
+
+
+def test_the_weights_of_a_rollout_keep_the_limits():
+    rolled = roll_policy(POLICIES, MARKET, *TABLES, DAYS[1:119], STRATEGY)
+    assert (rolled.weights >= 0.0).all()
+    assert rolled.weights.max() <= 0.5
+    assert rolled.weights.sum(axis=1).max() <= 0.9 * (1 + 1e-12)
+    assert len(rolled.steps) == len(rolled.sessions) == 118
+
+
+@pytest.mark.parametrize("sessions", [[], DAYS[10:12] + DAYS[14:15], DAYS[110:120]])
+def test_sessions_without_a_next_bar_or_with_a_gap_are_refused(sessions):
+    with pytest.raises(DataError, match="expected"):
+        roll_policy(POLICIES, MARKET, *TABLES, sessions, STRATEGY)

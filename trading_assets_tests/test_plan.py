@@ -1,0 +1,235 @@
+"""What is missing or stale, decided from the manifest alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+
+import pytest
+
+from trading_assets.declarations import PACKAGED, load_declarations
+from trading_assets.errors import UserError
+from trading_assets.graph import AssetGraph, AssetNode, full_graph
+from trading_assets.periods import Axis
+from trading_assets.plan import Plan, State, Target, plan, upstream_keys
+
+NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Input:
+    asset: str
+    partition: str
+    content_digest: str
+
+
+@dataclass(frozen=True)
+class Record:
+    content_digest: str
+    code_version: str
+    declaration_digest: str
+    verdict: str = "passed"
+    known_until: date | None = None
+    inputs: tuple[Input, ...] = ()
+
+
+@dataclass
+class Manifest:
+    """A manifest in memory, filled as if every run had succeeded."""
+
+    graphs: tuple[AssetGraph, ...]
+    now: datetime = NOW
+    stored: dict[str, dict[str, Record]] = field(default_factory=dict)
+
+    def records(self, asset: str) -> Mapping[str, Record]:
+        return self.stored.get(asset, {})
+
+    def settle(self, target: Target | None = None) -> int:
+        """Run what is planned until nothing is; return the number of runs."""
+        runs = 0
+        for _ in range(20):
+            planned = plan(self.graphs, self.records, self.now, target)
+            if not planned.waves:
+                return runs
+            for step in planned.waves[0]:
+                runs += 1
+                for key in self._in_order(step.assets):
+                    node = self.node(key)
+                    for part in step.partitions if node.axis is not Axis.NONE else ("",):
+                        self.write(node, part)
+        pytest.fail("the plan does not settle")
+
+    def _in_order(self, assets: tuple[str, ...]) -> list[str]:
+        return [n.key for g in self.graphs for n in g.nodes if n.key in assets]
+
+    def node(self, key: str) -> AssetNode:
+        return next(n for g in self.graphs for n in g.nodes if n.key == key)
+
+    def write(self, node: AssetNode, key: str, content: str | None = None) -> None:
+        inputs = tuple(
+            Input(asset, part, self.stored[asset][part].content_digest)
+            for asset, parts in upstream_keys(self.graphs, node, key, self.now).items()
+            for part in parts
+            if part in self.stored.get(asset, {})
+        )
+        digest = content or "-".join([node.key, key, *(i.content_digest[-6:] for i in inputs[:2])])
+        self.stored.setdefault(node.key, {})[key] = Record(
+            digest, node.code_version, node.declaration_digest, inputs=inputs
+        )
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    declarations = load_declarations([PACKAGED], "development")
+    return Manifest(full_graph(declarations, "us_equities"))
+
+
+def states(planned: Plan, asset: str) -> dict[str, State]:
+    return {s.partition: s.state for s in planned.states if s.asset == asset}
+
+
+def test_an_empty_manifest_misses_everything(manifest: Manifest) -> None:
+    planned = plan(manifest.graphs, manifest.records, NOW)
+    assert {s.state for s in planned.states} == {State.MISSING}
+    assert len(states(planned, "us_daily/raw_bars")) == 157
+    assert list(states(planned, "us_equities/backtest")) == [
+        f"{year}-01-01" for year in (2009, 2010, 2011, 2012)
+    ]
+    assert list(states(planned, "us_equities/paper_session")) == ["2013-03-01"]
+
+
+def test_all_months_are_one_run_and_each_fold_is_one(manifest: Manifest) -> None:
+    planned = plan(manifest.graphs, manifest.records, NOW)
+    bars, features, folds, last = planned.waves
+    assert [len(wave) for wave in planned.waves] == [1, 1, 4, 2]
+    assert len(bars[0].partitions) == len(features[0].partitions) == 157
+    assert folds[0].assets == tuple(
+        f"us_equities/{name}" for name in ("forecaster", "forecasts", "policy/ppo", "backtest")
+    )
+    assert {step.title for step in last} == {
+        "write the walk-forward report",
+        "trade session 2013-03-01",
+    }
+
+
+def test_after_all_runs_nothing_is_due(manifest: Manifest) -> None:
+    assert manifest.settle() == 8
+    planned = plan(manifest.graphs, manifest.records, NOW)
+    assert {s.state for s in planned.states} == {State.FRESH}
+    assert planned.waves == ()
+
+
+def test_a_deleted_month_is_the_only_run_when_its_content_comes_back_the_same(
+    manifest: Manifest,
+) -> None:
+    manifest.settle()
+    del manifest.stored["us_daily/raw_bars"]["2005-05-01"]
+    step = plan(manifest.graphs, manifest.records, NOW).waves[0][0]
+    assert "us_daily/raw_bars" in step.assets
+    assert manifest.settle() <= 3
+    assert plan(manifest.graphs, manifest.records, NOW).waves == ()
+
+
+def test_a_changed_bar_reaches_every_reader_and_no_one_else(manifest: Manifest) -> None:
+    manifest.settle()
+    node = manifest.node("us_daily/validated_bars")
+    manifest.write(node, "2012-12-01", content="another")
+    planned = plan(manifest.graphs, manifest.records, NOW)
+    stale = states(planned, "us_equities/features")
+    assert [key for key, state in stale.items() if state is State.STALE] == [
+        "2012-12-01",
+        "2013-01-01",
+        "2013-02-01",
+        "2013-03-01",
+    ]
+    assert states(planned, "us_equities/forecaster")["2012-01-01"] is State.FRESH
+    assert states(planned, "us_equities/backtest")["2012-01-01"] is State.STALE
+    assert states(planned, "us_equities/backtest")["2011-01-01"] is State.FRESH
+
+
+def test_a_recorded_session_is_never_stale(manifest: Manifest) -> None:
+    manifest.settle()
+    manifest.write(manifest.node("us_daily/validated_bars"), "2013-02-01", content="another")
+    planned = plan(manifest.graphs, manifest.records, NOW)
+    assert states(planned, "us_equities/paper_session") == {"2013-03-01": State.FRESH}
+
+
+def test_another_code_version_makes_a_partition_stale(manifest: Manifest) -> None:
+    manifest.settle()
+    records = manifest.stored["us_equities/forecaster"]
+    records["2010-01-01"] = replace(records["2010-01-01"], code_version="older")
+    planned = plan(manifest.graphs, manifest.records, NOW)
+    assert states(planned, "us_equities/forecaster")["2010-01-01"] is State.STALE
+    # The fold's later assets run in the same run, since the forecaster's content will differ.
+    assert planned.waves[0][0].assets[-1] == "us_equities/backtest"
+
+
+def test_sizes_of_the_launchpad_make_a_partition_stale(manifest: Manifest) -> None:
+    manifest.settle()
+    records = manifest.stored["us_equities/policy/ppo"]
+    records["2010-01-01"] = replace(records["2010-01-01"], declaration_digest="fewer steps")
+    state = next(
+        s
+        for s in plan(manifest.graphs, manifest.records, NOW).states
+        if s.asset == "us_equities/policy/ppo" and s.partition == "2010-01-01"
+    )
+    assert state.state is State.STALE
+    assert "launchpad" in state.reason
+
+
+def test_a_refused_partition_is_said_and_not_run_again(manifest: Manifest) -> None:
+    manifest.settle()
+    records = manifest.stored["us_daily/validated_bars"]
+    records["2003-01-01"] = replace(records["2003-01-01"], verdict="failed")
+    planned = plan(manifest.graphs, manifest.records, NOW)
+    assert [s.partition for s in planned.refused] == ["2003-01-01"]
+    assert planned.waves == ()
+
+
+def test_a_new_fold_makes_the_report_stale(manifest: Manifest) -> None:
+    manifest.settle()
+    del manifest.stored["us_equities/backtest"]["2012-01-01"]
+    target = Target(only=frozenset({"us_equities/walk_forward_report"}))
+    node = manifest.node("us_equities/walk_forward_report")
+    manifest.write(node, "")
+    assert plan(manifest.graphs, manifest.records, NOW, target).waves == ()
+    manifest.write(manifest.node("us_equities/backtest"), "2012-01-01")
+    assert len(plan(manifest.graphs, manifest.records, NOW, target).waves) == 1
+
+
+def test_a_target_narrows_months_folds_and_assets(manifest: Manifest) -> None:
+    only = frozenset({"us_daily/raw_bars", "us_equities/backtest"})
+    target = Target(date(2010, 5, 1), date(2011, 2, 1), only)
+    planned = plan(manifest.graphs, manifest.records, NOW, target)
+    assert list(states(planned, "us_equities/backtest")) == ["2010-01-01", "2011-01-01"]
+    assert len(states(planned, "us_daily/raw_bars")) == 10
+    assert {s.asset for s in planned.states} == only
+
+
+def test_an_unknown_asset_names_those_that_exist(manifest: Manifest) -> None:
+    with pytest.raises(UserError, match=r"expected one of .*us_equities/backtest"):
+        plan(
+            manifest.graphs, manifest.records, NOW, Target(only=frozenset({"us_equities/bakctest"}))
+        )
+
+
+def test_an_empty_date_range_says_what_there_is(manifest: Manifest) -> None:
+    only = frozenset({"us_daily/raw_bars"})
+    target = Target(date(2020, 1, 1), date(2020, 2, 1), only)
+    with pytest.raises(UserError, match="us_daily has months 2000-03-01 to 2013-03-01"):
+        plan(manifest.graphs, manifest.records, NOW, target)
+
+
+def test_the_open_month_of_live_data_is_stale_once_another_session_has_closed() -> None:
+    declarations = load_declarations([PACKAGED], "development")
+    manifest = Manifest(full_graph(declarations, "known_optimum"))
+    target = Target(only=frozenset({"w1_daily/raw_bars"}))
+    node = manifest.node("w1_daily/raw_bars")
+    closed = date(2026, 11, 19)
+    for key in manifest.graphs[0].periods.keys(Axis.MONTH, NOW):
+        manifest.write(node, key)
+        record = manifest.stored[node.key][key]
+        manifest.stored[node.key][key] = replace(record, known_until=closed)
+    assert plan(manifest.graphs, manifest.records, NOW, target).waves == ()
+    evening = datetime(2026, 11, 20, 22, tzinfo=UTC)
+    step = plan(manifest.graphs, manifest.records, evening, target).waves[0][0]
+    assert step.partitions == ("2026-11-01",)
