@@ -33,8 +33,10 @@ class Figure:
         The figure; None where the data define none.
     unit : str
         Unit; `fraction` is shown as a percentage.
-    peer, ratio : float or None
-        What it is compared with, and value over peer.
+    peer : str
+        What it is compared with.
+    ratio, limit : float or None
+        Value over that of the peer, and the largest value allowed.
     cores : int or None
         Cores of the machine that measured it.
     date : str
@@ -44,8 +46,9 @@ class Figure:
     name: str
     value: float | str | None
     unit: str = ""
-    peer: float | None = None
+    peer: str = ""
     ratio: float | None = None
+    limit: float | None = None
     cores: int | None = None
     date: str = ""
 
@@ -72,7 +75,7 @@ def render_figures(figures: Iterable[Figure]) -> str:
     measured = [figure for figure in everything if not figure.name.startswith(VERDICT)]
     tables = [_verdict_table(judged)] if judged else []
     if measured:
-        header = ("Figure", "Value", "Peer", "Ratio", "Cores", "Date")
+        header = ("Figure", "Value", "Limit", "Compared with", "Ratio", "Cores", "Date")
         tables.append(_table(header, [_measured_row(figure) for figure in measured]))
     return "\n\n".join(tables)
 
@@ -176,7 +179,8 @@ def _measured_row(figure: Figure) -> tuple[str, ...]:
     return (
         f"`{figure.name}`",
         f"{_value(figure)}{unit}",
-        "-" if figure.peer is None else f"{figure.peer:.4g}{unit}",
+        "-" if figure.limit is None else f"{figure.limit:g}{unit}",
+        figure.peer or "-",
         "-" if figure.ratio is None else f"{figure.ratio:.3g}",
         "-" if figure.cores is None else str(figure.cores),
         figure.date or "-",

@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     shown.set_defaults(function=_plan)
     sql = commands.add_parser("sql", help="query the lake with DuckDB")
     sql.add_argument("query")
+    sql.add_argument("--format", choices=("table", "csv"), default="table")
+    sql.add_argument("--rows", type=int, default=50, help="rows of the table that are shown")
     sql.set_defaults(function=_sql)
     listed = commands.add_parser("list", help="list declarations and their assets")
     listed.set_defaults(function=_list)
@@ -98,10 +100,19 @@ def _target(options: argparse.Namespace) -> "Target":
 
 
 def _sql(options: argparse.Namespace) -> int:
-    import polars as pl
+    answer = _lake().query(options.query)
+    if options.format == "csv":
+        print(answer.write_csv(), end="")
+        return 0
+    from rich.console import Console
+    from rich.table import Table
 
-    with pl.Config(tbl_rows=50, tbl_cols=20, tbl_hide_dataframe_shape=True, fmt_str_lengths=60):
-        print(_lake().query(options.query))
+    table = Table(*answer.columns)
+    for row in answer.head(options.rows).iter_rows():
+        table.add_row(*("" if value is None else str(value) for value in row))
+    Console().print(table)
+    if len(answer) > options.rows:
+        print(f"{options.rows} of {len(answer)} rows; --rows shows more, --format csv all")
     return 0
 
 
@@ -123,10 +134,15 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    from trading_assets.pipeline.instance import open_instance, sweep_dead_runs
+    from trading_assets.pipeline.instance import (
+        open_instance,
+        set_pool_limits,
+        sweep_dead_runs,
+    )
     from trading_assets.pipeline.settings import read_settings
 
     with open_instance(read_settings().data) as instance:
+        set_pool_limits(instance)
         swept = sweep_dead_runs(instance)
     print(f"{len(swept)} dead runs marked failed", *swept, sep="\n")
     return 0

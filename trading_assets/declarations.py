@@ -36,6 +36,24 @@ class Declarations:
     strategies: Mapping[str, Strategy]
     files: Mapping[str, Path] = field(default_factory=dict[str, Path])
 
+    def restricted_to(self, names: Sequence[str]) -> "Declarations":
+        """Return these strategies, and named data sets, with the data sets that they read.
+
+        Raises
+        ------
+        DeclarationError
+            If a name is not declared.
+        """
+        for name in names:
+            if name not in self.files:
+                msg = f"{name!r} is not declared; {_known(name, self.files)}"
+                raise DeclarationError(msg)
+        strategies = {n: s for n, s in self.strategies.items() if n in names}
+        read = {strategy.market_data for strategy in strategies.values()} | set(names)
+        market_data = {n: spec for n, spec in self.market_data.items() if n in read}
+        files = {n: p for n, p in self.files.items() if n in {*strategies, *market_data}}
+        return Declarations(market_data, strategies, files)
+
     def market_data_of(self, strategy: str) -> MarketDataSpec:
         """Return the data set that the named strategy reads."""
         return self.market_data[self.strategies[strategy].market_data]

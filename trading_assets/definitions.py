@@ -1,5 +1,6 @@
 """The front door: every declaration found becomes part of one Dagster code location."""
 
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
@@ -8,22 +9,27 @@ from dagster.components import load_defs
 import trading_assets.defs
 from trading_assets.pipeline.component import market_data_definitions, strategy_definitions
 from trading_assets.pipeline.resources import resources
-from trading_assets.pipeline.settings import read_settings
+from trading_assets.pipeline.settings import Settings, read_settings
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return the packaged declarations and those of the user's own folders."""
+    return _definitions(read_settings())
+
+
+@cache
+def _definitions(settings: Settings) -> dg.Definitions:
+    # One command of Dagster's asks for the definitions six times.
     packaged = load_defs(trading_assets.defs, project_root=Path(__file__).parent)
     return dg.Definitions.merge(
         packaged,
-        *_own_definitions(),
+        *_own_definitions(settings),
         dg.Definitions(resources=resources(), executor=dg.in_process_executor),
     )
 
 
-def _own_definitions() -> list[dg.Definitions]:
-    settings = read_settings()
+def _own_definitions(settings: Settings) -> list[dg.Definitions]:
     declarations = settings.declarations()
     own = [
         name

@@ -21,15 +21,23 @@ PACKAGE = Path(__file__).parent
 # A month has at most 23 sessions: enough to reach the anchor of the newest month's features.
 DECISION_SESSIONS = 23 * (LOOKBACK_MONTHS + 1)
 
+TRADING_ROOMS = ("simulation", "risk", "policy")
+LEARNING_ROOMS = ("features", "forecast", *TRADING_ROOMS)
 # What a stage's results depend on. A change to any of these files makes its partitions stale.
 STAGE_CODE: Mapping[str, tuple[str, ...]] = {
     "bars": ("schema.py", "bars", "pipeline/bars.py"),
     "features": ("schema.py", "features", "pipeline/features.py"),
-    "forecast": ("schema.py", "forecast", "pipeline/forecast.py"),
-    "policy": ("schema.py", "simulation", "risk", "policy", "pipeline/policy.py"),
-    "backtest": ("schema.py", "simulation", "risk", "policy", "backtest", "pipeline/backtest.py"),
-    "governance": ("schema.py", "policy", "governance", "pipeline/governance.py"),
-    "paper": ("schema.py", "simulation", "risk", "policy", "paper", "pipeline/paper.py"),
+    "forecast": ("schema.py", "features", "forecast", "pipeline/forecast.py"),
+    "policy": ("schema.py", *TRADING_ROOMS, "pipeline/policy.py"),
+    "backtest": ("schema.py", *TRADING_ROOMS, "backtest", "pipeline/backtest.py"),
+    "governance": (
+        "schema.py",
+        *LEARNING_ROOMS,
+        "backtest",
+        "governance",
+        "pipeline/governance.py",
+    ),
+    "paper": ("schema.py", *LEARNING_ROOMS, "governance", "paper", "pipeline/paper.py"),
 }
 
 
@@ -45,12 +53,15 @@ class Reads:
         Ends of the window, moved by whole partitions of the reader; both 0 is the reader's own.
     reads_all : bool
         Whether every upstream partition is read.
+    is_optional : bool
+        Whether a partition that does not exist is done without.
     """
 
     asset: str
     start_offset: int = 0
     end_offset: int = 0
     reads_all: bool = False
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +257,7 @@ def _session_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
         "drift_report": ("governance", (Reads(features, window, -1),)),
         "challenger": ("governance", rolling),
         "champion": ("governance", (Reads(f"{name}/challenger"),)),
-        "paper_session": ("paper", (Reads(f"{name}/champion"), *before_open)),
+        "paper_session": ("paper", (Reads(f"{name}/champion", is_optional=True), *before_open)),
     }
     for asset, (stage, reads) in edges.items():
         yield AssetNode(f"{name}/{asset}", stage, Axis.SESSION, reads, declared, is_record=True)

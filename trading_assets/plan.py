@@ -288,9 +288,9 @@ def _wanted(graph: AssetGraph, node: AssetNode, now: datetime, target: Target) -
         return [""]
     keys = graph.periods.keys(node.axis, now)
     span = Span(target.first or date.min, target.last or date.max)
-    is_bounded = target.first is not None or target.last is not None
     within = [key for key in keys if graph.periods.span(node.axis, key).meets(span)]
-    if node.axis is Axis.SESSION and not (is_bounded and target.only):
+    if node.axis is Axis.SESSION and not (target.first is not None and target.only):
+        # Sessions are records, not a history to be completed: older ones have to be asked for.
         return within[-1:]
     return within
 
@@ -342,6 +342,7 @@ def _waves(
     single = [(g, n) for g, n in pairs if n.axis is Axis.NONE and n.stage != "bars"]
     ladders = [(g, n) for g, n in single if not n.reads]
     reports = [(g, n) for g, n in single if n.reads]
+    traded = _keyed_steps("trade session", sessions, due)
     waves = (
         _month_steps("fetch and validate bars", bars, due, now),
         _month_steps("compute features", features, due, now),
@@ -349,10 +350,9 @@ def _waves(
             *_keyed_steps("train and backtest fold", folds, due),
             *_single_steps("climb the oracle ladder", ladders, due),
         ),
-        (
-            *_single_steps("write the walk-forward report", reports, due),
-            *_keyed_steps("trade session", sessions, due),
-        ),
+        # Sessions one by one: each starts from the account that the one before it left.
+        (*_single_steps("write the walk-forward report", reports, due), *traded[:1]),
+        *((step,) for step in traded[1:]),
     )
     return tuple(wave for wave in waves if wave)
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from trading_assets.bars.calendar import get_calendar
 from trading_assets.bars.expectations import EXPECTATIONS
-from trading_assets.errors import DataError
+from trading_assets.errors import DataError, UserError
 from trading_assets.periods import Axis
 from trading_assets.pipeline.resources import CredentialsResource, LakeResource
 from trading_assets.pipeline.task import (
@@ -65,7 +65,12 @@ def _raw_bars(declared: Declared) -> dg.AssetsDefinition:
         source = build_source(
             declared.market, get_calendar(declared.market.calendar), credentials.read()
         )
-        fetched = fetch_months(source, _months(task), _stored(task), task.now)
+        try:
+            fetched = fetch_months(source, _months(task), _stored(task), task.now)
+        except DataError:
+            raise  # a vendor that failed may answer the next attempt
+        except UserError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
         records = task.commit(
             [
                 task.write(
@@ -216,9 +221,7 @@ def _validated_bars(declared: Declared) -> dg.AssetsDefinition:
                 dg.AssetCheckResult(
                     check_name=result.name,
                     passed=result.passed,
-                    severity=(
-                        dg.AssetCheckSeverity.ERROR if result.blocks else dg.AssetCheckSeverity.WARN
-                    ),
+                    severity=_severity(result, validated),
                     description=result.observed,
                     metadata={"evidence": dg.MetadataValue.md(result.evidence or "none")},
                 )
@@ -227,6 +230,16 @@ def _validated_bars(declared: Declared) -> dg.AssetsDefinition:
         )
 
     return validated_bars
+
+
+def _severity(result: Any, validated: Any) -> dg.AssetCheckSeverity:
+    """Return ERROR for what blocks; a range with some good months goes on with those."""
+    from trading_assets.bars.expectations import MONTHLY
+
+    some_months_are_good = len(validated.failed_months) < len(validated.months)
+    if not result.blocks or (result.name in MONTHLY and some_months_are_good):
+        return dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckSeverity.ERROR
 
 
 def _column_problems(task: Task) -> list[str]:

@@ -62,13 +62,18 @@ class TradingPipeline(dg.Component):
 
 def market_data_definitions(name: str) -> dg.Definitions:
     """Return the definitions of one declared data set."""
-    declared = declared_market_data(name, read_settings().declarations())
-    return dg.Definitions(assets=bars_assets(declared))
+    declarations = read_settings().declarations()
+    if name not in declarations.market_data:
+        return dg.Definitions()
+    return dg.Definitions(assets=bars_assets(declared_market_data(name, declarations)))
 
 
 def strategy_definitions(name: str) -> dg.Definitions:
     """Return the definitions of one declared strategy."""
-    declared = declared_strategy(name, read_settings().declarations())
+    declarations = read_settings().declarations()
+    if name not in declarations.strategies:
+        return dg.Definitions()
+    declared = declared_strategy(name, declarations)
     return dg.Definitions(
         assets=[
             *features_assets(declared),

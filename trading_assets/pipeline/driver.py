@@ -10,10 +10,15 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.table import Table
 
 from trading_assets.declarations import parse_assignments, write_variant
-from trading_assets.errors import DeclarationError
+from trading_assets.errors import DeclarationError, UserError
 from trading_assets.graph import AssetGraph, full_graph
 from trading_assets.lake.store import Lake
-from trading_assets.pipeline.instance import instance_ref, open_instance, sweep_dead_runs
+from trading_assets.pipeline.instance import (
+    instance_ref,
+    open_instance,
+    set_pool_limits,
+    sweep_dead_runs,
+)
 from trading_assets.pipeline.settings import Settings, read_settings
 from trading_assets.plan import Plan, RunStep, State, Target, plan
 from trading_assets.strategy import Name
@@ -64,6 +69,11 @@ def run_strategy(strategy: str, target: Target, console: Console | None = None) 
         What is asked for.
     console : Console, optional
         Where progress is shown.
+
+    Raises
+    ------
+    UserError
+        If the declaration or what is asked for is mistaken, also where a run found that out.
     """
     console = console or Console(stderr=False)
     settings = read_settings()
@@ -71,12 +81,14 @@ def run_strategy(strategy: str, target: Target, console: Console | None = None) 
     target = _resolve(target, graphs)
     started = monotonic()
     with open_instance(settings.data) as instance:
+        set_pool_limits(instance)
         swept = sweep_dead_runs(instance)
     if swept:
         console.print(f"{len(swept)} earlier runs had died and are marked failed")
     lake = Lake(settings.data, lambda: datetime.now(UTC), settings.manifest_url)
     launched = 0
-    for _ in range(MAX_WAVES):
+    limit = len(_planned(graphs, lake, target).waves) + MAX_WAVES
+    for _ in range(limit):
         planned = _planned(graphs, lake, target)
         if not planned.waves:
             _close(console, strategy, settings, lake, planned, launched, monotonic() - started)
@@ -84,7 +96,7 @@ def run_strategy(strategy: str, target: Target, console: Console | None = None) 
         if not _launch_wave(console, settings, strategy, planned.waves[0]):
             return False
         launched += len(planned.waves[0])
-    console.print(f"[red]{strategy} is still not up to date after {MAX_WAVES} waves of runs[/red]")
+    console.print(f"[red]{strategy} is still not up to date after {limit} waves of runs[/red]")
     return False
 
 
@@ -127,11 +139,14 @@ def _launch_wave(
         log = settings.data / "dagster" / "driver.log"
         outcomes = launch(wave, instance_ref(settings.data), tags, show, log)
     for outcome in outcomes:
-        mark = "[green]done[/green]" if outcome.succeeded else "[red]failed[/red]"
+        mark = "[red]failed[/red]" if outcome.error else "[green]done[/green]"
         console.print(f"{mark}  {outcome.step.title} ({_range(outcome.step)}) {outcome.run_id[:8]}")
-        if outcome.error:
-            console.print(f"      {outcome.error}", markup=False)
-    return all(outcome.succeeded for outcome in outcomes)
+    errors = [outcome.error for outcome in outcomes if outcome.error]
+    if errors and all(error.is_mistake for error in errors):
+        raise UserError("\n".join(dict.fromkeys(error.sentence for error in errors)))
+    for error in errors:
+        console.print(f"      {error.sentence}", markup=False, soft_wrap=True)
+    return not errors
 
 
 def _planned(graphs: Sequence[AssetGraph], lake: Lake, target: Target) -> Plan:

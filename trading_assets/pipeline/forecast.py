@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from trading_assets.backtest.folds import get_fold
+from trading_assets.pipeline.instance import TRAINING_POOL
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import (
     Declared,
@@ -46,7 +47,7 @@ def _forecaster(declared: Declared) -> dg.AssetsDefinition:
         None,
         description="CNN, LSTM and attention on the fold's train window, against a gate model.",
         kinds={"torch", "mlflow"},
-        pool="training",
+        pool=TRAINING_POOL,
         check_specs=[
             check_spec(
                 node,
@@ -117,7 +118,7 @@ def _forecasts(declared: Declared) -> dg.AssetsDefinition:
         "forecasts",
         description="Cross-fitted in the train window, out of sample in the test window.",
         kinds={"torch", "parquet"},
-        pool="training",
+        pool=TRAINING_POOL,
         check_specs=[
             check_spec(
                 node,

@@ -8,6 +8,7 @@ import dagster as dg
 
 from trading_assets.graph import code_version
 from trading_assets.lake.store import Lake
+from trading_assets.pipeline.instance import TRAINING_POOL
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.sensors import DRIFT_CHECK
 from trading_assets.pipeline.task import (
@@ -108,7 +109,7 @@ def _challenger(declared: Declared) -> dg.AssetsDefinition:
         None,
         description="A bundle trained up to the last session, with the figures of every gate.",
         kinds={"torch", "stablebaselines3", "mlflow"},
-        pool="training",
+        pool=TRAINING_POOL,
         check_specs=[
             check_spec(
                 node,

@@ -9,9 +9,18 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
+from trading_assets.errors import UserError
+
 PROCESS_TAG = "trading_assets/process"
 CONFIG = "dagster.yaml"
-UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+TRAINING_POOL = "training"
+TRAININGS = 2
+UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 @contextmanager
@@ -28,14 +37,34 @@ def open_instance(data: Path) -> Generator[dg.DagsterInstance]:
 
 
 def instance_ref(data: Path) -> InstanceRef:
-    """Return the reference by which another process opens the same instance."""
+    """Return the reference by which another process opens the same instance.
+
+    Raises
+    ------
+    UserError
+        If the data folder cannot be written.
+    """
+    base = _writable_folder(data / "dagster")
     home = os.environ.get("DAGSTER_HOME")
     if home:
         return InstanceRef.from_dir(home)
-    base = data / "dagster"
-    base.mkdir(parents=True, exist_ok=True)
     has_config = Path(CONFIG).is_file()
     return InstanceRef.from_dir(str(base), config_dir=str(Path.cwd()) if has_config else None)
+
+
+def _writable_folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        is_writable = os.access(path, os.W_OK)
+    except OSError:
+        is_writable = False
+    if not is_writable:
+        msg = (
+            f"data folder {path.parent} cannot be written; allow it, or name another in"
+            " TRADING_ASSETS_DATA"
+        )
+        raise UserError(msg)
+    return path
 
 
 def process_identity() -> str:
@@ -43,15 +72,25 @@ def process_identity() -> str:
     return f"{socket.gethostname()}:{_boot_id()}:{os.getpid()}"
 
 
+def set_pool_limits(instance: dg.DagsterInstance) -> None:
+    """Let as many trainings run together as `TRAININGS`; other pools keep the configured limit."""
+    storage = instance.event_log_storage
+    if storage.supports_global_concurrency_limits:
+        storage.set_concurrency_slots(TRAINING_POOL, TRAININGS)
+
+
 def sweep_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Mark runs failed whose process is gone, and free their slots; return their ids.
 
-    A run says in a tag which process executes it. One of another host is left to that host.
+    A run says in a tag which process executes it. One of another host is left to that host, and one
+    that still has the tag of the run it repeats has no process of its own yet.
     """
     swept: list[str] = []
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED)):
         identity = run.tags.get(PROCESS_TAG)
-        if identity and _is_dead(identity):
+        parent = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
+        is_inherited = parent is not None and parent.tags.get(PROCESS_TAG) == identity
+        if identity and not is_inherited and _is_dead(identity):
             instance.report_run_failed(run, "The process of this run ended without a word.")
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             swept.append(run.run_id)

@@ -44,7 +44,8 @@ def due_requests(
     session : date
         Session that the night prepares; it makes the requests' keys.
     """
-    target = Target(last=session, only=frozenset(only))
+    # Unbounded: of sessions only the newest is meant, never those that were missed before it.
+    target = Target(only=frozenset(only))
     planned = plan(declared.graphs, lake.records, now, target)
     wave = planned.waves[0] if planned.waves else ()
     return [

@@ -41,7 +41,7 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
     def paper_session(
         context: dg.AssetExecutionContext, lake: LakeResource, credentials: CredentialsResource
     ) -> dg.MaterializeResult:
-        from trading_assets.paper.audit import verify_audit
+        from trading_assets.paper.audit import AuditHead, verify_audit
         from trading_assets.paper.trading import SessionData, trade_session
 
         task = Task.begin(context, lake, declared, "paper_session")
@@ -59,6 +59,7 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
                 champion=champion_files(task.lake, declared.name, task.key, is_inclusive=True),
                 previous=_stored(task, before=True),
                 stored=_stored(task, before=False),
+                later=_later(task),
                 audit_folder=task.lake.root / "paper" / declared.name,
                 credentials=credentials.read(),
                 clock=lake.now,
@@ -66,7 +67,8 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         )
         records = _commit(task, traded)
         report_partitions(context, records)
-        broken = verify_audit(traded.audit)
+        head = AuditHead(int(traded.summary["audit"]["count"]), traded.summary["audit"]["hash"])
+        broken = verify_audit(traded.audit, head)
         return dg.MaterializeResult(
             metadata=_metadata(task, traded),
             check_results=[check(reconciled, traded.differences), check(intact, broken)],
@@ -89,6 +91,11 @@ def _stored(task: Task, *, before: bool) -> Any:
     return SessionRecord.from_files(
         tables, lake.read_blobs(asset, found.partition, allow_failed=True)
     )
+
+
+def _later(task: Task) -> date | None:
+    newest = max(task.lake.records(task.node.key), default="")
+    return date.fromisoformat(newest) if newest > task.key else None
 
 
 def _commit(task: Task, traded: Any) -> list[Any]:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from trading_assets.backtest.folds import get_fold
 from trading_assets.graph import AssetNode
+from trading_assets.pipeline.instance import TRAINING_POOL
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import (
     Declared,
@@ -51,7 +52,7 @@ def _policy(declared: Declared, agent: str) -> dg.AssetsDefinition:
         None,
         description=f"The agent {agent}, trained on the fold's train window, one policy a seed.",
         kinds={"stablebaselines3", "torch", "mlflow"},
-        pool="training",
+        pool=TRAINING_POOL,
         check_specs=[
             check_spec(
                 node,
@@ -121,7 +122,7 @@ def _oracle_ladder(declared: Declared, agent: str) -> dg.AssetsDefinition:
         None,
         description=f"Share of the known optimum that {agent} reaches at three signal strengths.",
         kinds={"stablebaselines3"},
-        pool="training",
+        pool=TRAINING_POOL,
         check_specs=[
             check_spec(
                 node, capture, "Shares at full and realistic signal reach the bars.", blocks=True

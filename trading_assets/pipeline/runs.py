@@ -6,8 +6,9 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from time import sleep
 
 import dagster as dg
@@ -29,7 +30,9 @@ from dagster._core.storage.tags import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.utils import make_new_run_id
 
+from trading_assets.errors import UserError
 from trading_assets.periods import Axis
+from trading_assets.pipeline.instance import PROCESS_TAG, process_identity
 from trading_assets.plan import RunStep
 
 MODULE = "trading_assets.definitions"
@@ -38,13 +41,20 @@ PROCESSES = 2
 
 
 @dataclass(frozen=True, slots=True)
+class RunError:
+    """Why a run failed: one sentence, and whether it is a mistake that a user can mend."""
+
+    sentence: str
+    is_mistake: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What became of one launched run."""
+    """What became of one launched run; no error means that it succeeded."""
 
     step: RunStep
     run_id: str
-    succeeded: bool
-    error: str = ""
+    error: RunError | None = None
 
 
 Progress = Callable[[RunStep, str, str], None]
@@ -77,11 +87,11 @@ def launch(
         ProcessPoolExecutor(
             min(PROCESSES, len(steps)),
             mp_context=get_context("spawn"),
-            initializer=_log_to,
+            initializer=_begin_process,
             initargs=(log,),
         ) as pool,
     ):
-        running: dict[Future[str], tuple[RunStep, str]] = {}
+        running: dict[Future[RunError | None], tuple[RunStep, str]] = {}
         for step in steps:
             run_id = make_new_run_id()
             running[pool.submit(execute, step, run_id, ref, dict(tags))] = (step, run_id)
@@ -90,15 +100,15 @@ def launch(
             for future in [future for future in running if future.done()]:
                 step, run_id = running.pop(future)
                 outcomes.append(_outcome(instance, future, step, run_id))
-                progress(step, run_id, "done" if outcomes[-1].succeeded else "failed")
+                progress(step, run_id, "failed" if outcomes[-1].error else "done")
             for step, run_id in running.values():
                 progress(step, run_id, _current_step(instance, run_id))
             sleep(POLL_SECONDS)
     return outcomes
 
 
-def execute(step: RunStep, run_id: str, ref: InstanceRef, tags: dict[str, str]) -> str:
-    """Execute one run in this process; return the first error's sentence, empty on success."""
+def execute(step: RunStep, run_id: str, ref: InstanceRef, tags: dict[str, str]) -> RunError | None:
+    """Execute one run in this process; return why it failed, or None."""
     with dg.DagsterInstance.from_ref(ref) as instance:
         repository = _repository()
         keys = [dg.AssetKey(asset.split("/")) for asset in step.assets]
@@ -108,17 +118,30 @@ def execute(step: RunStep, run_id: str, ref: InstanceRef, tags: dict[str, str]) 
         run = instance.create_run_for_job(
             job,
             run_id=run_id,
-            tags={**tags, **_partition_tags(step)},
+            tags={**tags, **_partition_tags(step), PROCESS_TAG: process_identity()},
             asset_selection=frozenset(keys),
             job_code_origin=origin,
             remote_job_origin=RemoteJobOrigin(_remote_repository(), job.name),
         )
         result = execute_run(ReconstructableJob(repository, job.name), run, instance)
-        return "" if result.success else _first_error(result)
+        return None if result.success else _first_error(result)
+
+
+def _begin_process(log: Path) -> None:
+    """Send what this process prints to a file, and end it when the driver's own process ends."""
+    _log_to(log)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # A run that outlived a killed driver would race against the run that repeats it.
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _log_to(path: Path) -> None:
-    """Send what this process prints, Dagster's own log included, to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as log:
         os.dup2(log.fileno(), 1)
@@ -160,24 +183,32 @@ def _current_step(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def _outcome(
-    instance: dg.DagsterInstance, future: Future[str], step: RunStep, run_id: str
+    instance: dg.DagsterInstance, future: Future[RunError | None], step: RunStep, run_id: str
 ) -> RunOutcome:
     try:
         error = future.result()
     except BrokenProcessPool:
-        error = "the run's process ended without a word; see its log in the UI"
+        error = RunError("the run's process ended without a word; see its log in the UI")
         run = instance.get_run_by_id(run_id)
         if run is not None and not run.is_finished:
-            instance.report_run_failed(run, error)
-    return RunOutcome(step, run_id, not error, error)
+            instance.report_run_failed(run, error.sentence)
+    return RunOutcome(step, run_id, error)
 
 
-def _first_error(result: dg.JobExecutionResult) -> str:
+def _first_error(result: dg.JobExecutionResult) -> RunError:
     for event in result.all_events:
         data = event.event_specific_data
         error = getattr(data, "error", None)
         if event.event_type is dg.DagsterEventType.STEP_FAILURE and error is not None:
             while error.cause is not None:
                 error = error.cause
-            return str(error.message).strip().splitlines()[0]
-    return "the run failed; see its log in the UI"
+            # Dagster keeps an error's class by name only, in front of its text.
+            sentence = str(error.message).strip().splitlines()[0]
+            if error.cls_name in _names_of(UserError):
+                return RunError(sentence.split(f"{error.cls_name}: ", 1)[-1], is_mistake=True)
+            return RunError(sentence)
+    return RunError("the run failed; see its log in the UI")
+
+
+def _names_of(error: type[Exception]) -> set[str]:
+    return {error.__name__}.union(*(_names_of(inner) for inner in error.__subclasses__()))

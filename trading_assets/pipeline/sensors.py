@@ -66,7 +66,8 @@ def _drift_retrain(declared: Declared) -> dg.SensorDefinition:
         step = RunStep(
             "retrain on drift", (challenger, champion), Axis.SESSION, (session.isoformat(),)
         )
-        tag = f"{declared.name}-{decision.run_key}"
+        # The session is part of the key: a retrain that failed is asked for again a session later.
+        tag = f"{declared.name}-{decision.run_key}-{session}"
         return request(step, tag, trigger="drift", reason=decision.reason)
 
     return drift_retrain

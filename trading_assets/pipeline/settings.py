@@ -15,6 +15,7 @@ from trading_assets.strategy import Profile
 DATA = "TRADING_ASSETS_DATA"
 DEFS = "TRADING_ASSETS_DEFS"
 PROFILE = "TRADING_ASSETS_PROFILE"
+ONLY = "TRADING_ASSETS_ONLY"
 MANIFEST_URL = "TRADING_ASSETS_MANIFEST_URL"
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 CREDENTIALS = ("ALPACA_API_KEY", "ALPACA_SECRET_KEY")
@@ -36,6 +37,8 @@ class Settings:
         SQLAlchemy address of the manifest; None is SQLite in the data folder.
     tracking_uri : str
         Address of the MLflow store.
+    only : tuple of str
+        Declarations that are loaded; empty means all.
     """
 
     data: Path
@@ -43,6 +46,7 @@ class Settings:
     private_roots: tuple[Path, ...]
     manifest_url: str | None
     tracking_uri: str
+    only: tuple[str, ...] = ()
 
     @property
     def variants(self) -> Path:
@@ -55,8 +59,9 @@ class Settings:
         return (PACKAGED, *self.private_roots, self.variants)
 
     def declarations(self) -> Declarations:
-        """Parse and validate every declaration."""
-        return load_declarations(self.roots, self.profile)
+        """Parse and validate every declaration, and return those that are loaded."""
+        declared = load_declarations(self.roots, self.profile)
+        return declared.restricted_to(self.only) if self.only else declared
 
 
 def read_settings() -> Settings:
@@ -77,6 +82,7 @@ def read_settings() -> Settings:
         profile="production" if profile == "production" else "development",
         private_roots=_private_roots(),
         manifest_url=os.environ.get(MANIFEST_URL) or None,
+        only=tuple(name for name in os.environ.get(ONLY, "").split(",") if name),
         tracking_uri=os.environ.get(TRACKING_URI) or f"sqlite:///{data / 'mlflow' / 'mlflow.db'}",
     )
 

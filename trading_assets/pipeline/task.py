@@ -167,7 +167,8 @@ class Task:
         node = declared.node(name)
         keys = [""] if node.axis is Axis.NONE else list(context.partition_keys)
         lake = resource.open()
-        if not context.run.tags.get(PROCESS_TAG):
+        # A run that repeats another starts with the other's tags.
+        if context.run.tags.get(PROCESS_TAG) != process_identity():
             context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process_identity()})
         return cls(declared, node, lake, resource.now(), keys, context.run_id)
 
@@ -181,7 +182,12 @@ class Task:
         """Return the upstream partitions that one partition reads, by asset."""
         if key not in self._inputs:
             graphs = self.declared.graphs
-            self._inputs[key] = upstream_keys(graphs, self.node, key, self.now)
+            found = upstream_keys(graphs, self.node, key, self.now)
+            for edge in self.node.reads:
+                if edge.is_optional:
+                    stored = self.lake.records(edge.asset)
+                    found[edge.asset] = [k for k in found[edge.asset] if k in stored]
+            self._inputs[key] = found
         return self._inputs[key]
 
     def refs(self, key: str) -> list[InputRef]:
@@ -240,7 +246,8 @@ class Task:
         sessions = _session_bounds(tables.values())
         facts.setdefault("first_session", sessions[0])
         facts.setdefault("last_session", sessions[1])
-        facts.setdefault("inputs", self.refs(key))
+        if "inputs" not in facts:
+            facts["inputs"] = self.refs(key)
         return PartitionWrite(
             asset=self.node.key,
             stage=self.node.stage,

@@ -2,13 +2,21 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from trading_assets.lake.store import Lake
 
-HEADLINE = ("cagr", "volatility_annual", "sharpe_annual", "max_drawdown", "turnover_annual")
+# Heading, figure and how it is printed.
+COLUMNS = (
+    ("return a year", "cagr", "{:.1%}"),
+    ("volatility", "volatility_annual", "{:.1%}"),
+    ("Sharpe", "sharpe_annual", "{:.2f}"),
+    ("drawdown", "max_drawdown", "{:.1%}"),
+    ("turnover a year", "turnover_annual", "{:.1f}"),
+)
 
 
 def print_verdict(console: Console, strategy: str, lake: Lake, data: Path) -> None:
@@ -16,9 +24,10 @@ def print_verdict(console: Console, strategy: str, lake: Lake, data: Path) -> No
     asset = f"{strategy}/walk_forward_report"
     record = lake.record(asset)
     if record is not None:
-        figures = json.loads(lake.read_blobs(asset)["figures.json"])
-        console.print(_table(figures))
-        console.print(figures["verdict"], markup=False)
+        figures = json.loads(lake.read_blobs(asset, allow_failed=True)["figures.json"])
+        console.print(_table(figures["portfolios"]))
+        for verdict in figures["verdicts"].values():
+            console.print(verdict["sentence"], markup=False, soft_wrap=True)
         report = record.file("report.html")
         assert report is not None
         console.print(f"report: {data / report.path}", markup=False, soft_wrap=True)
@@ -29,10 +38,12 @@ def print_verdict(console: Console, strategy: str, lake: Lake, data: Path) -> No
     console.print("UI: make dev, then open http://127.0.0.1:3000 in a browser")
 
 
-def _table(figures: dict[str, object]) -> Table:
-    table = Table("portfolio", *HEADLINE)
-    portfolios = figures["portfolios"]
-    assert isinstance(portfolios, dict)
+def _table(portfolios: dict[str, dict[str, Any]]) -> Table:
+    table = Table("portfolio", *(heading for heading, _, _ in COLUMNS))
     for name, own in portfolios.items():
-        table.add_row(name, *[f"{own[key]:.3f}" for key in HEADLINE])
+        cells = (
+            "-" if own[figure] is None else shape.format(own[figure])
+            for _, figure, shape in COLUMNS
+        )
+        table.add_row(name, *cells)
     return table

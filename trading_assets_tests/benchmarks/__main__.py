@@ -1,0 +1,20 @@
+"""`make bench [ONLY=stage]`: measure and keep the figures of one stage or of all."""
+
+import sys
+
+from trading_assets_tests.benchmarks.spine import STAGES
+
+
+def main(only: list[str]) -> int:
+    """Measure the named stages, or all; return 2 for an unknown one."""
+    for name in only:
+        if name not in STAGES:
+            print(f"ONLY was {name!r}; expected one of {', '.join(STAGES)}", file=sys.stderr)
+            return 2
+    for name in only or STAGES:
+        STAGES[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

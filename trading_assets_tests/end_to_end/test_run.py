@@ -1,0 +1,272 @@
+"""`trading-assets run` from nothing to a report, and what a second run finds to do."""
+
+import json
+import re
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+
+from trading_assets.bars.expectations import EXPECTATIONS
+from trading_assets.periods import add_months
+from trading_assets_tests.end_to_end.conftest import FinishedProject
+from trading_assets_tests.end_to_end.projects import Project
+
+MONTHS = [add_months(date(2005, 1, 1), n).isoformat() for n in range(39)]
+FOLD, SESSION = "2008-01-01", "2008-03-31"
+PARTITIONS = {
+    "tiny_bars/raw_bars": MONTHS,
+    "tiny_bars/corporate_actions": [""],
+    "tiny_bars/validated_bars": MONTHS,
+    "tiny/features": MONTHS,
+    "tiny/forecaster": [FOLD],
+    "tiny/forecasts": [FOLD],
+    "tiny/policy/ppo": [FOLD],
+    "tiny/backtest": [FOLD],
+    "tiny/walk_forward_report": [""],
+    "tiny/drift_report": [SESSION],
+    "tiny/challenger": [SESSION],
+    "tiny/champion": [SESSION],
+    "tiny/paper_session": [SESSION],
+}
+
+
+def _key(asset: str) -> dg.AssetKey:
+    return dg.AssetKey(asset.split("/"))
+
+
+def _run_count(project: Project) -> int:
+    with project.instance() as instance:
+        return instance.get_runs_count()
+
+
+def test_a_run_prints_the_table_the_report_and_how_to_open_the_ui(
+    tiny_project: FinishedProject,
+) -> None:
+    first = tiny_project.first_run
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert re.search(r"portfolio.*CAGR.*Sharpe", first.stdout)
+    for portfolio in ("cash", "buy_and_hold", "equal_weight", "ppo/ensemble"):
+        assert portfolio in first.stdout
+    report = re.search(r"^report: (.+\.html)$", first.stdout, re.MULTILINE)
+    assert report is not None
+    page = Path(report.group(1)).read_text(encoding="utf-8")
+    assert page.lower().startswith("<!doctype html>")
+    assert "make dev" in first.stdout
+    assert "http://127.0.0.1:3000" in first.stdout
+
+
+def test_every_asset_has_its_partitions_in_the_manifest(tiny_project: FinishedProject) -> None:
+    with tiny_project.project.lake() as lake:
+        stored = {asset: lake.records(asset) for asset in lake.assets()}
+    assert {asset: list(records) for asset, records in stored.items()} == PARTITIONS
+    verdicts = {record.verdict for records in stored.values() for record in records.values()}
+    assert verdicts == {"passed"}
+
+
+def test_every_stored_partition_has_a_successful_run_of_the_instance(
+    tiny_project: FinishedProject,
+) -> None:
+    with tiny_project.project.instance() as instance, tiny_project.project.lake() as lake:
+        runs = {run.run_id: run for run in instance.get_runs()}
+        assert {run.status for run in runs.values()} == {dg.DagsterRunStatus.SUCCESS}
+        for asset, keys in PARTITIONS.items():
+            if keys != [""]:
+                assert instance.get_materialized_partitions(_key(asset)) == set(keys)
+            for record in lake.records(asset).values():
+                assert _key(asset) in (runs[record.run_id].asset_selection or ())
+
+
+def test_runs_carry_their_partitions_as_tags(tiny_project: FinishedProject) -> None:
+    with tiny_project.project.instance() as instance:
+        tags = [run.tags for run in instance.get_runs()]
+    ranges = [
+        (t["dagster/asset_partition_range_start"], t["dagster/asset_partition_range_end"])
+        for t in tags
+        if "dagster/asset_partition_range_start" in t
+    ]
+    assert ranges == [(MONTHS[0], MONTHS[-1])] * 2
+    assert sorted(t["dagster/partition"] for t in tags if "dagster/partition" in t) == [
+        FOLD,
+        SESSION,
+    ]
+    assert {t["strategy"] for t in tags} == {"tiny"}
+
+
+def test_each_expectation_on_validated_bars_is_one_check_result(
+    tiny_project: FinishedProject,
+) -> None:
+    bars = _key("tiny_bars/validated_bars")
+    keys = [dg.AssetCheckKey(bars, expectation.name) for expectation in EXPECTATIONS]
+    with tiny_project.project.instance() as instance:
+        storage = instance.event_log_storage
+        found = storage.get_latest_asset_check_execution_by_key(keys)
+    assert len(found) == len(EXPECTATIONS) >= 8
+    evaluations = {key.name: record.event for key, record in found.items()}
+    for expectation in EXPECTATIONS:
+        event = evaluations[expectation.name]
+        assert event is not None
+        data = event.get_dagster_event().asset_check_evaluation_data
+        assert data.passed or not expectation.blocks
+
+
+def test_a_partition_shows_its_own_row_count_and_digest(tiny_project: FinishedProject) -> None:
+    with tiny_project.project.instance() as instance, tiny_project.project.lake() as lake:
+        record = lake.record("tiny_bars/raw_bars", "2006-05-01")
+        assert record is not None
+        found = instance.fetch_materializations(
+            dg.AssetRecordsFilter(_key("tiny_bars/raw_bars"), asset_partitions=["2006-05-01"]), 1
+        )
+    materialization = found.records[0].asset_materialization
+    assert materialization is not None
+    shown = {name: value.value for name, value in materialization.metadata.items()}
+    assert shown["dagster/partition_row_count"] == record.rows == 2 * 22
+    assert shown["content_digest"] == record.content_digest
+
+
+def test_a_second_run_launches_nothing(tiny_project: FinishedProject) -> None:
+    before = _run_count(tiny_project.project)
+    again = tiny_project.project.trading_assets("run", "tiny")
+    assert again.returncode == 0
+    assert "tiny: nothing to do, 127 partitions are fresh" in again.stdout
+    assert _run_count(tiny_project.project) == before
+
+
+def test_a_plan_of_an_up_to_date_strategy_holds_no_run(tiny_project: FinishedProject) -> None:
+    shown = tiny_project.project.trading_assets("plan", "tiny")
+    assert shown.returncode == 0
+    assert "tiny/policy/ppo" in shown.stdout
+    assert "would run" not in shown.stdout
+
+
+def test_list_names_declarations_with_files_and_assets(tiny_project: FinishedProject) -> None:
+    listed = tiny_project.project.trading_assets("list")
+    assert listed.returncode == 0
+    declared = tiny_project.project.folder / "defs" / "tiny" / "defs.yaml"
+    assert f"tiny  ({declared})" in listed.stdout
+    assert re.search(r"us_daily/raw_bars +bars +month", listed.stdout)
+    assert re.search(r"tiny/paper_session +paper +session", listed.stdout)
+
+
+def test_sql_queries_the_lake(tiny_project: FinishedProject) -> None:
+    query = "select count(*) as bars from tiny_bars.raw_bars where symbol = 'IBM'"
+    answer = tiny_project.project.trading_assets("sql", query)
+    assert answer.returncode == 0
+    assert "bars" in answer.stdout
+    assert re.search(r"\b815\b", answer.stdout)
+
+
+def test_the_tables_of_a_paper_session_agree_to_the_last_decimal(
+    tiny_project: FinishedProject,
+) -> None:
+    asset = "tiny/paper_session"
+    with tiny_project.project.lake() as lake:
+        orders, fills, positions, account = (
+            lake.read(asset, [SESSION], table)
+            for table in ("orders", "fills", "positions", "account")
+        )
+    row = account.row(0, named=True)
+    value: Decimal = sum(positions["market_value_usd"].to_list(), Decimal())
+    assert row["cash_usd"] + value == row["equity_usd"]
+    assert len(fills) >= 1
+    spent = sum(
+        (
+            _signed(fill) * fill["price_usd"] + fill["cost_usd"]
+            for fill in fills.iter_rows(named=True)
+        ),
+        Decimal(),
+    )
+    expected = Decimal(1_000_000) - spent + row["dividends_usd"]
+    assert abs(row["cash_usd"] - expected) <= Decimal("0.000001") * len(fills)
+    assert row["fees_usd"] == sum(fills["cost_usd"].to_list(), Decimal())
+    held = {p["symbol"]: p["quantity"] for p in positions.iter_rows(named=True)}
+    assert held == {fill["symbol"]: _signed(fill) for fill in fills.iter_rows(named=True)}
+    by_order = fills.group_by("client_order_id").agg(pl.col("quantity").sum())
+    assert dict(orders.select("client_order_id", "filled_quantity").iter_rows()) == dict(
+        by_order.iter_rows()
+    )
+
+
+def _signed(fill: dict[str, Decimal | str]) -> Decimal:
+    quantity = fill["quantity"]
+    assert isinstance(quantity, Decimal)
+    return quantity if fill["side"] == "buy" else -quantity
+
+
+def test_running_a_recorded_session_again_sends_nothing_and_changes_nothing(
+    own_project: Project,
+) -> None:
+    log = own_project.data / "paper" / "tiny" / f"{SESSION}.jsonl"
+    with own_project.lake() as lake:
+        before = lake.record("tiny/paper_session", SESSION)
+    sent = log.read_bytes()
+    select = 'key:"tiny/paper_session"'
+    again = own_project.materialize("--select", select, "--partition", SESSION)
+    assert again.returncode == 0, again.stderr
+    with own_project.lake() as lake:
+        after = lake.record("tiny/paper_session", SESSION)
+        assert len(lake.history("tiny/paper_session", SESSION)) == 1
+    assert after == before
+    assert log.read_bytes() == sent
+
+
+def test_a_lost_file_is_refused_by_name_and_healed_by_one_materialize(
+    own_project: Project,
+) -> None:
+    asset, month = "tiny_bars/raw_bars", "2006-05-01"
+    with own_project.lake() as lake:
+        record = lake.record(asset, month)
+    assert record is not None
+    (own_project.data / record.file("rows.parquet").path).unlink()
+    query = "select count(*) from tiny_bars.raw_bars"
+
+    refused = own_project.trading_assets("sql", query)
+    assert refused.returncode == 2
+    assert f"of {asset} {month} is missing" in refused.stderr
+    assert f"materialize {asset} {month} again" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+    healed = own_project.materialize("--select", f'key:"{asset}"', "--partition", month)
+    assert healed.returncode == 0, healed.stderr
+    assert own_project.trading_assets("sql", query).returncode == 0
+    with own_project.lake() as lake:
+        restored = lake.record(asset, month)
+    assert restored is not None
+    assert restored.content_digest == record.content_digest
+    assert "would run" not in own_project.trading_assets("plan", "tiny").stdout
+
+
+def test_only_and_from_and_to_narrow_a_run(tmp_path: Path) -> None:
+    project = Project.tiny(tmp_path / "narrow")
+    window = ("--from", "2005-02-01", "--to", "2005-03-31")
+    ran = project.trading_assets("run", "tiny", "--only", "raw_bars", *window)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    with project.lake() as lake:
+        assert lake.assets() == ["tiny_bars/raw_bars"]
+        assert list(lake.records("tiny_bars/raw_bars")) == ["2005-02-01", "2005-03-01"]
+
+
+def test_launchpad_sizes_other_than_declared_leave_the_partition_stale(
+    own_project: Project,
+) -> None:
+    config = {"ops": {"tiny__policy__ppo": {"config": {"total_steps": 1000, "seeds": 1}}}}
+    select = ("--select", 'key:"tiny/policy/ppo"', "--partition", FOLD)
+    ran = own_project.materialize(*select, "--config-json", json.dumps(config))
+    assert ran.returncode == 0, ran.stderr
+    with own_project.lake() as lake:
+        record = lake.record("tiny/policy/ppo", FOLD)
+        assert record is not None
+        ran_as = lake.document(record.config_digest)["agent"]
+    assert (ran_as["total_steps"], ran_as["seeds"]) == (1000, 1)
+    shown = own_project.trading_assets("plan", "tiny")
+    assert "launchpad sizes differed" in shown.stdout
+    assert re.search(rf"would run: .*{FOLD}.*tiny/policy/ppo", shown.stdout)
+
+    cleaned = own_project.trading_assets("clean")
+    assert cleaned.returncode == 0
+    # Two seeds and their cards were superseded by one; seed 0 has other weights, too.
+    assert "lake/tiny/policy" in cleaned.stdout
+    with own_project.lake() as lake:
+        assert lake.read_blobs("tiny/policy/ppo", FOLD)
