@@ -90,7 +90,7 @@ def load_declarations(roots: Sequence[Path], profile: Profile) -> Declarations:
     files: dict[str, Path] = {}
     market_data: dict[str, MarketDataSpec] = {}
     strategies: dict[str, Strategy] = {}
-    for path in _declaration_files(roots):
+    for path in declaration_files(roots):
         name = path.parent.name
         if name in files:
             msg = f"{path}: the name {name!r} is already declared in {files[name]}; rename a folder"
@@ -204,7 +204,8 @@ def write_variant(base: Path, overlay: Mapping[str, Any], target: Path) -> None:
     aside.replace(target)
 
 
-def _declaration_files(roots: Sequence[Path]) -> list[Path]:
+def declaration_files(roots: Sequence[Path]) -> list[Path]:
+    """Return every `defs.yaml` below the roots, roots in order, names in order within a root."""
     return [path for root in roots for path in sorted(root.glob(f"*/{FILE_NAME}"))]
 
 

@@ -39,8 +39,6 @@ class SessionData:
         Files of the newest champion; empty before the first, when the fallback trades.
     previous, stored : SessionRecord or None
         The newest earlier session, and this one if it was run before.
-    later : date or None
-        The newest later session that is recorded already.
     audit_folder : Path
         Where the audit log is written while the session runs.
     credentials : mapping of str to str
@@ -56,7 +54,6 @@ class SessionData:
     champion: Mapping[str, bytes]
     previous: SessionRecord | None
     stored: SessionRecord | None
-    later: date | None
     audit_folder: Path
     credentials: Mapping[str, str]
     clock: Clock
@@ -85,12 +82,6 @@ def trade_session(
     MissingKeyError
         If the gateway needs a key that the environment lacks.
     """
-    if data.later is not None and data.stored is None:
-        msg = (
-            f"the session {data.later} is recorded already and started from an account without"
-            f" {data.session}; an earlier session cannot be put in between"
-        )
-        raise DataError(msg)
     calendar = get_calendar(market_data.calendar)
     until = decision_time(
         calendar, data.session, strategy.paper.decision_minutes_before_open, data.clock()

@@ -177,7 +177,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
             files,
             {"strategy": declared.name, "trials": trials, "folds": len(present)},
             report.headline,
-            {"dagster_run_id": context.run_id, "declaration": declared.name},
+            {"dagster_run_id": context.run.run_id, "declaration": declared.name},
         )
         return dg.MaterializeResult(
             metadata={

@@ -1,5 +1,6 @@
 """Assets of the stage bars: as fetched, corporate actions, and bars that passed every rule."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -66,7 +67,8 @@ def _raw_bars(declared: Declared) -> dg.AssetsDefinition:
             declared.market, get_calendar(declared.market.calendar), credentials.read()
         )
         try:
-            fetched = fetch_months(source, _months(task), _stored(task), task.now)
+            stored = _stored(task, context.log.warning)
+            fetched = fetch_months(source, _months(task), stored, task.now)
         except DataError:
             raise  # a vendor that failed may answer the next attempt
         except UserError as error:
@@ -260,20 +262,22 @@ def _months(task: Task) -> list[Any]:
     ]
 
 
-def _stored(task: Task) -> dict[str, Any]:
+def _stored(task: Task, warn: Callable[[str], None]) -> dict[str, Any]:
     from trading_assets.bars.sources import FetchedBars
 
     known = task.lake.records(task.node.key)
-    return {
-        key: FetchedBars(
-            *(
-                task.lake.read(task.node.key, [key], table)
-                for table in ("rows", "series", "actions")
-            )
+    stored: dict[str, FetchedBars] = {}
+    for key in (key for key in task.keys if key in known):
+        tables = (
+            task.lake.read(task.node.key, [key], table) for table in ("rows", "series", "actions")
         )
-        for key in task.keys
-        if key in known
-    }
+        try:
+            stored[key] = FetchedBars(*tables)
+        except DataError as error:
+            # A file that is lost or damaged is restored by fetching the month anew, as the error
+            # advises; its earlier revisions cannot be carried on.
+            warn(f"{error}; the month is fetched as if for the first time")
+    return stored
 
 
 def _known_until(task: Task, rows: pl.DataFrame) -> date | None:

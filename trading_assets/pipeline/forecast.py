@@ -98,7 +98,11 @@ def _forecaster(declared: Declared) -> dg.AssetsDefinition:
             files,
             strategy.forecast.model_dump(),
             judged.figures,
-            {"dagster_run_id": context.run_id, "partition": task.key, "declaration": declared.name},
+            {
+                "dagster_run_id": context.run.run_id,
+                "partition": task.key,
+                "declaration": declared.name,
+            },
         )
         return dg.MaterializeResult(
             metadata={**judged.figures, "served": judged.served, "mlflow_run": run},

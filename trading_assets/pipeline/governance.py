@@ -156,7 +156,11 @@ def _challenger(declared: Declared) -> dg.AssetsDefinition:
             files,
             {"digest": made.bundle.digest, "session": task.key},
             {gate.name: gate.figure for gate in made.gates},
-            {"dagster_run_id": context.run_id, "partition": task.key, "declaration": declared.name},
+            {
+                "dagster_run_id": context.run.run_id,
+                "partition": task.key,
+                "declaration": declared.name,
+            },
         )
         passed = sum(gate.passed for gate in made.gates)
         return dg.MaterializeResult(

@@ -21,6 +21,7 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
     """Return the paper session of a strategy."""
     node = declared.node("paper_session")
     reconciled, intact = "ledger_equals_broker", "audit_chain_is_intact"
+    linear = "sessions_were_recorded_in_order"
 
     @declare_asset(
         declared,
@@ -35,6 +36,9 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
             ),
             check_spec(
                 node, intact, "Every record's hash follows from the one before.", blocks=True
+            ),
+            check_spec(
+                node, linear, "No later session was recorded before this one.", blocks=False
             ),
         ],
     )
@@ -59,19 +63,23 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
                 champion=champion_files(task.lake, declared.name, task.key, is_inclusive=True),
                 previous=_stored(task, before=True),
                 stored=_stored(task, before=False),
-                later=_later(task),
                 audit_folder=task.lake.root / "paper" / declared.name,
                 credentials=credentials.read(),
                 clock=lake.now,
             ),
         )
+        inserted = _inserted_before(task)
         records = _commit(task, traded)
         report_partitions(context, records)
         head = AuditHead(int(traded.summary["audit"]["count"]), traded.summary["audit"]["hash"])
         broken = verify_audit(traded.audit, head)
         return dg.MaterializeResult(
             metadata=_metadata(task, traded),
-            check_results=[check(reconciled, traded.differences), check(intact, broken)],
+            check_results=[
+                check(reconciled, traded.differences),
+                check(intact, broken),
+                check(linear, inserted, is_warning=True),
+            ],
         )
 
     return [paper_session]
@@ -93,9 +101,16 @@ def _stored(task: Task, *, before: bool) -> Any:
     )
 
 
-def _later(task: Task) -> date | None:
-    newest = max(task.lake.records(task.node.key), default="")
-    return date.fromisoformat(newest) if newest > task.key else None
+def _inserted_before(task: Task) -> list[str]:
+    """Say which session was recorded before this one although it follows it.
+
+    Records are not rewritten, so that session started from an account without this one.
+    """
+    stored = task.lake.records(task.node.key)
+    later = next((key for key in stored if key > task.key), None)
+    if later is None:
+        return []
+    return [f"{later} was recorded first and started from an account without {task.key}"]
 
 
 def _commit(task: Task, traded: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import click
@@ -11,6 +12,7 @@ from dagster._core.definitions.partitions.context import (
     partition_loading_context,
 )
 
+from trading_assets.bars.calendar import get_calendar
 from trading_assets.errors import UserError
 from trading_assets.graph import AssetGraph, AssetNode, Reads
 from trading_assets.periods import NEW_YORK, Axis, Periods, add_months
@@ -112,7 +114,7 @@ def _sessions(periods: Periods) -> PeriodPartitions:
     market = periods.market
     first = periods.calendar.next_session(periods.first_session_day - timedelta(days=1))
     # Windows reach back before the first session: holidays count from where the data begins.
-    holidays = [_midnight(day) for day in _weekday_holidays(periods, min(first, market.start))]
+    holidays = _weekday_holidays(market.calendar, min(first, market.start))
     return PeriodPartitions(
         cron_schedule=DAY_CRON,
         start=_midnight(first),
@@ -124,11 +126,12 @@ def _sessions(periods: Periods) -> PeriodPartitions:
     )
 
 
-def _weekday_holidays(periods: Periods, first: date) -> list[date]:
-    last = periods.calendar.last_day
-    sessions = set(periods.calendar.sessions(first, last))
-    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
-    return [day for day in days if day.weekday() < 5 and day not in sessions]
+@cache
+def _weekday_holidays(calendar: str, first: date) -> tuple[datetime, ...]:
+    known = get_calendar(calendar)
+    sessions = set(known.sessions(first, known.last_day))
+    days = (first + timedelta(days=n) for n in range((known.last_day - first).days + 1))
+    return tuple(_midnight(day) for day in days if day.weekday() < 5 and day not in sessions)
 
 
 def _midnight(day: date) -> datetime:

@@ -96,7 +96,11 @@ def _policy(declared: Declared, agent: str) -> dg.AssetsDefinition:
             files,
             spec.model_dump(),
             {f"validation_score_seed_{seed}": score for seed, score in scores.items()},
-            {"dagster_run_id": context.run_id, "partition": task.key, "declaration": declared.name},
+            {
+                "dagster_run_id": context.run.run_id,
+                "partition": task.key,
+                "declaration": declared.name,
+            },
         )
         return dg.MaterializeResult(
             metadata={

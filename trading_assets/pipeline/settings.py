@@ -5,10 +5,16 @@ The only place that reads environment variables; everything else receives values
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import get_args
 
-from trading_assets.declarations import PACKAGED, Declarations, load_declarations
+from trading_assets.declarations import (
+    PACKAGED,
+    Declarations,
+    declaration_files,
+    load_declarations,
+)
 from trading_assets.errors import DeclarationError
 from trading_assets.strategy import Profile
 
@@ -60,8 +66,17 @@ class Settings:
 
     def declarations(self) -> Declarations:
         """Parse and validate every declaration, and return those that are loaded."""
-        declared = load_declarations(self.roots, self.profile)
+        stamps = tuple((p, p.stat().st_mtime_ns) for p in declaration_files(self.roots))
+        declared = _parsed(self.roots, self.profile, stamps)
         return declared.restricted_to(self.only) if self.only else declared
+
+
+@lru_cache(maxsize=4)
+def _parsed(
+    roots: tuple[Path, ...], profile: Profile, _stamps: tuple[tuple[Path, int], ...]
+) -> Declarations:
+    # Loading the code location asks for each declaration by name; the files are parsed once.
+    return load_declarations(roots, profile)
 
 
 def read_settings() -> Settings:

@@ -169,8 +169,8 @@ class Task:
         lake = resource.open()
         # A run that repeats another starts with the other's tags.
         if context.run.tags.get(PROCESS_TAG) != process_identity():
-            context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process_identity()})
-        return cls(declared, node, lake, resource.now(), keys, context.run_id)
+            context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: process_identity()})
+        return cls(declared, node, lake, resource.now(), keys, context.run.run_id)
 
     @property
     def key(self) -> str:

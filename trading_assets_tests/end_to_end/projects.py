@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,11 +21,14 @@ COMMANDS = Path(sys.executable).parent
 # What a developer may have set must not reach the commands.
 FOREIGN = ("TRADING_ASSETS_", "DAGSTER_", "ALPACA_", "MLFLOW_")
 
+# The one fold and the one session of the strategy `tiny`.
+FOLD, SESSION = "2008-01-01", "2008-03-31"
+
 TINY_BARS: dict[str, Any] = {
     "source": {"kind": "sample"},
     "universe": ["IBM", "MSFT"],
     "start": "2005-01-03",
-    "end": "2008-03-31",
+    "end": SESSION,
 }
 TINY: dict[str, Any] = {
     "market_data": "tiny_bars",
@@ -44,8 +47,8 @@ TINY: dict[str, Any] = {
     },
     "folds": {
         "period": "quarter",
-        "first": "2008-01-01",
-        "last": "2008-01-01",
+        "first": FOLD,
+        "last": FOLD,
         "train_months": 12,
         "validation_months": 3,
     },
@@ -86,7 +89,6 @@ class Project:
         kind = f"trading_assets.pipeline.component.{component}"
         path = self.folder / "defs" / name / "defs.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        # JSON keeps dates as the text that a person would write.
         text = yaml.safe_dump({"type": kind, "attributes": attributes}, sort_keys=False)
         path.write_text(text, encoding="utf-8")
         return path
@@ -99,6 +101,7 @@ class Project:
         return self._call([*command, "-m", "trading_assets.definitions", *arguments], variables)
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start `trading-assets` and return while it runs."""
         with (self.folder / "started.log").open("wb") as log:
             return subprocess.Popen(
                 [str(COMMANDS / "trading-assets"), *arguments],
@@ -117,7 +120,7 @@ class Project:
             lake.close()
 
     @contextmanager
-    def instance(self) -> Iterator[dg.DagsterInstance]:
+    def instance(self) -> Generator[dg.DagsterInstance]:
         # The base_dir of dagster.yaml is relative to the folder that a command runs in.
         with chdir(self.folder), open_instance(self.data) as instance:
             yield instance
