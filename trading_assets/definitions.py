@@ -7,7 +7,9 @@ import dagster as dg
 from dagster.components import load_defs
 
 import trading_assets.defs
+from trading_assets.errors import UserError
 from trading_assets.pipeline.component import market_data_definitions, strategy_definitions
+from trading_assets.pipeline.refusal import Refusal
 from trading_assets.pipeline.resources import resources
 from trading_assets.pipeline.settings import Settings, read_settings
 
@@ -15,7 +17,13 @@ from trading_assets.pipeline.settings import Settings, read_settings
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return the packaged declarations and those of the user's own folders."""
-    return _definitions(read_settings())
+    try:
+        settings = read_settings()
+        settings.declarations()
+    except UserError as error:
+        # Dagster's loader would bury the sentence under two hundred lines.
+        raise Refusal(str(error)) from None
+    return _definitions(settings)
 
 
 @cache

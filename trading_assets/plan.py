@@ -179,7 +179,13 @@ def plan(
             states.extend(
                 survey.state(graph, node, key) for key in _wanted(graph, node, now, target)
             )
-    if not states:
+    is_partitioned = any(
+        node.axis is not Axis.NONE
+        for graph in graphs
+        for node in graph.nodes
+        if not target.only or node.key in target.only
+    )
+    if is_partitioned and not any(state.partition for state in states):
         msg = (
             f"no partition lies between {target.first or 'the start'} and {target.last or 'now'};"
             f" {graphs[0].owner} has months {_bounds(graphs[0], now)}"

@@ -126,7 +126,9 @@ def _launch_wave(
     from trading_assets.pipeline.runs import launch
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
+    # In a file or a pipe, live progress would only leave empty lines.
+    is_shown = console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=not is_shown) as bars:
         tasks: dict[RunStep, TaskID] = {}
         for step in wave:
             tasks[step] = bars.add_task(f"{step.title} ({_range(step)}): waiting")
@@ -140,7 +142,8 @@ def _launch_wave(
         outcomes = launch(wave, instance_ref(settings.data), tags, show, log)
     for outcome in outcomes:
         mark = "[red]failed[/red]" if outcome.error else "[green]done[/green]"
-        console.print(f"{mark}  {outcome.step.title} ({_range(outcome.step)}) {outcome.run_id[:8]}")
+        what = f"{outcome.step.title} ({_range(outcome.step)}) {outcome.run_id[:8]}"
+        console.print(f"{mark}  {what}", soft_wrap=True)
     errors = [outcome.error for outcome in outcomes if outcome.error]
     if errors and all(error.is_mistake for error in errors):
         raise UserError("\n".join(dict.fromkeys(error.sentence for error in errors)))

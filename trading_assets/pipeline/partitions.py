@@ -5,7 +5,6 @@ from datetime import date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
-import click
 import dagster as dg
 from dagster._core.definitions.partitions.context import (
     PartitionLoadingContext,
@@ -13,9 +12,9 @@ from dagster._core.definitions.partitions.context import (
 )
 
 from trading_assets.bars.calendar import get_calendar
-from trading_assets.errors import UserError
 from trading_assets.graph import AssetGraph, AssetNode, Reads
 from trading_assets.periods import NEW_YORK, Axis, Periods, add_months
+from trading_assets.pipeline.refusal import Refusal
 
 KEY_FORMAT = "%Y-%m-%d"
 MONTH_CRON = "0 0 1 * *"
@@ -23,12 +22,6 @@ YEAR_CRON = "0 0 1 1 *"
 QUARTER_CRON = "0 0 1 1,4,7,10 *"
 DAY_CRON = "0 0 * * *"
 WEEKENDS = "0 0 * * 6,0"
-
-
-class UnknownPartitionError(UserError, click.ClickException):
-    """A partition key that does not exist; Dagster's commands print its sentence, exit code 2."""
-
-    exit_code = 2
 
 
 class PeriodPartitions(dg.TimeWindowPartitionsDefinition):
@@ -42,7 +35,7 @@ class PeriodPartitions(dg.TimeWindowPartitionsDefinition):
         """Refuse a key that does not exist, in place of Dagster's error, which names no other."""
         with partition_loading_context(new_ctx=context):
             if not self.has_partition_key(partition_key):
-                raise UnknownPartitionError(_describe_unknown(partition_key, self))
+                raise Refusal(_describe_unknown(partition_key, self))
 
 
 def _describe_unknown(key: str, partitions: dg.TimeWindowPartitionsDefinition) -> str:

@@ -73,6 +73,10 @@ def _live_inference(declared: Declared) -> dg.ScheduleDefinition:
         session = exchange_date(context.scheduled_execution_time.astimezone(UTC))
         if not declared.graph.periods.calendar.is_session(session):
             return dg.SkipReason(f"{session} is no session of {declared.market.calendar}")
+        if session < (first := declared.graph.periods.first_session_day):
+            return dg.SkipReason(
+                f"sessions of {declared.name} begin with {first}, its first test window"
+            )
         if session.isoformat() in lake.open().records(asset):
             return dg.SkipReason(f"the session {session} is recorded already")
         step = RunStep("live inference", (asset,), Axis.SESSION, (session.isoformat(),))

@@ -9,6 +9,7 @@ import dagster as dg
 from trading_assets.governance.retrain import DriftEvent, should_retrain
 from trading_assets.lake.store import Lake
 from trading_assets.periods import Axis, exchange_date
+from trading_assets.pipeline.instance import UNFINISHED
 from trading_assets.pipeline.night import request
 from trading_assets.pipeline.resources import LakeResource
 from trading_assets.pipeline.task import Declared
@@ -53,6 +54,8 @@ def _drift_retrain(declared: Declared) -> dg.SensorDefinition:
         store = lake.open()
         events = _alarms(store.records(report), store, report)
         made = [date.fromisoformat(key) for key in store.records(challenger)]
+        if _is_under_way(context.instance, challenger):
+            return dg.SkipReason("a challenger is being made")
         session = _session(declared, lake)
         decision = should_retrain(
             events,
@@ -71,6 +74,14 @@ def _drift_retrain(declared: Declared) -> dg.SensorDefinition:
         return request(step, tag, trigger="drift", reason=decision.reason)
 
     return drift_retrain
+
+
+def _is_under_way(instance: dg.DagsterInstance, asset: str) -> bool:
+    """Say whether a run of the asset has not ended, whether a night, a person or drift began it."""
+    statuses = [dg.DagsterRunStatus.QUEUED, *UNFINISHED]
+    runs = instance.get_runs(filters=dg.RunsFilter(statuses=statuses))
+    key = dg.AssetKey(asset.split("/"))
+    return any(key in (run.asset_selection or ()) for run in runs)
 
 
 def _alarms(records: Iterable[str], store: Lake, asset: str) -> list[DriftEvent]:

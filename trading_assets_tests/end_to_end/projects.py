@@ -27,12 +27,15 @@ FOLD, SESSION = "2008-01-01", "2008-03-31"
 TINY_BARS: dict[str, Any] = {
     "source": {"kind": "sample"},
     "universe": ["IBM", "MSFT"],
-    "start": "2005-01-03",
+    "start": "2006-01-03",
     "end": SESSION,
 }
 TINY: dict[str, Any] = {
     "market_data": "tiny_bars",
-    "features": {"names": ["log_return_1", "log_return_5", "ewma_volatility"]},
+    "features": {
+        "names": ["log_return_1", "log_return_5", "ewma_volatility"],
+        "scale_bars": 60,
+    },
     "forecast": {"window_bars": 20, "hidden_units": 8, "epochs": 1},
     "policy": {
         "agents": {

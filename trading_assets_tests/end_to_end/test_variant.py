@@ -1,6 +1,5 @@
 """A declaration varied on the command line, and a driver that was killed while it ran."""
 
-import os
 import signal
 import time
 from collections import Counter
@@ -82,7 +81,7 @@ def test_a_killed_run_of_a_variant_is_finished_by_running_again(own_project: Pro
         assert policy is not None
         assert lake.document(policy.config_digest)["costs"]["fee_bps"] == 2
     assert (own_project.data / "lake" / "tiny_fee2" / "policy").is_dir()
-    assert os.listdir(own_project.data / "declarations") == ["tiny_fee2"]
+    assert [path.name for path in (own_project.data / "declarations").iterdir()] == ["tiny_fee2"]
 
 
 def test_overrides_are_refused_in_the_production_profile(tiny_project: FinishedProject) -> None:

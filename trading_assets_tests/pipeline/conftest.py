@@ -1,4 +1,4 @@
-"""The environment of a test: data and declarations in a folder of its own, the packaged ones beside."""
+"""The environment of a test: data and declarations of one's own in a folder of its own."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""A small live declaration, and a machine that ticks its schedules and executes what they ask for.
+"""A small live declaration, and a machine that ticks its schedules and runs what they ask for.
 
-The clock is the test's own: a schedule is asked as if it were that moment, and what it requests runs
-in this process, on an instance of its own, with the lake's clock at the same moment.
+The clock is the test's own: a schedule is asked as if it were that moment, and what it asks for
+runs in this process, on an instance of its own, with the lake's clock at the same moment.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 
-from trading_assets.lake.store import Lake, PartitionRecord
-from trading_assets.periods import NEW_YORK
+from trading_assets.lake.store import Lake, PartitionRecord, PartitionWrite, Provenance
+from trading_assets.periods import NEW_YORK, Axis
 from trading_assets.pipeline.component import market_data_definitions, strategy_definitions
 from trading_assets.pipeline.resources import LakeResource, resources
 from trading_assets.pipeline.settings import read_settings
@@ -73,11 +74,12 @@ class LiveWorld:
     root: Path
     instance: dg.DagsterInstance
     declared: Declared
+    manifest_url: str = ""
     _repositories: dict[datetime, dg.RepositoryDefinition] = field(default_factory=dict)
 
     @property
     def lake(self) -> Lake:
-        return Lake(self.root / "data", lambda: datetime.now(NY))
+        return Lake(self.root / "data", lambda: datetime.now(NY), self.manifest_url or None)
 
     def records(self, asset: str) -> Mapping[str, PartitionRecord]:
         return self.lake.records(self.key(asset))
@@ -98,7 +100,11 @@ class LiveWorld:
         return self._repositories[now]
 
     def lake_at(self, now: datetime) -> LakeResource:
-        return LakeResource(root=str(self.root / "data"), fixed_now=now.isoformat())
+        return LakeResource(
+            root=str(self.root / "data"),
+            manifest_url=self.manifest_url,
+            fixed_now=now.isoformat(),
+        )
 
     def tick(self, schedule: str, now: datetime) -> list[dg.RunRequest] | str:
         """Ask a schedule at a moment; return its run requests, or why it skipped."""
@@ -150,6 +156,29 @@ class LiveWorld:
             )
         )
 
+    def store(self, key: str, partition: str, **content: Any) -> None:
+        """Commit a partition as fresh as if its asset had been run with this content."""
+        _, node = self.declared.upstream(key)
+        write = PartitionWrite(key, node.stage, partition, **content)
+        made_by = Provenance(
+            run_id="a run before",
+            code_version=node.code_version,
+            declaration_digest=node.declaration_digest,
+            config={},
+            environment={},
+        )
+        self.lake.commit([write], made_by)
+
+    def store_months(self, now: datetime) -> None:
+        """Store every month of bars and features, so that only the session is left to do."""
+        nothing = {"nothing.json": b"{}"}
+        raw, months = f"{DATA}/raw_bars", self.declared.graph.periods.keys(Axis.MONTH, now)
+        for month in months:
+            for key in (raw, f"{DATA}/validated_bars", f"{NAME}/features"):
+                self.store(key, month, blobs=nothing)
+        read = self.lake.inputs_for(raw, months)
+        self.store(f"{DATA}/corporate_actions", "", blobs=nothing, inputs=read)
+
     @contextmanager
     def _environment(self) -> Iterator[None]:
         from trading_assets_tests.pipeline.conftest import use_folder
@@ -162,18 +191,23 @@ class LiveWorld:
 @contextmanager
 def open_world(root: Path, retrain: str = "nightly") -> Iterator[LiveWorld]:
     """Write the declarations below a folder and open an instance there."""
+    declared = declare(root, retrain)
+    (root / "instance").mkdir()
+    with dg.instance_for_test(temp_dir=str(root / "instance")) as instance:
+        yield LiveWorld(root, instance, declared)
+
+
+def declare(root: Path, retrain: str = "nightly") -> Declared:
+    """Write the declarations below a folder and read them back."""
     from trading_assets_tests.pipeline.conftest import use_folder
 
     for name, text in ((DATA, MARKET_DATA), (NAME, STRATEGY.replace("RETRAIN", retrain))):
         folder = root / "defs" / name
         folder.mkdir(parents=True)
         (folder / "defs.yaml").write_text(text, encoding="utf-8")
-    (root / "instance").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         use_folder(patch, root)
-        declared = declared_strategy(NAME, read_settings().declarations())
-    with dg.instance_for_test(temp_dir=str(root / "instance")) as instance:
-        yield LiveWorld(root, instance, declared)
+        return declared_strategy(NAME, read_settings().declarations())
 
 
 def asked(requests: list[dg.RunRequest] | str) -> list[tuple[tuple[str, ...], str]]:
@@ -194,3 +228,16 @@ def partitions_of(request: dg.RunRequest) -> str:
     if ends[0] not in request.tags:
         return ""
     return " to ".join(request.tags[end] for end in ends)
+
+
+def failures_of(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Return the error of each failed step, its innermost cause last."""
+    failures: list[str] = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            error, chain = event.step_failure_data.error, []
+            while error is not None:
+                chain.append(str(error.message).strip())
+                error = error.cause
+            failures.append(f"{event.step_key}: {' <- '.join(chain)}")
+    return failures

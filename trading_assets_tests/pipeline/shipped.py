@@ -48,8 +48,11 @@ class Shipped:
         own, other = dg.AssetKey(reader.split("/")), dg.AssetKey(read.split("/"))
         mapping = asset_graph.get_partition_mapping(own, other)
         return mapped(
-            mapping, asset_graph.get(own).partitions_def, asset_graph.get(other).partitions_def,
-            key, now,
+            mapping,
+            asset_graph.get(own).partitions_def,
+            asset_graph.get(other).partitions_def,
+            key,
+            now,
         )
 
 

@@ -61,7 +61,11 @@ def test_the_lineage_is_the_one_checked_in(shipped: Shipped) -> None:
             lines += ["", *describe_asset(shipped, node.key)]
     for schedule in sorted(shipped.repository.schedule_defs, key=lambda s: s.name):
         status, cron = schedule.default_status.value, schedule.cron_schedule
-        lines += ["", f"schedule {schedule.name}", f"  {cron} {schedule.execution_timezone}, {status}"]
+        lines += [
+            "",
+            f"schedule {schedule.name}",
+            f"  {cron} {schedule.execution_timezone}, {status}",
+        ]
     for sensor in sorted(shipped.repository.sensor_defs, key=lambda s: s.name):
         seconds, status = sensor.minimum_interval_seconds, sensor.default_status.value
         lines += ["", f"sensor {sensor.name}", f"  every {seconds} s, {status}"]

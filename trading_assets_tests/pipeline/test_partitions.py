@@ -81,7 +81,11 @@ def strategy_over(market_data: str, folds: dict[str, object], sessions: int = 50
 
 
 def lineage(
-    graphs: list[AssetGraph], reader: AssetNode, key: str, now: datetime, least_offset: int = -10**6
+    graphs: list[AssetGraph],
+    reader: AssetNode,
+    key: str,
+    now: datetime,
+    least_offset: int = -(10**6),
 ) -> dict[str, tuple[list[str], list[str]]]:
     """Return, for each edge between partitioned assets, Dagster's upstream keys and the plan's."""
     nodes = {node.key: (graph, node) for graph in graphs for node in graph.nodes}
@@ -121,7 +125,10 @@ def quarterly() -> list[AssetGraph]:
 
 def test_the_table_of_mappings_is_the_one_checked_in(shipped: Shipped) -> None:
     graphs = quarterly()
-    lines = ["| reader | partition | reads | keys | first | last | what |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| reader | partition | reads | keys | first | last | what |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for reader, read, key, what in TABLE:
         if reader.startswith("quarterly/"):
             keys = lineage(graphs, graphs[1].node(reader), key, FIXED_NOW)[read][0]

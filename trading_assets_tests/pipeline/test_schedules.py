@@ -15,6 +15,7 @@ from trading_assets_tests.pipeline.live_world import (
     LiveWorld,
     asked,
     assets_of,
+    failures_of,
     ny,
     open_world,
     partitions_of,
@@ -31,10 +32,9 @@ FRIDAY, MONDAY = "2022-07-29", "2022-08-01"
 
 @dataclass
 class Night:
-    """What a night's ticks asked for, which runs failed, and why its last tick skipped."""
+    """What a night's ticks asked for, all of which succeeded, and why the last tick skipped."""
 
     asked: list[tuple[tuple[str, ...], str]]
-    failed: list[str]
     end: str
 
 
@@ -59,6 +59,13 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
         yield Played(world, nights, decisions, before)
 
 
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
+    """A world in which nothing has run and nothing may be started."""
+    with open_world(tmp_path_factory.mktemp("quiet")) as opened:
+        yield opened
+
+
 @pytest.fixture
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
     with open_world(tmp_path_factory.mktemp("world")) as opened:
@@ -67,7 +74,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
 
 def play(world: LiveWorld, schedule: str, day: str, clock: str) -> Night:
     """Tick every ten minutes and execute what is asked for, until nothing is."""
-    night = Night([], [], "")
+    night = Night([], "")
     for place in range(8):
         now = ny(day, clock) + timedelta(minutes=10 * place)
         requests = world.tick(schedule, now)
@@ -77,7 +84,7 @@ def play(world: LiveWorld, schedule: str, day: str, clock: str) -> Night:
         for request in requests:
             night.asked.append((assets_of(request), partitions_of(request)))
             result = world.execute(request, now)
-            night.failed += [str(e) for e in result.all_events if e.is_step_failure]
+            assert not failures_of(result)
     return night
 
 
@@ -95,11 +102,6 @@ def test_a_night_asks_for_bars_then_features_then_the_session(played: Played) ->
         (FEATURES, "2021-08-01 to 2022-07-01"),
         (SESSION_ASSETS, FRIDAY),
     ]
-
-
-def test_every_run_of_the_nights_succeeds(played: Played) -> None:
-    assert [night.failed for night in played.nights.values()] == [[], []]
-    assert [session.failed for session in played.decisions.values()] == [[], []]
 
 
 def test_a_night_ends_when_nothing_is_due(played: Played) -> None:
@@ -134,7 +136,7 @@ def test_a_champion_is_recorded_every_night(played: Played) -> None:
     for session in (FRIDAY, MONDAY):
         files = played.world.lake.read_blobs("tiny/champion", session)
         # The agent's ladder has not been climbed, so no challenger may be promoted.
-        assert json.loads(files["champion.json"])["champion"] == "fallback:equal_weight"
+        assert json.loads(files["champion.json"])["champion"] == "equal_weight"
 
 
 def test_a_quarter_before_the_open_the_session_is_asked_for_once(played: Played) -> None:
@@ -160,7 +162,7 @@ def test_an_order_is_filled_at_the_open_of_its_session(played: Played) -> None:
     fill = lake.read("tiny/paper_session", [FRIDAY], "fills").row(0, named=True)
     bars = lake.read("tiny_daily/validated_bars", ["2022-07-01"])
     opened = bars.filter(session=date(2022, 7, 29))["open"].item()
-    assert float(fill["price"]) == pytest.approx(opened, rel=1e-9)
+    assert float(fill["price_usd"]) == pytest.approx(opened, abs=1e-6)
 
 
 def test_a_session_begins_where_the_one_before_ended(played: Played) -> None:
@@ -179,16 +181,14 @@ def test_the_runs_stand_on_the_instance_with_partition_and_step(played: Played) 
     assert all(run.is_success for run in runs)
 
 
-def test_a_failed_vendor_month_is_asked_for_again_and_the_rest_waits(world: LiveWorld) -> None:
-    # Features are never asked for while bars are missing.
+def test_nothing_is_asked_for_before_what_it_reads(quiet: LiveWorld) -> None:
     now = ny(FRIDAY, "01:00")
-    assert asked(world.tick("nightly_retrain", now)) == [(BARS, "2021-08-01 to 2022-07-01")]
+    assert asked(quiet.tick("nightly_retrain", now)) == [(BARS, "2021-08-01 to 2022-07-01")]
 
 
 @pytest.mark.parametrize(
     "status",
     [
-        dg.DagsterRunStatus.QUEUED,
         dg.DagsterRunStatus.NOT_STARTED,
         dg.DagsterRunStatus.STARTED,
         dg.DagsterRunStatus.CANCELING,
@@ -220,35 +220,35 @@ def test_a_failed_step_is_asked_for_twice_a_night_and_again_the_next(world: Live
     ["2022-07-04", "2022-07-30", "2022-07-31", "2022-09-05", "2022-11-24", "2022-12-26"],
     ids=["independence", "saturday", "sunday", "labor", "thanksgiving", "christmas observed"],
 )
-def test_a_closed_day_is_skipped(world: LiveWorld, schedule: str, day: str) -> None:
-    assert world.tick(schedule, ny(day, "01:00")) == f"{day} is no session of XNYS"
+def test_a_closed_day_is_skipped(quiet: LiveWorld, schedule: str, day: str) -> None:
+    assert quiet.tick(schedule, ny(day, "01:00")) == f"{day} is no session of XNYS"
 
 
-def test_a_half_day_is_a_session(world: LiveWorld) -> None:
+def test_a_half_day_is_a_session(quiet: LiveWorld) -> None:
     day = "2022-11-25"
-    assert asked(world.tick("live_inference", ny(day, "09:15"))) == [(PAPER, day)]
-    assert asked(world.tick("nightly_retrain", ny(day, "01:00"))) == [
+    assert asked(quiet.tick("live_inference", ny(day, "09:15"))) == [(PAPER, day)]
+    assert asked(quiet.tick("nightly_retrain", ny(day, "01:00"))) == [
         (BARS, "2021-08-01 to 2022-11-01")
     ]
 
 
-def test_before_the_first_test_window_no_session_is_decided(world: LiveWorld) -> None:
-    skipped = world.tick("live_inference", ny("2022-06-30", "09:15"))
+def test_before_the_first_test_window_no_session_is_decided(quiet: LiveWorld) -> None:
+    skipped = quiet.tick("live_inference", ny("2022-06-30", "09:15"))
     assert skipped == "sessions of tiny begin with 2022-07-01, its first test window"
 
 
-def ticks(world: LiveWorld, schedule: str, start: datetime, end: datetime) -> list[datetime]:
+def ticks(quiet: LiveWorld, schedule: str, start: datetime, end: datetime) -> list[datetime]:
     """Return when Dagster's daemon would tick, in UTC."""
-    found = world.repository(start).get_schedule_def(f"tiny_{schedule}")
+    found = quiet.repository(start).get_schedule_def(f"tiny_{schedule}")
     times = schedule_execution_time_iterator(
         start.timestamp(), found.cron_schedule, found.execution_timezone
     )
     return [t.astimezone(UTC) for t in takewhile(lambda t: t.timestamp() < end.timestamp(), times)]
 
 
-def test_every_session_of_a_year_is_decided_a_quarter_before_its_open(world: LiveWorld) -> None:
+def test_every_session_of_a_year_is_decided_a_quarter_before_its_open(quiet: LiveWorld) -> None:
     calendar = get_calendar("XNYS")
-    found = ticks(world, "live_inference", ny("2024-01-01", "00:00"), ny("2025-01-01", "00:00"))
+    found = ticks(quiet, "live_inference", ny("2024-01-01", "00:00"), ny("2025-01-01", "00:00"))
     sessions = calendar.sessions(date(2024, 1, 1), date(2024, 12, 31))
     opens = {calendar.open_time(session) - timedelta(minutes=15) for session in sessions}
     assert len(opens) == 252
@@ -264,23 +264,25 @@ def test_every_session_of_a_year_is_decided_a_quarter_before_its_open(world: Liv
     ],
 )
 def test_a_change_of_clocks_moves_the_tick_in_utc(
-    world: LiveWorld, friday: str, monday: str, before: str, after: str
+    quiet: LiveWorld, friday: str, monday: str, before: str, after: str
 ) -> None:
-    found = ticks(world, "live_inference", ny(friday, "00:00"), ny(monday, "23:00"))
+    found = ticks(quiet, "live_inference", ny(friday, "00:00"), ny(monday, "23:00"))
     assert [f"{t:%Y-%m-%d %H:%M}" for t in found] == [f"{friday} {before}", f"{monday} {after}"]
-    nights = ticks(world, "nightly_retrain", ny(friday, "00:00"), ny(monday, "23:00"))
+    nights = ticks(quiet, "nightly_retrain", ny(friday, "00:00"), ny(monday, "23:00"))
     hour = f"{int(after[:2]) - 8:02d}"
-    assert [f"{t:%H:%M}" for t in nights if t.date().isoformat() == monday][0] == f"{hour}:00"
+    assert f"{monday} {hour}:00" in [f"{t:%Y-%m-%d %H:%M}" for t in nights]
 
 
-def test_a_night_ticks_every_ten_minutes_for_five_hours(world: LiveWorld) -> None:
-    found = ticks(world, "nightly_retrain", ny("2026-06-12", "00:00"), ny("2026-06-15", "23:00"))
+def test_a_night_ticks_every_ten_minutes_for_five_hours(quiet: LiveWorld) -> None:
+    found = ticks(quiet, "nightly_retrain", ny("2026-06-12", "00:00"), ny("2026-06-15", "23:00"))
     first, last = ny("2026-06-12", "01:00"), ny("2026-06-12", "05:50")
     assert (len(found), found[0], found[29]) == (60, first, last)
 
 
 def test_a_replayed_data_set_has_no_schedules_and_no_sensor(shipped: Shipped) -> None:
-    names = [item.name for item in (*shipped.repository.schedule_defs, *shipped.repository.sensor_defs)]
+    names = [
+        item.name for item in (*shipped.repository.schedule_defs, *shipped.repository.sensor_defs)
+    ]
     assert not [name for name in names if name.startswith("us_equities_") and "paper" not in name]
 
 
@@ -309,6 +311,6 @@ def test_without_keys_a_run_says_which_one_is_missing(
             partition_key="2024-01-01",
             raise_on_error=False,
         )
-    (failure,) = [event for event in result.all_events if event.is_step_failure]
-    assert "ALPACA_API_KEY" in failure.step_failure_data.error.to_string()
+    (failure,) = failures_of(result)
+    assert "ALPACA_API_KEY" in failure
     assert not [event for event in result.all_events if event.is_step_up_for_retry]
