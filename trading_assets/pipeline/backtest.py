@@ -1,5 +1,6 @@
 """Assets of the stage backtest: each fold traded out of sample, and the walk-forward report."""
 
+from math import isfinite
 from typing import Any
 
 import dagster as dg
@@ -94,7 +95,8 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
                 ("max_drawdown", traded.max_drawdown),
             )
             for name, value in values.items()
-            if "seed-" not in name
+            # Cash does not vary, so its Sharpe ratio does not exist.
+            if "seed-" not in name and isfinite(value)
         }
         return dg.MaterializeResult(
             metadata={

@@ -147,7 +147,7 @@ def _corporate_actions(declared: Declared) -> dg.AssetsDefinition:
             ]
         )
         report_partitions(context, records)
-        counts = actions.group_by("symbol", "kind").len().sort("symbol", "kind")
+        counts = actions.group_by("symbol", "kind").len("count").sort("symbol", "kind")
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": len(actions),
@@ -225,7 +225,11 @@ def _validated_bars(declared: Declared) -> dg.AssetsDefinition:
                     passed=result.passed,
                     severity=_severity(result, validated),
                     description=result.observed,
-                    metadata={"evidence": dg.MetadataValue.md(result.evidence or "none")},
+                    metadata={
+                        "evidence": dg.MetadataValue.md(result.evidence)
+                        if result.evidence
+                        else "none"
+                    },
                 )
                 for result in judged
             ],

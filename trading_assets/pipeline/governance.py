@@ -9,6 +9,7 @@ import dagster as dg
 from trading_assets.graph import code_version
 from trading_assets.lake.store import Lake
 from trading_assets.pipeline.instance import TRAINING_POOL
+from trading_assets.pipeline.policy import png_metadata
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.sensors import DRIFT_CHECK
 from trading_assets.pipeline.task import (
@@ -89,7 +90,8 @@ def _drift_report(declared: Declared) -> dg.AssetsDefinition:
             metadata={
                 "drifted_share": report.drifted_share,
                 "drifted_features": ", ".join(drifted) or "none",
-                "plot": dg.MetadataValue.path(_file(task, records[0], "drift.png")),
+                "plot": png_metadata(report.plot_png),
+                "plot_file": dg.MetadataValue.path(_file(task, records[0], "drift.png")),
             },
             check_results=[
                 check(DRIFT_CHECK, problems if report.is_alarm else [], is_warning=True)

@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
-from time import sleep
 
 import dagster as dg
 from dagster._core.code_pointer import CodePointer
@@ -36,7 +35,8 @@ from trading_assets.pipeline.instance import PROCESS_TAG, process_identity
 from trading_assets.plan import RunStep
 
 MODULE = "trading_assets.definitions"
-POLL_SECONDS = 0.25
+# How often progress is asked for; a run that ends is noticed at once.
+POLL_SECONDS = 1.0
 PROCESSES = 2
 
 
@@ -97,13 +97,13 @@ def launch(
             running[pool.submit(execute, step, run_id, ref, dict(tags))] = (step, run_id)
         outcomes: list[RunOutcome] = []
         while running:
-            for future in [future for future in running if future.done()]:
+            done, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
+            for future in done:
                 step, run_id = running.pop(future)
                 outcomes.append(_outcome(instance, future, step, run_id))
                 progress(step, run_id, "failed" if outcomes[-1].error else "done")
             for step, run_id in running.values():
                 progress(step, run_id, _current_step(instance, run_id))
-            sleep(POLL_SECONDS)
     return outcomes
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -292,15 +293,20 @@ def report_partitions(
     """Attach each partition's own small numbers, so that a range shows them one by one."""
     for record in records:
         metadata: dict[str, Any] = {
-            "dagster/partition_row_count": record.rows,
             "content_digest": record.content_digest,
-            "verdict": record.verdict,
+            "manifest_verdict": record.verdict,
         }
         if record.reasons:
             metadata["reasons"] = dg.MetadataValue.json(list(record.reasons))
         if record.first_session is not None:
             metadata["first_session"] = record.first_session.isoformat()
             metadata["last_session"] = str(record.last_session)
+        # The UI knows the length of an asset's own table by this name.
+        own = "dagster/partition_row_count" if record.partition else "dagster/row_count"
+        for file in record.files:
+            if file.rows is not None:
+                table = Path(file.name).stem
+                metadata[own if table == "rows" else f"{table}_rows"] = file.rows
         if record.partition:
             context.add_asset_metadata(metadata, partition_key=record.partition)
         else:
@@ -329,7 +335,8 @@ def check(
         passed=not problems,
         severity=dg.AssetCheckSeverity.WARN if is_warning else dg.AssetCheckSeverity.ERROR,
         description=problems[0] if problems else None,
-        metadata={"problems": dg.MetadataValue.md(shown or "none"), **metadata},
+        # The UI hides Markdown behind a click: worth it only where there is something to see.
+        metadata={"problems": dg.MetadataValue.md(shown) if shown else "none", **metadata},
     )
 
 

@@ -5,16 +5,19 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 
 from trading_assets.pipeline.instance import (
     PROCESS_TAG,
     instance_ref,
     open_instance,
     process_identity,
+    set_pool_limits,
     sweep_dead_runs,
 )
 
@@ -179,6 +182,20 @@ def test_a_swept_run_gives_its_slot_back(instance: dg.DagsterInstance) -> None:
     assert not storage.claim_concurrency_slot("training", "another", "step").is_claimed
     sweep_dead_runs(instance)
     assert storage.get_concurrency_info("training").active_slot_count == 0
+
+
+def test_an_account_trades_one_session_at_a_time_while_two_models_train(
+    instance: dg.DagsterInstance,
+) -> None:
+    set_pool_limits(instance)
+    for pool, limit in (("training", 2), ("us_equities_account", 1)):
+        with ExitStack() as stack:
+            contexts = [
+                stack.enter_context(InstanceConcurrencyContext(instance, add_run(instance)))
+                for _ in range(3)
+            ]
+            claims = [context.claim(pool, "step") for context in contexts]
+        assert sum(claims) == limit, pool
 
 
 def test_a_process_says_who_it_is() -> None:
