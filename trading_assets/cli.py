@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 FAILED = 1
 MISTAKEN = 2
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"trading-assets: {error}", file=sys.stderr)
         return MISTAKEN
+    except KeyboardInterrupt:
+        print("trading-assets: interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
     except PermissionError as error:
         print(
             f"trading-assets: {error.filename} cannot be written; expected a data folder that this"

@@ -88,10 +88,11 @@ def test_a_lost_month_of_bars_is_fetched_again(own_project: Project) -> None:
 def test_only_and_from_and_to_narrow_a_run(tmp_path: Path) -> None:
     project = Project.tiny(tmp_path / "narrow")
     window = ("--from", "2006-02-01", "--to", "2006-03-31")
-    ran = project.trading_assets("run", "tiny", "--only", "raw_bars", *window)
+    only = ("--only", "raw_bars", "--only", "corporate_actions")
+    ran = project.trading_assets("run", "tiny", *only, *window)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     with project.lake() as lake:
-        assert lake.assets() == ["tiny_bars/raw_bars"]
+        assert lake.assets() == ["tiny_bars/corporate_actions", "tiny_bars/raw_bars"]
         assert list(lake.records("tiny_bars/raw_bars")) == ["2006-02-01", "2006-03-01"]
 
 

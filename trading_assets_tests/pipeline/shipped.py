@@ -1,4 +1,4 @@
-"""The shipped declarations as Dagster has them and as `trading_assets.graph` has them."""
+"""The shipped declarations, and small ones, as Dagster and as `trading_assets.graph` have them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import dagster as dg
 from trading_assets.graph import AssetGraph, AssetNode, Reads, market_data_graph, strategy_graph
 from trading_assets.periods import NEW_YORK, Axis
 from trading_assets.pipeline.settings import read_settings
+from trading_assets.strategy import MarketDataSpec, Strategy
 
 # A Thursday with an open exchange.
 FIXED_NOW = datetime(2026, 1, 15, 12, tzinfo=ZoneInfo(NEW_YORK))
@@ -104,3 +105,27 @@ def sample(keys: Sequence[str], count: int) -> list[str]:
     if len(keys) <= count:
         return list(keys)
     return [keys[round(place * (len(keys) - 1) / (count - 1))] for place in range(count)]
+
+
+def live_market(**values: object) -> MarketDataSpec:
+    return MarketDataSpec.model_validate(
+        {"source": {"kind": "synthetic"}, "universe": ["W1"], "start": "2019-01-02", **values}
+    )
+
+
+def strategy_over(market_data: str, folds: dict[str, object], sessions: int = 504) -> Strategy:
+    return Strategy.model_validate(
+        {
+            "market_data": market_data,
+            "policy": {"agents": {"ppo": {}}},
+            "folds": folds,
+            "governance": {"challenger_sessions": sessions},
+        }
+    )
+
+
+def quarterly() -> list[AssetGraph]:
+    market = live_market()
+    folds = {"period": "quarter", "first": "2022-01-01"}
+    strategy = strategy_over("daily", folds)
+    return [market_data_graph("daily", market), strategy_graph("quarterly", strategy, market)]

@@ -1,8 +1,6 @@
-"""Nights and sessions of a small live declaration, as its schedules ask for them."""
+"""When the schedules of a declaration ask for runs, and when they do not."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import takewhile
 
@@ -14,49 +12,15 @@ from trading_assets.bars.calendar import get_calendar
 from trading_assets_tests.pipeline.live_world import (
     LiveWorld,
     asked,
-    assets_of,
     failures_of,
     ny,
     open_world,
-    partitions_of,
 )
 from trading_assets_tests.pipeline.shipped import Shipped
 
 BARS = tuple(f"tiny_daily/{name}" for name in ("corporate_actions", "raw_bars", "validated_bars"))
-FEATURES = ("tiny/features",)
-SESSION_ASSETS = ("tiny/challenger", "tiny/champion", "tiny/drift_report")
 PAPER = ("tiny/paper_session",)
-# The last session of a month, and the first of the next one, after a weekend.
-FRIDAY, MONDAY = "2022-07-29", "2022-08-01"
-
-
-@dataclass
-class Night:
-    """What a night's ticks asked for, all of which succeeded, and why the last tick skipped."""
-
-    asked: list[tuple[tuple[str, ...], str]]
-    end: str
-
-
-@dataclass
-class Played:
-    """Two sessions with the nights before them."""
-
-    world: LiveWorld
-    nights: dict[str, Night]
-    decisions: dict[str, Night]
-    friday_before_monday: tuple[str, dict[str, int]]
-
-
-@pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    with open_world(tmp_path_factory.mktemp("played")) as world:
-        nights = {FRIDAY: play(world, "nightly_retrain", FRIDAY, "01:00")}
-        decisions = {FRIDAY: play(world, "live_inference", FRIDAY, "09:15")}
-        nights[MONDAY] = play(world, "nightly_retrain", MONDAY, "01:00")
-        before = session_of(world, FRIDAY)
-        decisions[MONDAY] = play(world, "live_inference", MONDAY, "09:15")
-        yield Played(world, nights, decisions, before)
+FRIDAY = "2022-07-29"
 
 
 @pytest.fixture(scope="module")
@@ -70,115 +34,6 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
     with open_world(tmp_path_factory.mktemp("world")) as opened:
         yield opened
-
-
-def play(world: LiveWorld, schedule: str, day: str, clock: str) -> Night:
-    """Tick every ten minutes and execute what is asked for, until nothing is."""
-    night = Night([], "")
-    for place in range(8):
-        now = ny(day, clock) + timedelta(minutes=10 * place)
-        requests = world.tick(schedule, now)
-        if isinstance(requests, str):
-            night.end = requests
-            return night
-        for request in requests:
-            night.asked.append((assets_of(request), partitions_of(request)))
-            result = world.execute(request, now)
-            assert not failures_of(result)
-    return night
-
-
-def session_of(world: LiveWorld, session: str) -> tuple[str, dict[str, int]]:
-    """Return a recorded session's status and the rows of its tables."""
-    asset, lake = "tiny/paper_session", world.lake
-    summary = json.loads(lake.read_blobs(asset, session)["summary.json"])
-    tables = ("decisions", "orders", "fills", "account")
-    return summary["status"], {name: len(lake.read(asset, [session], name)) for name in tables}
-
-
-def test_a_night_asks_for_bars_then_features_then_the_session(played: Played) -> None:
-    assert played.nights[FRIDAY].asked == [
-        (BARS, "2021-08-01 to 2022-07-01"),
-        (FEATURES, "2021-08-01 to 2022-07-01"),
-        (SESSION_ASSETS, FRIDAY),
-    ]
-
-
-def test_a_night_ends_when_nothing_is_due(played: Played) -> None:
-    assert played.nights[FRIDAY].end.startswith(f"nothing is due for {FRIDAY}")
-    assert played.nights[MONDAY].end.startswith(f"nothing is due for {MONDAY}")
-
-
-def test_a_night_fetches_bars_up_to_the_last_close_and_not_beyond(played: Played) -> None:
-    world = played.world
-    raw = world.lake.read("tiny_daily/raw_bars", sorted(world.records("raw_bars")))
-    assert raw["session"].max() == date(2022, 7, 29)
-    assert world.records("raw_bars")["2022-07-01"].known_until == date(2022, 7, 29)
-
-
-def test_the_next_night_renews_the_month_that_went_on_and_opens_the_new_one(played: Played) -> None:
-    # Friday's session closed since, and August has begun without a session.
-    assert played.nights[MONDAY].asked == [
-        (BARS, "2022-07-01 to 2022-08-01"),
-        (FEATURES, "2022-07-01 to 2022-08-01"),
-        (SESSION_ASSETS, MONDAY),
-    ]
-    assert played.world.lake.read("tiny_daily/raw_bars", ["2022-08-01"]).is_empty()
-
-
-def test_only_todays_session_is_asked_for_and_no_missed_one(played: Played) -> None:
-    # The declaration's sessions begin on 1 July; nobody was there for those up to the 28th.
-    for asset in ("challenger", "champion", "drift_report", "paper_session"):
-        assert sorted(played.world.records(asset)) == [FRIDAY, MONDAY], asset
-
-
-def test_a_champion_is_recorded_every_night(played: Played) -> None:
-    for session in (FRIDAY, MONDAY):
-        files = played.world.lake.read_blobs("tiny/champion", session)
-        # The agent's ladder has not been climbed, so no challenger may be promoted.
-        assert json.loads(files["champion.json"])["champion"] == "equal_weight"
-
-
-def test_a_quarter_before_the_open_the_session_is_asked_for_once(played: Played) -> None:
-    assert played.decisions[FRIDAY].asked == [(PAPER, FRIDAY)]
-    assert played.decisions[FRIDAY].end == f"the session {FRIDAY} is recorded already"
-
-
-def test_a_decided_session_awaits_its_fill_through_the_next_night(played: Played) -> None:
-    status, rows = played.friday_before_monday
-    assert status == "awaiting_fill"
-    assert (rows["decisions"], rows["orders"], rows["fills"]) == (1, 1, 0)
-
-
-def test_the_next_session_settles_the_one_before(played: Played) -> None:
-    status, rows = session_of(played.world, FRIDAY)
-    assert status == "settled"
-    assert (rows["orders"], rows["fills"], rows["account"]) == (1, 1, 1)
-    assert session_of(played.world, MONDAY)[0] == "awaiting_fill"
-
-
-def test_an_order_is_filled_at_the_open_of_its_session(played: Played) -> None:
-    lake = played.world.lake
-    fill = lake.read("tiny/paper_session", [FRIDAY], "fills").row(0, named=True)
-    bars = lake.read("tiny_daily/validated_bars", ["2022-07-01"])
-    opened = bars.filter(session=date(2022, 7, 29))["open"].item()
-    assert float(fill["price_usd"]) == pytest.approx(opened, abs=1e-6)
-
-
-def test_a_session_begins_where_the_one_before_ended(played: Played) -> None:
-    lake = played.world.lake
-    summary = {
-        session: json.loads(lake.read_blobs("tiny/paper_session", session)["summary.json"])
-        for session in (FRIDAY, MONDAY)
-    }
-    assert summary[FRIDAY]["closing"] == summary[MONDAY]["opening"]
-
-
-def test_the_runs_stand_on_the_instance_with_partition_and_step(played: Played) -> None:
-    runs = played.world.instance.get_runs()
-    assert len(runs) == 8
-    assert all(run.tags["trading_assets/step"].startswith("tiny-") for run in runs)
-    assert all(run.is_success for run in runs)
 
 
 def test_nothing_is_asked_for_before_what_it_reads(quiet: LiveWorld) -> None:
