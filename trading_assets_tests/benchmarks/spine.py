@@ -1,7 +1,11 @@
 """Figures of the whole pipeline: the demo, a second run, start-up, one month and many."""
 
+import json
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 
+from trading_assets.lake.store import Lake
 from trading_assets_tests.benchmarks.figures import Figure, keep
 from trading_assets_tests.benchmarks.processes import (
     empty_project,
@@ -21,11 +25,25 @@ def measure_demo() -> None:
         first = time_command(command, folder)
         keep(Figure("demo.minutes", first.seconds / 60, "min", limit=6))
         keep(Figure("demo.peak_gb", first.peak_gb, "GB", limit=3))
+        keep_verdict(folder / "data")
         again = time_command(command, folder)
         keep(Figure("run_again.s", again.seconds, "s", limit=20))
         if "0 runs" not in (log := (folder / "bench.log").read_text()) and "nothing" not in log:
             msg = f"the second run launched something: {log}"
             raise RuntimeError(msg)
+
+
+def keep_verdict(data: Path) -> None:
+    """Keep what the demo's report says of each ensemble and baseline, for the README's table."""
+    lake = Lake(data, lambda: datetime.now(UTC))
+    figures = json.loads(lake.read_blobs("us_equities/walk_forward_report")["figures.json"])
+    for name, own in figures["portfolios"].items():
+        if "/seed-" in name:
+            continue
+        for figure, unit in VERDICT.items():
+            for part in (figure, f"{figure}_low", f"{figure}_high"):
+                if own.get(part) is not None:
+                    keep(Figure(f"verdict.{name}.{part}", own[part], unit))
 
 
 def measure_commands() -> None:
@@ -46,4 +64,10 @@ def measure_commands() -> None:
         keep(Figure("cli_range150.s", months, "s", peer, 150 * month / months, limit=10))
 
 
+VERDICT = {
+    "sharpe_annual": "1",
+    "cagr": "fraction",
+    "max_drawdown": "fraction",
+    "turnover_annual": "1",
+}
 STAGES = {"demo": measure_demo, "commands": measure_commands}

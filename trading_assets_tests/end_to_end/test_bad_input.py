@@ -114,13 +114,14 @@ def test_a_missing_key_is_named(project: Project) -> None:
 
 
 def test_a_fold_with_too_little_history_is_refused(own_project: Project) -> None:
-    early = {"first": "2006-07-01", "last": "2006-07-01", "train_months": 6}
-    own_project.declare("early", "TradingPipeline", {**TINY, "folds": {**TINY["folds"], **early}})
-    sentence = _sentence(own_project.trading_assets("run", "early"))
+    fold = "2006-07-01"
+    early = {"first": fold, "last": fold, "train_months": 6}
+    own_project.declare("tiny", "TradingPipeline", {**TINY, "folds": {**TINY["folds"], **early}})
+    sentence = _sentence(own_project.trading_assets("run", "tiny"))
     assert "train windows" in sentence
     assert "raise folds.train_months" in sentence
-    stored = [asset for asset in _stored_assets(own_project) if asset.startswith("early/")]
-    assert stored == ["early/features"]
+    with own_project.lake() as lake:
+        assert lake.record("tiny/forecaster", fold) is None
 
 
 @pytest.mark.parametrize("data", ["locked", "locked/data"])
