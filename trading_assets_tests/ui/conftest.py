@@ -1,22 +1,31 @@
-"""The real UI on the demo's instance, and a headless Chromium in front of it."""
+"""The real UI on the demo's instance, and a headless Chromium that looks at it."""
 
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import urllib.request
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic, sleep
+from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
-START_SECONDS = 180
-FLAGS = [
+from trading_assets.declarations import PACKAGED, load_declarations
+from trading_assets.graph import AssetGraph, full_graph
+from trading_assets.lake.store import Lake
+
+ROOT = Path(__file__).parents[2]
+STRATEGY = "us_equities"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -24,92 +33,156 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-]
-# What a person would set once: groups open, nodes with checks and partitions, no first-visit dialog.
-LOCAL_STORAGE = """
-localStorage.setItem('communityNux', '1');
-localStorage.setItem('asset-graph-direction', '"vertical"');
-localStorage.setItem('asset-node-facets', '["checks","partitions"]');
-localStorage.setItem('large-screen-nav-open', 'false');
-"""
+)
+VIEWPORT = {"width": 1800, "height": 1000}
+START_SECONDS = 180
+STOP_SECONDS = 30
+PATIENCE_MS = 60_000
+SETTINGS = ("DAGSTER_HOME", "MLFLOW_TRACKING_URI")
+LOCATIONS = "{workspaceOrError{... on Workspace{locationEntries{locationOrLoadError{__typename}}}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What `make demo` left behind: the graphs it ran and the lake it filled."""
+
+    graphs: tuple[AssetGraph, ...]
+    lake: Lake
+
+    @property
+    def asset_names(self) -> list[str]:
+        """Last part of every asset's key, as the lineage labels its nodes; sorted."""
+        return sorted(node.key.rsplit("/", 1)[-1] for graph in self.graphs for node in graph.nodes)
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    found = shutil.which("chromium")
+    pytest.importorskip("playwright", reason="playwright is not installed: run `make setup`")
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
-        pytest.skip("no chromium on this machine; install Debian's package of that name")
+        pytest.skip("no Chromium was found: install Debian's package `chromium`")
     return found
 
 
 @pytest.fixture(scope="session")
-def ui() -> Iterator[str]:
-    """Start `dagster dev` as `make dev` does and give its address."""
-    if not (REPOSITORY / "data" / "manifest.sqlite").exists():
-        pytest.skip("the demo has not run here; run `make demo` first")
+def demo() -> Demo:
+    if not (ROOT / "data" / "manifest.sqlite").is_file():
+        pytest.skip("the demo has not run here: run `make demo` first")
+    lake = Lake(ROOT / "data", lambda: datetime.now(UTC))
+    if lake.record(f"{STRATEGY}/walk_forward_report") is None:
+        pytest.skip("the demo has no report yet: run `make demo` first")
+    return Demo(full_graph(load_declarations([PACKAGED], "development"), STRATEGY), lake)
+
+
+@pytest.fixture(scope="session")
+def address(chromium: str, demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start what `make dev` starts, on a free port; stop all of its processes in the end."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in SETTINGS and not name.startswith("TRADING_ASSETS_")
+    }
+    # Strategies on live data have schedules that may be due while the test runs.
+    environment["TRADING_ASSETS_ONLY"] = ",".join(graph.owner for graph in demo.graphs)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if k != "DAGSTER_HOME"}
-    with tempfile.TemporaryFile() as log:
+        port = int(probe.getsockname()[1])
+    url = f"http://127.0.0.1:{port}"
+    dagster = Path(sys.executable).with_name("dagster")
+    log = tmp_path_factory.mktemp("ui") / "dagster_dev.log"
+    with log.open("wb") as output:
         process = subprocess.Popen(
-            [
-                str(Path(sys.executable).parent / "dagster"),
-                "dev",
-                "--workspace",
-                "workspace.yaml",
-                "--port",
-                str(port),
-            ],
-            cwd=REPOSITORY,
+            [dagster, "dev", "--workspace", "workspace.yaml", "--port", str(port)],
+            cwd=ROOT,
             env=environment,
-            stdout=log,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_heed_signals,
         )
         try:
-            address = f"http://127.0.0.1:{port}"
-            _wait_until_up(address, process, log)
-            yield address
+            _wait_until_loaded(url, process, log)
+            yield url
         finally:
-            os.killpg(process.pid, signal.SIGINT)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+            _stop(process)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("profile"),
+            executable_path=chromium,
+            headless=True,
+            args=list(FLAGS),
+            viewport=VIEWPORT,
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        yield context
+        context.close()
 
 
 @pytest.fixture
-def page(chromium: str, ui: str, tmp_path: Path) -> Iterator[object]:
-    """Give a page of a new browser profile; on a failure its picture is kept in the tmp folder."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            tmp_path / "profile",
-            executable_path=chromium,
-            headless=True,
-            args=FLAGS,
-            viewport={"width": 1500, "height": 1000},
-            base_url=ui,
-        )
-        context.set_default_timeout(90_000)
-        opened = context.pages[0]
-        opened.add_init_script(LOCAL_STORAGE)
-        try:
-            yield opened
-        finally:
-            opened.screenshot(path=tmp_path / "last.png")
-            context.close()
+def page(browser: Any, address: str) -> Iterator[Any]:
+    opened = browser.new_page()
+    # The first visit is greeted by a dialog that covers the page.
+    opened.add_locator_handler(
+        opened.get_by_role("button", name="Skip", exact=True), lambda button: button.click()
+    )
+    yield opened
+    opened.close()
 
 
-def _wait_until_up(address: str, process: subprocess.Popen[bytes], log) -> None:
-    deadline = monotonic() + START_SECONDS
-    while monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{address}/server_info", timeout=5):
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what the browser showed when a test failed, and say where."""
+    report = yield
+    arguments: dict[str, Any] = getattr(item, "funcargs", {})
+    if report.when == "call" and report.failed and "page" in arguments:
+        page, folder = arguments["page"], arguments["tmp_path"]
+        page.screenshot(path=folder / "failed.png")
+        report.sections.append(("screenshot", f"{folder / 'failed.png'} of {page.url}"))
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _keep_a_folder_for_the_screenshot(tmp_path: Path) -> None:
+    """Have `tmp_path` made for every test, since a failed one needs it."""
+
+
+def _heed_signals() -> None:
+    # A shell that starts the tests in the background lets its children ignore these.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _wait_until_loaded(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError):
+            if "RepositoryLocation" in _ask(url, LOCATIONS):
                 return
-        except OSError:
-            sleep(0.5)
-    log.seek(0)
-    pytest.fail(f"the UI did not start: {log.read()[-3000:].decode(errors='replace')}")
+        time.sleep(0.5)
+    pytest.fail(f"the UI did not come up:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def _ask(url: str, query: str) -> str:
+    body = json.dumps({"query": query}).encode()
+    request = Request(f"{url}/graphql", body, {"content-type": "application/json"})
+    with urlopen(request, timeout=30) as answer:
+        return answer.read().decode()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
