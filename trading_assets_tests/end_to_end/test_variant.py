@@ -14,7 +14,7 @@ from trading_assets_tests.end_to_end.conftest import FinishedProject
 from trading_assets_tests.end_to_end.projects import FOLD, Project
 
 VARIANT = ("tiny", "--set", "costs.fee_bps=2", "--as", "tiny_fee2")
-DEADLINE_SECONDS = 240.0
+DEADLINE_SECONDS = 180.0
 
 
 def _stored(lake: Lake, owner: str) -> dict[tuple[str, str], str]:
