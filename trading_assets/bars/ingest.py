@@ -7,6 +7,7 @@ import polars as pl
 from trading_assets.errors import DataError, UserError
 from trading_assets.schema import TABLES, UTC_TIME, conform
 
+_MONTH = pl.col("session").dt.truncate("1mo").alias("month")
 _STAMPS = ("knowledge_time", "ingest_time", "revision")
 
 
@@ -17,9 +18,9 @@ def merge_revisions(
 
     A bar whose values equal its newest stored revision adds nothing. A bar whose values changed
     adds a row with the next revision, known from its `ingest_time` on. A bar that fills a gap (the
-    symbol has stored bars before it, and one ingested after it should have been known) was
-    published late, so it too is known only from its `ingest_time` on. No stored row is changed or
-    removed.
+    symbol has stored bars of the month before it, and one ingested after it should have been known)
+    was published late, so it too is known only from its `ingest_time` on. No stored row is changed
+    or removed. Months do not touch each other: merging a range equals merging each of its months.
 
     Parameters
     ----------
@@ -49,8 +50,10 @@ def merge_revisions(
     stored = conform(table, stored)
     values = [name for name in TABLES[table].names if name not in {*key, *_STAMPS}]
     newest = stored.sort("revision").unique(key, keep="last", maintain_order=True)
-    compared = fetched.join(newest, on=key, how="left", suffix="_stored").join(
-        _arrivals(stored, key), on=[name for name in key if name != "event_time"], how="left"
+    compared = (
+        fetched.with_columns(_MONTH)
+        .join(newest, on=key, how="left", suffix="_stored")
+        .join(_arrivals(stored, key), on=_arrival_key(key), how="left")
     )
     is_new = pl.col("revision_stored").is_null()
     is_changed = ~is_new & pl.any_horizontal(
@@ -98,11 +101,18 @@ def _identity(table: str) -> list[str]:
     return [name for name in TABLES[table].key if name != "revision"]
 
 
+def _arrival_key(key: list[str]) -> list[str]:
+    return ["month", *(name for name in key if name != "event_time")]
+
+
 def _arrivals(stored: pl.DataFrame, key: list[str]) -> pl.DataFrame:
-    symbol_key = [name for name in key if name != "event_time"]
-    return stored.group_by(symbol_key).agg(
-        pl.col("event_time").min().alias("first_event"),
-        pl.col("ingest_time").max().alias("last_ingest"),
+    return (
+        stored.with_columns(_MONTH)
+        .group_by(_arrival_key(key))
+        .agg(
+            pl.col("event_time").min().alias("first_event"),
+            pl.col("ingest_time").max().alias("last_ingest"),
+        )
     )
 
 

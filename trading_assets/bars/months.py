@@ -1,6 +1,6 @@
 """Fetches a range of months at once and folds the answer into what each month already has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -53,21 +53,26 @@ def fetch_months(
             f" {as_of:%Y-%m-%d %H:%M} UTC; choose a range with closed sessions"
         )
         raise DataError(msg)
-    return {month.key: _merged(month, fetched, stored.get(month.key)) for month in months}
-
-
-def _merged(month: Month, fetched: FetchedBars, stored: FetchedBars | None) -> FetchedBars:
+    known = [stored[month.key] for month in months if month.key in stored]
     rows, series = (
-        merge_revisions(
-            None if stored is None else getattr(stored, attribute),
-            _within(getattr(fetched, attribute), "session", month),
-            table,
+        _by_month(
+            merge_revisions(
+                pl.concat([getattr(bars, attribute) for bars in known]) if known else None,
+                getattr(fetched, attribute),
+                table,
+            ),
+            "session",
         )
         for attribute, table in (("rows", "raw_bars"), ("series", "series"))
     )
-    actions = _within(fetched.actions, "ex_date", month)
-    return FetchedBars(rows=rows, series=series, actions=actions)
+    actions = _by_month(fetched.actions, "ex_date")
+    return {
+        month.key: FetchedBars(rows=rows(month), series=series(month), actions=actions(month))
+        for month in months
+    }
 
 
-def _within(frame: pl.DataFrame, column: str, month: Month) -> pl.DataFrame:
-    return frame.filter(pl.col(column).is_between(month.first, month.last))
+def _by_month(frame: pl.DataFrame, column: str) -> Callable[[Month], pl.DataFrame]:
+    dated = frame.with_columns(pl.col(column).dt.truncate("1mo").alias("_month"))
+    parts = dated.partition_by("_month", as_dict=True, include_key=False)
+    return lambda month: parts.get((month.first.replace(day=1),), frame.clear())

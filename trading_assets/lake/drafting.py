@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from trading_assets.errors import DataError
 from trading_assets.lake import names
 from trading_assets.lake.availability import label
-from trading_assets.lake.files import LAKE_FOLDER, PartWriter, encode_table
+from trading_assets.lake.files import EMPTY_FOLDER, LAKE_FOLDER, PartWriter, encode_table
 from trading_assets.lake.records import (
     FileRef,
     InputRef,
@@ -131,7 +131,8 @@ def _stage_files(writer: PartWriter, write: PartitionWrite) -> list[FileRef]:
     for table, given in write.tables.items():
         frame = conform(write.schemas[table], given) if table in write.schemas else given
         name = names.table_file(table)
-        staged.append(writer.stage(folder, name, encode_table(frame), frame.height))
+        place = EMPTY_FOLDER if frame.is_empty() else folder
+        staged.append(writer.stage(place, name, encode_table(frame), frame.height))
     staged.extend(
         writer.stage(folder, name, payload, None) for name, payload in write.blobs.items()
     )

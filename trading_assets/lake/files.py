@@ -19,6 +19,8 @@ from trading_assets.lake.records import FileRef
 Fault = Callable[[str], None]
 
 LAKE_FOLDER = "lake"
+# A table without rows is the same file wherever it occurs: a month without actions costs no file.
+EMPTY_FOLDER = PurePosixPath(LAKE_FOLDER, "empty")
 TEMPORARY_PREFIX = ".writing-"
 PART_PREFIX = "part-"
 # The kernel joins flushes that wait at the same time, so flushing in threads is one journal commit.
@@ -50,6 +52,7 @@ class PartWriter:
         self._root = root
         self._fault = fault
         self._staged: list[_Staged] = []
+        self._seen: set[PurePosixPath] = set()
         self._folders: set[Path] = set()
 
     def stage(self, folder: PurePosixPath, name: str, payload: bytes, rows: int | None) -> FileRef:
@@ -74,6 +77,10 @@ class PartWriter:
         digest = hashlib.sha256(payload).hexdigest()
         suffix = PurePosixPath(name).suffix
         path = folder / f"{PART_PREFIX}{digest}{suffix}"
+        reference = FileRef(name, digest, path.as_posix(), len(payload), rows)
+        if path in self._seen:
+            return reference
+        self._seen.add(path)
         final = self._root / path
         # Also for content already in place: a crash may have come before its folder was flushed.
         self._folders.update(self._root / parent for parent in path.parents)
@@ -83,7 +90,7 @@ class PartWriter:
             temporary = final.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{suffix}"
             self._staged.append(_Staged(temporary, final, digest, rows))
             self._write_aside(temporary, payload)
-        return FileRef(name, digest, path.as_posix(), len(payload), rows)
+        return reference
 
     def settle(self) -> None:
         """Flush, verify and rename everything staged, then flush the folders.

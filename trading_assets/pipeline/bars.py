@@ -273,7 +273,7 @@ def _stored(task: Task, warn: Callable[[str], None]) -> dict[str, Any]:
     stored: dict[str, FetchedBars] = {}
     for key in (key for key in task.keys if key in known):
         tables = (
-            task.lake.read(task.node.key, [key], table) for table in ("rows", "series", "actions")
+            task.lake.read_table(known[key], table) for table in ("rows", "series", "actions")
         )
         try:
             stored[key] = FetchedBars(*tables)
