@@ -16,7 +16,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from trading_assets.errors import DeclarationError
-from trading_assets.strategy import MarketDataSpec, Profile, Strategy, merge_overlay
+from trading_assets.market_data import MarketDataSpec, Profile
+from trading_assets.strategy import Strategy, merge_overlay
 
 COMPONENTS: dict[str, type[MarketDataSpec] | type[Strategy]] = {
     "trading_assets.pipeline.component.MarketData": MarketDataSpec,

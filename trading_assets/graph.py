@@ -14,8 +14,9 @@ from typing import Any
 
 from trading_assets.declarations import Declarations
 from trading_assets.features.windows import LOOKBACK_MONTHS
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.periods import Axis, Periods
-from trading_assets.strategy import MarketDataSpec, Strategy
+from trading_assets.strategy import Strategy
 
 PACKAGE = Path(__file__).parent
 # A month has at most 23 sessions: enough to reach the anchor of the newest month's features.

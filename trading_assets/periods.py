@@ -10,7 +10,8 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from trading_assets.bars.calendar import ExchangeCalendar, get_calendar
-from trading_assets.strategy import FoldsSpec, MarketDataSpec
+from trading_assets.market_data import MarketDataSpec
+from trading_assets.strategy import FoldsSpec
 
 NEW_YORK = "America/New_York"
 

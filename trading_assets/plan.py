@@ -4,90 +4,14 @@ One function answers for the driver, the schedules and the sensors. It reads the
 the answer is the same whoever asks, and nothing is launched to find it out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from enum import StrEnum
-from typing import Protocol
 
 from trading_assets.errors import UserError
-from trading_assets.graph import AssetGraph, AssetNode, Reads
-from trading_assets.periods import Axis, Periods, Span
-
-
-class InputLike(Protocol):
-    """An input of a stored partition."""
-
-    @property
-    def asset(self) -> str:
-        """Upstream asset key."""
-        ...
-
-    @property
-    def partition(self) -> str:
-        """Its partition key."""
-        ...
-
-    @property
-    def content_digest(self) -> str:
-        """Digest of the content."""
-        ...
-
-
-class RecordLike(Protocol):
-    """What the manifest says of a stored partition."""
-
-    @property
-    def content_digest(self) -> str:
-        """Digest of the content."""
-        ...
-
-    @property
-    def code_version(self) -> str:
-        """Digest of the code that wrote it."""
-        ...
-
-    @property
-    def declaration_digest(self) -> str:
-        """Digest of the declared values it depends on."""
-        ...
-
-    @property
-    def verdict(self) -> str:
-        """`passed` or `failed`."""
-        ...
-
-    @property
-    def known_until(self) -> date | None:
-        """Last session whose data could be in it, where time extends it."""
-        ...
-
-    @property
-    def inputs(self) -> Sequence[InputLike]:
-        """What was read."""
-        ...
-
-
-Records = Callable[[str], Mapping[str, RecordLike]]
-
-
-class State(StrEnum):
-    """How a partition stands against its declaration, code and inputs."""
-
-    FRESH = "fresh"
-    MISSING = "missing"
-    STALE = "stale"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionState:
-    """One partition, its state and, unless fresh, the reason in a few words."""
-
-    asset: str
-    partition: str
-    state: State
-    reason: str = ""
+from trading_assets.graph import AssetGraph, AssetNode
+from trading_assets.periods import Axis, Span
+from trading_assets.survey import PartitionState, Records, State, Survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +94,7 @@ def plan(
     """
     target = target or Target()
     _refuse_strangers(graphs, target)
-    survey = _Survey(graphs, records, now)
+    survey = Survey(graphs, records, now)
     states: list[PartitionState] = []
     for graph in graphs:
         for node in graph.nodes:
@@ -196,99 +120,6 @@ def plan(
     return Plan(tuple(states), _waves(graphs, due, now, target), refused)
 
 
-def upstream_keys(
-    graphs: Sequence[AssetGraph], node: AssetNode, key: str, now: datetime
-) -> dict[str, list[str]]:
-    """Return, for each upstream asset, the partition keys that a partition reads.
-
-    Parameters
-    ----------
-    graphs : sequence of AssetGraph
-        Graphs that hold the node and everything upstream of it.
-    node : AssetNode
-        The reader.
-    key : str
-        Its partition key; empty for an unpartitioned asset.
-    now : datetime
-        Aware moment that decides which partitions exist.
-    """
-    nodes = {n.key: (g, n) for g in graphs for n in g.nodes}
-    owner = nodes[node.key][0]
-    found: dict[str, list[str]] = {}
-    for edge in node.reads:
-        graph, upstream = nodes[edge.asset]
-        found[edge.asset] = _window(owner.periods, graph.periods, node, upstream, edge, key, now)
-    return found
-
-
-class _Survey:
-    """Compares stored partitions with declaration, code and inputs; keeps what it has read."""
-
-    def __init__(self, graphs: Sequence[AssetGraph], records: Records, now: datetime) -> None:
-        self._graphs = graphs
-        self._records = records
-        self._now = now
-        self._cache: dict[str, Mapping[str, RecordLike]] = {}
-
-    def stored(self, asset: str) -> Mapping[str, RecordLike]:
-        if asset not in self._cache:
-            self._cache[asset] = self._records(asset)
-        return self._cache[asset]
-
-    def state(self, graph: AssetGraph, node: AssetNode, key: str) -> PartitionState:
-        record = self.stored(node.key).get(key)
-        if record is None:
-            return PartitionState(node.key, key, State.MISSING, "never materialized")
-        reason = "" if node.is_record else self._why_stale(graph, node, key, record)
-        if reason:
-            return PartitionState(node.key, key, State.STALE, reason)
-        if record.verdict == "failed":
-            return PartitionState(node.key, key, State.REFUSED, "its checks failed")
-        return PartitionState(node.key, key, State.FRESH)
-
-    def _why_stale(self, graph: AssetGraph, node: AssetNode, key: str, record: RecordLike) -> str:
-        if record.declaration_digest != node.declaration_digest:
-            return "the declaration changed, or launchpad sizes differed from it"
-        if record.code_version != node.code_version:
-            return "the code changed"
-        for item in record.inputs:
-            newest = self.stored(item.asset).get(item.partition)
-            if newest is None or newest.content_digest != item.content_digest:
-                return f"{item.asset} {item.partition} changed".replace("  ", " ")
-        for asset, keys in self._appeared(node, record).items():
-            return f"{asset} has {keys} new partitions"
-        if node.axis is Axis.MONTH and self._is_behind(graph.periods, key, record):
-            return "sessions have closed since"
-        return ""
-
-    def _appeared(self, node: AssetNode, record: RecordLike) -> dict[str, int]:
-        """Count stored upstream partitions that a reader of everything has not read."""
-        read = {(item.asset, item.partition) for item in record.inputs}
-        found: dict[str, int] = {}
-        for edge in node.reads:
-            if edge.reads_all:
-                new = [k for k in self.stored(edge.asset) if (edge.asset, k) not in read]
-                if new:
-                    found[edge.asset] = len(new)
-        return found
-
-    def _is_behind(self, periods: Periods, key: str, record: RecordLike) -> bool:
-        market = periods.market
-        if record.known_until is None:
-            return False
-        closed = periods.calendar.last_completed_session(self._now, market.publication_lag_minutes)
-        newest = min(closed, periods.span(Axis.MONTH, key).last)
-        if market.end is not None:
-            newest = min(newest, market.end)
-        return record.known_until < newest and bool(
-            [
-                d
-                for d in periods.calendar.sessions(record.known_until, newest)
-                if d > record.known_until
-            ]
-        )
-
-
 def _wanted(graph: AssetGraph, node: AssetNode, now: datetime, target: Target) -> list[str]:
     if node.axis is Axis.NONE:
         return [""]
@@ -299,25 +130,6 @@ def _wanted(graph: AssetGraph, node: AssetNode, now: datetime, target: Target) -
         # Sessions are records, not a history to be completed: older ones have to be asked for.
         return within[-1:]
     return within
-
-
-def _window(
-    owner: Periods,
-    upstream_periods: Periods,
-    node: AssetNode,
-    upstream: AssetNode,
-    edge: Reads,
-    key: str,
-    now: datetime,
-) -> list[str]:
-    if upstream.axis is Axis.NONE:
-        return [""]
-    if edge.reads_all or node.axis is Axis.NONE:
-        return upstream_periods.keys(upstream.axis, now)
-    if upstream.axis is node.axis and (edge.start_offset, edge.end_offset) == (0, 0):
-        return [key]
-    span = owner.span(node.axis, key, edge.start_offset, edge.end_offset)
-    return upstream_periods.keys_in(upstream.axis, span, now)
 
 
 def _refuse_strangers(graphs: Sequence[AssetGraph], target: Target) -> None:

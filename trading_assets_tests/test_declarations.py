@@ -13,7 +13,8 @@ from trading_assets.declarations import (
     write_variant,
 )
 from trading_assets.errors import DeclarationError
-from trading_assets.strategy import MarketDataSpec, Strategy
+from trading_assets.market_data import MarketDataSpec
+from trading_assets.strategy import Strategy
 
 MARKET = """\
 type: trading_assets.pipeline.component.MarketData

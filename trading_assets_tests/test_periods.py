@@ -4,8 +4,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.periods import Axis, Periods, Span, add_months
-from trading_assets.strategy import FoldsSpec, MarketDataSpec
+from trading_assets.strategy import FoldsSpec
 
 NOW = datetime(2024, 7, 10, 15, tzinfo=UTC)
 

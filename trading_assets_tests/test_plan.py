@@ -10,7 +10,8 @@ from trading_assets.declarations import PACKAGED, load_declarations
 from trading_assets.errors import UserError
 from trading_assets.graph import AssetGraph, AssetNode, full_graph
 from trading_assets.periods import Axis
-from trading_assets.plan import Plan, State, Target, plan, upstream_keys
+from trading_assets.plan import Plan, Target, plan
+from trading_assets.survey import State, upstream_keys
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
 

@@ -12,11 +12,12 @@ from trading_assets.backtest.engine import BacktestTables, Decide, run_backtest
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.metrics import max_drawdown, sharpe_annual
 from trading_assets.backtest.parity import PARITY_TOLERANCE, parity_gap_usd
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.fold import TrainingTables, market_of
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.rollout import build_task, policy_decision, roll_policy
 from trading_assets.simulation.market import Market
-from trading_assets.strategy import MarketDataSpec, Strategy
+from trading_assets.strategy import Strategy
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from trading_assets.bars.calendar import get_calendar
-from trading_assets.strategy import MarketDataSpec
+from trading_assets.market_data import MarketDataSpec
 
 _NAMED = 5
 

@@ -7,8 +7,8 @@ import polars as pl
 
 from trading_assets.bars.calendar import ExchangeCalendar
 from trading_assets.bars.sources import declared_feed
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.schema import TABLES, UTC_TIME, conform
-from trading_assets.strategy import MarketDataSpec
 
 UNIQUENESS = "bar_is_unique"
 

@@ -14,8 +14,8 @@ from trading_assets.bars.corporate_actions import derive_actions
 from trading_assets.bars.sources import FetchedBars
 from trading_assets.bars.stamps import stamp_bars
 from trading_assets.errors import DataError, UserError
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.schema import TABLES, UTC_TIME
-from trading_assets.strategy import MarketDataSpec
 
 _COLUMNS = {
     "Ticker": ("symbol", pl.String),

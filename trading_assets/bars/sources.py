@@ -12,7 +12,12 @@ from typing import Protocol
 import polars as pl
 
 from trading_assets.bars.calendar import ExchangeCalendar
-from trading_assets.strategy import MarketDataSpec, SampleSource, Source, SyntheticSource
+from trading_assets.market_data import (
+    MarketDataSpec,
+    SampleSource,
+    Source,
+    SyntheticSource,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from trading_assets.bars.calendar import ExchangeCalendar
 from trading_assets.bars.sources import FetchedBars
 from trading_assets.bars.stamps import stamp_bars, stamp_series
 from trading_assets.errors import UserError
+from trading_assets.market_data import MarketDataSpec, SyntheticSource
 from trading_assets.schema import TABLES
-from trading_assets.strategy import MarketDataSpec, SyntheticSource
 
 SIGNAL = "signal"
 _VOLUME_SHARES = 1_000_000.0

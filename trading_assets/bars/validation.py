@@ -15,8 +15,8 @@ from trading_assets.bars.coverage import (
 from trading_assets.bars.plausibility import OUTLIER, STALE, find_implausible
 from trading_assets.bars.row_rules import UNIQUENESS, quarantine_rows
 from trading_assets.bars.verdicts import judge_months, refusals
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.schema import TABLES, UTC_TIME, conform
-from trading_assets.strategy import MarketDataSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import polars as pl
 
 from trading_assets.bars.coverage import first_few, missing_sentence, month_key
 from trading_assets.bars.row_rules import UNIQUENESS
-from trading_assets.strategy import ValidationSpec
+from trading_assets.market_data import ValidationSpec
 
 
 def judge_months(

@@ -21,6 +21,7 @@ from trading_assets.features.catalogue import feature_names
 from trading_assets.forecast.fold import ForecastTables, predict_window, train_window
 from trading_assets.forecast.forecaster import Forecaster
 from trading_assets.governance.promotion import ChallengerFigures, GateResult, judge_challenger
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.bundle import Bundle
 from trading_assets.policy.decision import decide
 from trading_assets.policy.fold import TrainingTables, market_of, train_seeds
@@ -29,7 +30,7 @@ from trading_assets.policy.observation import raw_weights
 from trading_assets.policy.rollout import build_task, policy_decision
 from trading_assets.simulation.market import Market, row_of
 from trading_assets.simulation.task import TradingTask
-from trading_assets.strategy import MarketDataSpec, Strategy
+from trading_assets.strategy import Strategy
 
 NAIVE_BASELINES = ("buy_and_hold", "cash", "equal_weight")
 # Weights decided from bars and weights rolled from stored features are the same arithmetic.

@@ -10,6 +10,7 @@ import polars as pl
 from trading_assets.bars.calendar import ExchangeCalendar, get_calendar
 from trading_assets.errors import DataError
 from trading_assets.governance.succession import bundle_of, record_of
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.paper.audit_log import Clock
 from trading_assets.paper.gateways import BrokerGateway
 from trading_assets.paper.inputs import DecisionFunction, SessionInputs, decision_time
@@ -21,7 +22,7 @@ from trading_assets.policy.decision import Decision, decide, decide_by_fallback
 from trading_assets.policy.fold import declared_volatility
 from trading_assets.policy.observation import declared_rules
 from trading_assets.simulation.market import Market, build_market
-from trading_assets.strategy import MarketDataSpec, Strategy
+from trading_assets.strategy import Strategy
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,10 @@ from trading_assets.bars.calendar import get_calendar
 from trading_assets.bars.expectations import EXPECTATIONS
 from trading_assets.errors import DataError, UserError
 from trading_assets.periods import Axis
+from trading_assets.pipeline.checks import check, check_spec
+from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.resources import CredentialsResource, LakeResource
-from trading_assets.pipeline.task import (
-    Declared,
-    Task,
-    check,
-    check_spec,
-    declare_asset,
-    report_partitions,
-)
+from trading_assets.pipeline.task import Task, report_partitions
 from trading_assets.schema import column_problems
 
 LISTINGS = "listings.json"

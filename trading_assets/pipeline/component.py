@@ -4,8 +4,10 @@ from typing import Any, Self
 
 import dagster as dg
 
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.pipeline.backtest import backtest_assets
 from trading_assets.pipeline.bars import bars_assets
+from trading_assets.pipeline.declared import declared_market_data, declared_strategy
 from trading_assets.pipeline.features import features_assets
 from trading_assets.pipeline.forecast import forecast_assets
 from trading_assets.pipeline.governance import governance_assets
@@ -14,8 +16,7 @@ from trading_assets.pipeline.policy import policy_assets
 from trading_assets.pipeline.schedules import strategy_schedules
 from trading_assets.pipeline.sensors import strategy_sensors
 from trading_assets.pipeline.settings import read_settings
-from trading_assets.pipeline.task import declared_market_data, declared_strategy
-from trading_assets.strategy import MarketDataSpec, Strategy
+from trading_assets.strategy import Strategy
 
 
 class MarketData(dg.Component):

@@ -13,6 +13,8 @@ from trading_assets.declarations import parse_assignments, write_variant
 from trading_assets.errors import DeclarationError, UserError
 from trading_assets.graph import AssetGraph, full_graph
 from trading_assets.lake.store import Lake
+from trading_assets.market_data import Name
+from trading_assets.pipeline.events import report_lost_materializations
 from trading_assets.pipeline.instance import (
     instance_ref,
     open_instance,
@@ -20,8 +22,13 @@ from trading_assets.pipeline.instance import (
     sweep_dead_runs,
 )
 from trading_assets.pipeline.settings import Settings, read_settings
-from trading_assets.plan import Plan, RunStep, State, Target, plan
-from trading_assets.strategy import Name
+from trading_assets.plan import (
+    Plan,
+    RunStep,
+    Target,
+    plan,
+)
+from trading_assets.survey import State
 
 # A wave may make later partitions stale; a plan that does not settle by then is a fault.
 MAX_WAVES = 24
@@ -80,12 +87,15 @@ def run_strategy(strategy: str, target: Target, console: Console | None = None) 
     graphs = full_graph(settings.declarations(), strategy)
     target = _resolve(target, graphs)
     started = monotonic()
+    lake = Lake(settings.data, lambda: datetime.now(UTC), settings.manifest_url)
     with open_instance(settings.data) as instance:
         set_pool_limits(instance)
         swept = sweep_dead_runs(instance)
+        lost = report_lost_materializations(instance, lake, graphs)
     if swept:
         console.print(f"{len(swept)} earlier runs had died and are marked failed")
-    lake = Lake(settings.data, lambda: datetime.now(UTC), settings.manifest_url)
+    if lost:
+        console.print(f"{len(lost)} partitions were stored but never reported; the UI has them now")
     launched = 0
     limit = len(_planned(graphs, lake, target).waves) + MAX_WAVES
     for _ in range(limit):

@@ -4,15 +4,10 @@ import dagster as dg
 import polars as pl
 
 from trading_assets.periods import Axis
+from trading_assets.pipeline.checks import check, check_spec
+from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.resources import LakeResource
-from trading_assets.pipeline.task import (
-    Declared,
-    Task,
-    check,
-    check_spec,
-    declare_asset,
-    report_partitions,
-)
+from trading_assets.pipeline.task import Task, report_partitions
 
 
 def features_assets(declared: Declared) -> list[dg.AssetsDefinition]:

@@ -8,18 +8,13 @@ import dagster as dg
 
 from trading_assets.graph import code_version
 from trading_assets.lake.store import Lake
+from trading_assets.pipeline.checks import check, check_spec
+from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.instance import TRAINING_POOL
 from trading_assets.pipeline.policy import png_metadata
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.sensors import DRIFT_CHECK
-from trading_assets.pipeline.task import (
-    Declared,
-    Task,
-    check,
-    check_spec,
-    declare_asset,
-    report_partitions,
-)
+from trading_assets.pipeline.task import Task, report_partitions
 
 GATES = (
     "beats_champion",

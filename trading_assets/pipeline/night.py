@@ -11,7 +11,7 @@ from dagster._core.storage.tags import (
 
 from trading_assets.graph import digest
 from trading_assets.lake.store import Lake
-from trading_assets.pipeline.task import Declared
+from trading_assets.pipeline.declared import Declared
 from trading_assets.plan import RunStep, Target, plan
 
 STEP_TAG = "trading_assets/step"

@@ -5,16 +5,11 @@ from typing import Any
 
 import dagster as dg
 
+from trading_assets.pipeline.checks import check, check_spec
+from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.governance import champion_files
 from trading_assets.pipeline.resources import CredentialsResource, LakeResource
-from trading_assets.pipeline.task import (
-    Declared,
-    Task,
-    check,
-    check_spec,
-    declare_asset,
-    report_partitions,
-)
+from trading_assets.pipeline.task import Task, report_partitions
 
 
 def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:

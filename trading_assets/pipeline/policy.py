@@ -7,16 +7,11 @@ from pydantic import Field
 
 from trading_assets.backtest.folds import get_fold
 from trading_assets.graph import AssetNode
+from trading_assets.pipeline.checks import check, check_spec
+from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.instance import TRAINING_POOL
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
-from trading_assets.pipeline.task import (
-    Declared,
-    Task,
-    check,
-    check_spec,
-    declare_asset,
-    report_partitions,
-)
+from trading_assets.pipeline.task import Task, report_partitions
 from trading_assets.strategy import AgentSpec
 
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from trading_assets.periods import NEW_YORK, Axis, exchange_date
+from trading_assets.pipeline.declared import Declared
 from trading_assets.pipeline.night import due_requests, request
 from trading_assets.pipeline.resources import LakeResource
-from trading_assets.pipeline.task import Declared
 from trading_assets.plan import RunStep
 
 # Every asset of the code location stands in this one implicit job.

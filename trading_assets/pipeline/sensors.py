@@ -9,10 +9,10 @@ import dagster as dg
 from trading_assets.governance.retrain import DriftEvent, should_retrain
 from trading_assets.lake.store import Lake
 from trading_assets.periods import Axis, exchange_date
+from trading_assets.pipeline.declared import Declared
 from trading_assets.pipeline.instance import UNFINISHED
 from trading_assets.pipeline.night import request
 from trading_assets.pipeline.resources import LakeResource
-from trading_assets.pipeline.task import Declared
 from trading_assets.plan import RunStep
 
 DRIFT_CHECK = "features_have_not_drifted"

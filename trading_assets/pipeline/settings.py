@@ -16,7 +16,7 @@ from trading_assets.declarations import (
     load_declarations,
 )
 from trading_assets.errors import DeclarationError
-from trading_assets.strategy import Profile
+from trading_assets.market_data import Profile
 
 DATA = "TRADING_ASSETS_DATA"
 DEFS = "TRADING_ASSETS_DEFS"

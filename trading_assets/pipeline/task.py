@@ -1,6 +1,6 @@
 """What every asset body shares: its place in the graph, its partitions, its inputs, its commit."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -9,136 +9,20 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from trading_assets.declarations import Declarations
 from trading_assets.errors import DataError
 from trading_assets.graph import (
-    AssetGraph,
     AssetNode,
     digest,
-    market_data_graph,
-    strategy_graph,
 )
 from trading_assets.lake.store import InputRef, Lake, PartitionRecord, PartitionWrite, Provenance
 from trading_assets.periods import Axis
+from trading_assets.pipeline.declared import Declared
 from trading_assets.pipeline.instance import PROCESS_TAG, process_identity
-from trading_assets.pipeline.partitions import mapping_of, partitions_of
 from trading_assets.pipeline.resources import LakeResource, environment
-from trading_assets.plan import upstream_keys
-from trading_assets.schema import TABLES
-from trading_assets.strategy import MarketDataSpec, Strategy
+from trading_assets.survey import upstream_keys
 
 # Tables whose name within an asset is not their name in the schema.
 TABLE_OF = {"actions": "corporate_actions"}
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """One declaration with the graph it makes.
-
-    Attributes
-    ----------
-    name : str
-        Name of the declaration, first part of all its asset keys.
-    graphs : tuple of AssetGraph
-        Graph of the data set and, for a strategy, the strategy's own after it.
-    market : MarketDataSpec
-        The data set.
-    strategy : Strategy or None
-        The strategy, unless the declaration is a data set.
-    """
-
-    name: str
-    graphs: tuple[AssetGraph, ...]
-    market: MarketDataSpec
-    strategy: Strategy | None = None
-
-    @property
-    def graph(self) -> AssetGraph:
-        """The declaration's own graph."""
-        return self.graphs[-1]
-
-    @property
-    def trading(self) -> Strategy:
-        """The strategy of a strategy's declaration."""
-        assert self.strategy is not None
-        return self.strategy
-
-    def node(self, name: str) -> AssetNode:
-        """Return the node of one of the declaration's own assets, such as `features`."""
-        return self.graph.node(f"{self.name}/{name}")
-
-    def upstream(self, key: str) -> tuple[AssetGraph, AssetNode]:
-        """Return an upstream asset with the graph it belongs to."""
-        return next((g, n) for g in self.graphs for n in g.nodes if n.key == key)
-
-
-def declared_market_data(name: str, declarations: Declarations) -> Declared:
-    """Return a data set with its graph."""
-    spec = declarations.market_data[name]
-    return Declared(name, (market_data_graph(name, spec),), spec)
-
-
-def declared_strategy(name: str, declarations: Declarations) -> Declared:
-    """Return a strategy with its data set's graph and its own."""
-    strategy = declarations.strategies[name]
-    market = declarations.market_data[strategy.market_data]
-    graphs = (
-        market_data_graph(strategy.market_data, market),
-        strategy_graph(name, strategy, market),
-    )
-    return Declared(name, graphs, market, strategy)
-
-
-def declare_asset(
-    declared: Declared, node: AssetNode, table: str | None, **further: Any
-) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
-    """Return `dg.asset` with everything that follows from the graph.
-
-    Parameters
-    ----------
-    declared : Declared
-        The declaration.
-    node : AssetNode
-        The asset.
-    table : str or None
-        Table of `schema.TABLES` that its rows follow, shown as its column schema.
-    further
-        Further arguments of `dg.asset`, which win.
-    """
-    deps: list[dg.AssetDep] = []
-    for edge in node.reads:
-        _, upstream = declared.upstream(edge.asset)
-        mapping = mapping_of(declared.graph, node, upstream, edge)
-        deps.append(dg.AssetDep(dg.AssetKey(edge.asset.split("/")), partition_mapping=mapping))
-    is_ranged = node.axis is Axis.MONTH
-    arguments: dict[str, Any] = {
-        "key": dg.AssetKey(node.key.split("/")),
-        "deps": deps,
-        "partitions_def": partitions_of(declared.graph.periods, node.axis),
-        "backfill_policy": dg.BackfillPolicy.single_run() if is_ranged else None,
-        "group_name": node.stage,
-        "code_version": node.code_version,
-        "metadata": {} if table is None else {"dagster/column_schema": column_schema(table)},
-        "tags": {"declaration": declared.name},
-        **further,
-    }
-    return dg.asset(**arguments)
-
-
-def column_schema(table: str) -> dg.TableSchema:
-    """Return a declared table's columns as Dagster shows them."""
-    declared = TABLES[table]
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                name=column.name,
-                type=str(column.dtype),
-                description=column.description,
-                constraints=dg.TableColumnConstraints(unique=declared.key == (column.name,)),
-            )
-            for column in declared.columns
-        ]
-    )
 
 
 @dataclass
@@ -292,59 +176,30 @@ def report_partitions(
 ) -> None:
     """Attach each partition's own small numbers, so that a range shows them one by one."""
     for record in records:
-        metadata: dict[str, Any] = {
-            "content_digest": record.content_digest,
-            "manifest_verdict": record.verdict,
-        }
-        if record.reasons:
-            metadata["reasons"] = dg.MetadataValue.json(list(record.reasons))
-        if record.first_session is not None:
-            metadata["first_session"] = record.first_session.isoformat()
-            metadata["last_session"] = str(record.last_session)
-        # The UI knows the length of an asset's own table by this name.
-        own = "dagster/partition_row_count" if record.partition else "dagster/row_count"
-        for file in record.files:
-            if file.rows is not None:
-                table = Path(file.name).stem
-                metadata[own if table == "rows" else f"{table}_rows"] = file.rows
         if record.partition:
-            context.add_asset_metadata(metadata, partition_key=record.partition)
+            context.add_asset_metadata(partition_facts(record), partition_key=record.partition)
         else:
-            context.add_asset_metadata(metadata)
+            context.add_asset_metadata(partition_facts(record))
 
 
-def check(
-    name: str, problems: Sequence[str], *, is_warning: bool = False, **metadata: Any
-) -> dg.AssetCheckResult:
-    """Return the result of a check that passes when there are no problems.
-
-    Parameters
-    ----------
-    name : str
-        Name of the check, a sentence that is true when it passes.
-    problems : sequence of str
-        What contradicts the sentence, at most the first twenty are shown.
-    is_warning : bool
-        Whether a failure is reported without blocking.
-    metadata
-        Further evidence.
-    """
-    shown = "\n".join(f"- {problem}" for problem in problems[:20])
-    return dg.AssetCheckResult(
-        check_name=name,
-        passed=not problems,
-        severity=dg.AssetCheckSeverity.WARN if is_warning else dg.AssetCheckSeverity.ERROR,
-        description=problems[0] if problems else None,
-        # The UI hides Markdown behind a click: worth it only where there is something to see.
-        metadata={"problems": dg.MetadataValue.md(shown) if shown else "none", **metadata},
-    )
-
-
-def check_spec(node: AssetNode, name: str, description: str, *, blocks: bool) -> dg.AssetCheckSpec:
-    """Return the specification of a check that its asset's own run evaluates."""
-    return dg.AssetCheckSpec(
-        name, asset=dg.AssetKey(node.key.split("/")), description=description, blocking=blocks
-    )
+def partition_facts(record: PartitionRecord) -> dict[str, Any]:
+    """Return what the UI shows of any stored partition."""
+    metadata: dict[str, Any] = {
+        "content_digest": record.content_digest,
+        "manifest_verdict": record.verdict,
+    }
+    if record.reasons:
+        metadata["reasons"] = dg.MetadataValue.json(list(record.reasons))
+    if record.first_session is not None:
+        metadata["first_session"] = record.first_session.isoformat()
+        metadata["last_session"] = str(record.last_session)
+    # The UI knows the length of an asset's own table by this name.
+    own = "dagster/partition_row_count" if record.partition else "dagster/row_count"
+    for file in record.files:
+        if file.rows is not None:
+            table = Path(file.name).stem
+            metadata[own if table == "rows" else f"{table}_rows"] = file.rows
+    return metadata
 
 
 def _session_bounds(tables: Iterable[pl.DataFrame]) -> tuple[date | None, date | None]:

@@ -7,12 +7,13 @@ import numpy as np
 import polars as pl
 
 from trading_assets.forecast.windows import WindowLike
+from trading_assets.market_data import MarketDataSpec, SyntheticSource
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import declared_rules
 from trading_assets.policy.rollout import roll_policy
 from trading_assets.policy.train import train_agent
 from trading_assets.simulation.market import Market, build_market
-from trading_assets.strategy import AgentSpec, MarketDataSpec, Strategy, SyntheticSource
+from trading_assets.strategy import AgentSpec, Strategy
 
 
 @dataclass(frozen=True, slots=True)

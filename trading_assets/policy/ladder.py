@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from trading_assets.errors import DeclarationError
+from trading_assets.market_data import MarketDataSpec, SyntheticSource
 from trading_assets.policy.oracle import LadderResult, climb_oracle_ladder
-from trading_assets.strategy import AgentSpec, MarketDataSpec, Strategy, SyntheticSource
+from trading_assets.strategy import AgentSpec, Strategy
 
 # A rule that looks one bar ahead reaches 0.768 of W1's optimum: the bars lie above it.
 MIN_SHARE_FULL = 0.85

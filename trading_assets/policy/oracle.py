@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from trading_assets.market_data import SyntheticSource
 from trading_assets.policy.world_task import (
     BURN_IN_BARS,
     PATH_BARS,
@@ -27,7 +28,7 @@ from trading_assets.simulation.worlds import (
     mean_reward,
     myopic_policy,
 )
-from trading_assets.strategy import AgentSpec, Strategy, SyntheticSource
+from trading_assets.strategy import AgentSpec, Strategy
 
 FULL_INFORMATION = 0.3
 TEST_PATHS = 2_000

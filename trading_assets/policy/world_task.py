@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trading_assets.errors import DeclarationError
+from trading_assets.market_data import SyntheticSource
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import (
     DecisionRules,
@@ -20,7 +21,7 @@ from trading_assets.simulation.rewards import causal_covariance
 from trading_assets.simulation.task import TradingTask
 from trading_assets.simulation.vector_env import Episodes
 from trading_assets.simulation.worlds import WorldOne, draw_market, draw_signal, mean_reward
-from trading_assets.strategy import AgentSpec, Strategy, SyntheticSource
+from trading_assets.strategy import AgentSpec, Strategy
 
 HISTORY_BARS = 200_000
 VALIDATION_PATHS = 200

@@ -8,7 +8,7 @@ import polars as pl
 
 from trading_assets.bars.calendar import get_calendar
 from trading_assets.bars.stamps import stamp_bars
-from trading_assets.strategy import MarketDataSpec
+from trading_assets.market_data import MarketDataSpec
 
 CALENDAR = get_calendar("XNYS")
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)

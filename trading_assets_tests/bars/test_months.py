@@ -8,7 +8,7 @@ from trading_assets.bars.calendar import get_calendar
 from trading_assets.bars.months import Month, fetch_months
 from trading_assets.bars.sample import SampleBars
 from trading_assets.errors import DataError
-from trading_assets.strategy import MarketDataSpec
+from trading_assets.market_data import MarketDataSpec
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 JANUARY = Month("2008-01-01", date(2008, 1, 1), date(2008, 1, 31))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from trading_assets.bars.sources import FetchedBars, build_source
 from trading_assets.errors import UserError
-from trading_assets.strategy import MarketDataSpec
+from trading_assets.market_data import MarketDataSpec
 from trading_assets_tests.bars.example_bars import CALENDAR, NOW, make_spec
 
 START = date(2005, 1, 3)

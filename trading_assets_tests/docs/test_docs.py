@@ -19,7 +19,7 @@ from trading_assets.declarations import COMPONENTS, PACKAGED, Declarations, load
 from trading_assets.graph import AssetGraph, market_data_graph, strategy_graph
 from trading_assets.periods import Axis
 from trading_assets.pipeline import settings
-from trading_assets.pipeline.task import Declared, declared_market_data, declared_strategy
+from trading_assets.pipeline.declared import Declared, declared_market_data, declared_strategy
 from trading_assets.policy import ladder
 
 ROOT = Path(__file__).parents[2]

@@ -10,10 +10,11 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 from dagster._core.definitions.partitions.snap import TimeWindowPartitionsSnap
 from dagster._serdes import deserialize_value, serialize_value
 
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.periods import Axis, Periods
 from trading_assets.pipeline.partitions import PeriodPartitions, partitions_of
 from trading_assets.pipeline.refusal import Refusal
-from trading_assets.strategy import FoldsSpec, MarketDataSpec
+from trading_assets.strategy import FoldsSpec
 from trading_assets_tests.end_to_end.projects import FOLD, TINY, TINY_BARS, Project
 
 RAW_BARS = 'key:"us_daily/raw_bars"'

@@ -14,10 +14,11 @@ from trading_assets.bars.sample import SampleBars
 from trading_assets.governance.champion import champion_problems
 from trading_assets.governance.promotion import GateResult
 from trading_assets.governance.succession import bundle_of, choose_champion, record_of
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.paper.trading import SessionData, trade_session
 from trading_assets.policy.bundle import Bundle
 from trading_assets.schema import TABLES
-from trading_assets.strategy import MarketDataSpec, Strategy
+from trading_assets.strategy import Strategy
 from trading_assets_tests.policy.tasks import make_policy
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from trading_assets.graph import AssetGraph, AssetNode, Reads, market_data_graph, strategy_graph
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.periods import NEW_YORK, Axis
 from trading_assets.pipeline.settings import read_settings
-from trading_assets.strategy import MarketDataSpec, Strategy
+from trading_assets.strategy import Strategy
 
 # A Thursday with an open exchange.
 FIXED_NOW = datetime(2026, 1, 15, 12, tzinfo=ZoneInfo(NEW_YORK))

@@ -10,8 +10,8 @@ import yaml
 from dagster_postgres.utils import pg_url_from_config
 from sqlalchemy import make_url
 
+from trading_assets.market_data import Profile
 from trading_assets.pipeline import settings
-from trading_assets.strategy import Profile
 
 ROOT = Path(__file__).parents[2]
 DAGSTER_SERVICES = ("code", "webserver", "daemon")
