@@ -15,8 +15,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from trading_assets.declared import Profile
 from trading_assets.errors import DeclarationError
-from trading_assets.market_data import MarketDataSpec, Profile
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.strategy import Strategy, merge_overlay
 
 COMPONENTS: dict[str, type[MarketDataSpec] | type[Strategy]] = {
@@ -214,7 +215,7 @@ def _validate(
     model: type[Model], attributes: Mapping[str, Any], path: Path, prefix: str = ""
 ) -> Model:
     try:
-        return model.model_validate(attributes)
+        return model.model_validate(attributes, context={"folder": path.parent})
     except ValidationError as error:
         raise DeclarationError(_sentences(error, model, path, prefix)) from error
 

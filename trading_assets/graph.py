@@ -137,8 +137,12 @@ def market_data_graph(name: str, spec: MarketDataSpec) -> AssetGraph:
     fetched = _dump(
         spec,
         "source",
+        "fallback",
         "universe",
+        "members",
+        "series",
         "bar_length",
+        "fetched_bar_length",
         "calendar",
         "start",
         "end",

@@ -1,59 +1,18 @@
-"""The declaration of a data set, validated, and the types that all declarations share.
+"""The declaration of a data set, validated.
 
 Each model here is plain pydantic. Nothing in this module knows Dagster, reads a file or looks at
 the environment; `trading_assets.declarations` finds and parses the YAML files.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from pathlib import Path
+from typing import Any, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9.\-/]{0,15}$")]
-Profile = Literal["development", "production"]
-
-
-class Declared(BaseModel):
-    """A frozen part of a declaration that refuses unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SampleSource(Declared):
-    """Daily bars of five US stocks that ship with the PyPI package `bokeh_sampledata`."""
-
-    kind: Literal["sample"]
-
-
-class SyntheticSource(Declared):
-    """World W1: one asset with an AR(1) alpha, whose best policy is known in closed form.
-
-    Source: Garleanu and Pedersen, Dynamic Trading with Predictable Returns, J. Finance 68 (2013).
-    """
-
-    kind: Literal["synthetic"]
-    seed: int = Field(default=7, ge=0, description="Seed of the generator.")
-    volatility: float = Field(
-        default=0.01, gt=0, description="Standard deviation of one bar's return."
-    )
-    persistence: float = Field(
-        default=0.9, ge=0, lt=1, description="AR(1) coefficient of the signal."
-    )
-    information_coefficient: float = Field(
-        default=0.1, ge=0, lt=1, description="Correlation of the signal with the next bar's return."
-    )
-    initial_price_usd: float = Field(default=100.0, gt=0, description="First opening price.")
-
-
-class AlpacaSource(Declared):
-    """Historical bars of Alpaca's market-data API; keys come from the environment."""
-
-    kind: Literal["alpaca"]
-    feed: Literal["iex", "sip"] = Field(default="iex", description="Market-data feed.")
-
-
-Source = Annotated[SampleSource | SyntheticSource | AlpacaSource, Field(discriminator="kind")]
+from trading_assets.declared import Declared, Overlays, Symbol
+from trading_assets.source_specs import BAR_MINUTES, BarLength, Member, SeriesSource, Source
 
 
 class ValidationSpec(Declared):
@@ -78,22 +37,30 @@ class ValidationSpec(Declared):
     )
 
 
-class Overlays(Declared):
-    """Values that replace declared ones when the named profile is chosen."""
-
-    development: dict[str, Any] = Field(default_factory=dict)
-    production: dict[str, Any] = Field(default_factory=dict)
-
-
 class MarketDataSpec(Declared):
     """One data set: where bars come from, for which symbols, and how they are judged."""
 
     description: str = Field(default="", description="One sentence shown in the UI.")
     source: Source
-    universe: tuple[Symbol, ...] = Field(min_length=1, description="Symbols, alphabetical.")
-    bar_length: Literal["1d"] = Field(default="1d", description="Length of a bar.")
-    calendar: Literal["XNYS"] = Field(
-        default="XNYS", description="Exchange calendar of the sessions."
+    fallback: Source | None = Field(
+        default=None, description="Asked for what the source cannot deliver, symbol and month."
+    )
+    universe: tuple[Symbol, ...] = Field(
+        min_length=1,
+        description="Symbols; or members with dates, here or in a CSV file that is named instead.",
+    )
+    members: tuple[Member, ...] = Field(
+        default=(), description="Symbols with their time in the universe; filled from `universe`."
+    )
+    series: tuple[SeriesSource, ...] = Field(
+        default=(), description="Further series: macro figures, fundamentals, news."
+    )
+    bar_length: BarLength = Field(default="1d", description="Length of a validated bar.")
+    fetched_bar_length: BarLength | None = Field(
+        default=None, description="Length of the bars asked for, if they are built from finer ones."
+    )
+    calendar: Literal["XNYS", "24/7", "24/5"] = Field(
+        default="XNYS", description="Calendar of the sessions: New York, crypto or forex."
     )
     start: date = Field(description="First session asked for.")
     end: date | None = Field(
@@ -104,6 +71,23 @@ class MarketDataSpec(Declared):
     )
     validation: ValidationSpec = Field(default_factory=ValidationSpec)
     profiles: Overlays = Field(default_factory=Overlays)
+
+    _folder: Path | None = PrivateAttr(default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _members_name_the_universe(cls, values: Any) -> Any:  # noqa: ANN401 # whatever YAML holds
+        if not isinstance(values, Mapping):
+            return values
+        given = cast("Mapping[str, Any]", values)
+        universe = given.get("universe")
+        if not isinstance(universe, list | tuple):
+            return given
+        members = [m for m in cast("Sequence[Any]", universe) if isinstance(m, Mapping)]
+        if len(members) != len(cast("Sequence[Any]", universe)) or not members:
+            return given
+        symbols = [cast("Mapping[str, Any]", member).get("symbol") for member in members]
+        return {**given, "members": members, "universe": list(dict.fromkeys(symbols))}
 
     @field_validator("universe")
     @classmethod
@@ -120,6 +104,31 @@ class MarketDataSpec(Declared):
             msg = f"end {self.end} is before start {self.start}; expected end on or after start"
             raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _bars_are_built_from_finer_ones(self) -> Self:
+        fetched = self.fetched_bar_length
+        if fetched is not None and BAR_MINUTES[fetched] >= BAR_MINUTES[self.bar_length]:
+            msg = (
+                f"fetched_bar_length was {fetched}; expected a length below bar_length"
+                f" {self.bar_length}, of which such a bar is built"
+            )
+            raise ValueError(msg)
+        return self
+
+    def model_post_init(self, context: Any, /) -> None:  # noqa: ANN401 # pydantic's
+        """Remember the declaration's folder, against which its file names are meant."""
+        self._folder = context.get("folder") if isinstance(context, dict) else None
+
+    @property
+    def folder(self) -> Path:
+        """The declaration's folder, against which its file names are meant."""
+        return self._folder or Path()
+
+    @property
+    def raw_bar_length(self) -> BarLength:
+        """Length of the bars that the source delivers."""
+        return self.fetched_bar_length or self.bar_length
 
     @property
     def is_live(self) -> bool:

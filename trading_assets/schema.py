@@ -86,7 +86,7 @@ TABLES: dict[str, Table] = {
     "series": Table(
         (
             Column("series", pl.String, "Name of the declared series"),
-            SYMBOL,
+            Column("symbol", pl.String, "Ticker, `*` where it is about no single one"),
             SESSION,
             EVENT_TIME,
             KNOWLEDGE_TIME,
@@ -100,9 +100,10 @@ TABLES: dict[str, Table] = {
         (
             SYMBOL,
             Column("ex_date", pl.Date, "First session that trades without the entitlement"),
-            Column("kind", pl.String, "`split` or `dividend`"),
+            Column("kind", pl.String, "`split`, `dividend`, `spin_off` or `rename`"),
             Column("split_ratio", pl.Float64, "New shares for one old share, 1 for a dividend"),
-            Column("cash_usd", pl.Float64, "Cash for one old share, USD"),
+            Column("cash_usd", pl.Float64, "Cash, or worth spun off, for one old share, USD"),
+            Column("new_symbol", pl.String, "Ticker from the ex date on, null unless renamed"),
             KNOWLEDGE_TIME,
             Column("origin", pl.String, "How the action became known"),
         ),

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trading_assets.market_data import Declared, Name, Overlays
+from trading_assets.declared import Declared, Name, Overlays
 
 
 class CostsSpec(Declared):

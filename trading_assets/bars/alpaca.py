@@ -17,8 +17,9 @@ from trading_assets.bars.calendar import ExchangeCalendar
 from trading_assets.bars.sources import FetchedBars
 from trading_assets.bars.stamps import stamp_bars
 from trading_assets.errors import DataError, MissingKeyError, UserError
-from trading_assets.market_data import AlpacaSource, MarketDataSpec
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.schema import TABLES, UTC_TIME
+from trading_assets.source_specs import AlpacaSource
 
 with warnings.catch_warnings():
     # alpaca-py still imports websockets.legacy, which warns; nothing here opens a stream.

@@ -76,6 +76,7 @@ def parse_actions(actions: Json, calendar: ExchangeCalendar) -> pl.DataFrame:
         "corporate_actions",
         table.with_columns(
             pl.Series("knowledge_time", openings, dtype=UTC_TIME),
+            pl.lit(None, dtype=pl.String).alias("new_symbol"),
             pl.lit(ORIGIN).alias("origin"),
         ),
     )

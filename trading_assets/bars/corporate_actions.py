@@ -82,6 +82,7 @@ def derive_actions(rows: pl.DataFrame, calendar: ExchangeCalendar | None = None)
         .alias("kind"),
         "split_ratio",
         pl.when(has_cash).then(pl.col("close") * beyond).otherwise(0.0).alias("cash_usd"),
+        pl.lit(None, dtype=pl.String).alias("new_symbol"),
         "knowledge_time",
         pl.lit(ORIGIN).alias("origin"),
     )

@@ -12,11 +12,15 @@ from typing import Protocol
 import polars as pl
 
 from trading_assets.bars.calendar import ExchangeCalendar
-from trading_assets.market_data import (
-    MarketDataSpec,
+from trading_assets.errors import UserError
+from trading_assets.market_data import MarketDataSpec
+from trading_assets.source_specs import (
+    AlpacaSource,
+    FilesSource,
+    ModuleSource,
     SampleSource,
     Source,
-    SyntheticSource,
+    WorldSource,
 )
 
 
@@ -59,9 +63,9 @@ class BarSource(Protocol):
 
 def declared_feed(source: Source) -> str:
     """Return the value of column `feed` of all rows of `source`."""
-    if isinstance(source, SampleSource | SyntheticSource):
-        return source.kind
-    return source.feed
+    if isinstance(source, AlpacaSource | FilesSource | ModuleSource):
+        return source.feed
+    return source.kind
 
 
 def build_source(
@@ -83,10 +87,13 @@ def build_source(
         from trading_assets.bars.sample import SampleBars
 
         return SampleBars(spec, calendar)
-    if isinstance(spec.source, SyntheticSource):
-        from trading_assets.bars.synthetic import SyntheticBars
+    if isinstance(spec.source, WorldSource):
+        from trading_assets.bars.world import WorldBars
 
-        return SyntheticBars(spec, spec.source, calendar)
-    from trading_assets.bars.alpaca import AlpacaBars
+        return WorldBars(spec, spec.source, calendar)
+    if isinstance(spec.source, AlpacaSource):
+        from trading_assets.bars.alpaca import AlpacaBars
 
-    return AlpacaBars(spec, spec.source, calendar, credentials)
+        return AlpacaBars(spec, spec.source, calendar, credentials)
+    msg = f"source {spec.source.kind} is not available"
+    raise UserError(msg)

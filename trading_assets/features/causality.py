@@ -106,6 +106,7 @@ def _with_later_splits(inputs: FeatureInputs, moment: date) -> pl.DataFrame:
         pl.lit(3.0).alias("split_ratio"),
         pl.lit(0.0).alias("cash_usd"),
         pl.col("knowledge_time"),
+        pl.lit(None, dtype=pl.String).alias("new_symbol"),
         pl.lit("scrambled").alias("origin"),
     )
     return pl.concat([actions.filter(pl.col("ex_date") <= moment), later.select(actions.columns)])

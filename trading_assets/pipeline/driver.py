@@ -10,10 +10,10 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.table import Table
 
 from trading_assets.declarations import parse_assignments, write_variant
+from trading_assets.declared import Name
 from trading_assets.errors import DeclarationError, UserError
 from trading_assets.graph import AssetGraph, full_graph
 from trading_assets.lake.store import Lake
-from trading_assets.market_data import Name
 from trading_assets.pipeline.events import report_lost_materializations
 from trading_assets.pipeline.instance import (
     instance_ref,

@@ -15,8 +15,8 @@ from trading_assets.declarations import (
     declaration_files,
     load_declarations,
 )
+from trading_assets.declared import Profile
 from trading_assets.errors import DeclarationError
-from trading_assets.market_data import Profile
 
 DATA = "TRADING_ASSETS_DATA"
 DEFS = "TRADING_ASSETS_DEFS"

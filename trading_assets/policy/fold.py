@@ -7,12 +7,13 @@ import numpy as np
 import polars as pl
 
 from trading_assets.forecast.windows import WindowLike
-from trading_assets.market_data import MarketDataSpec, SyntheticSource
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import declared_rules
 from trading_assets.policy.rollout import roll_policy
 from trading_assets.policy.train import train_agent
 from trading_assets.simulation.market import Market, build_market
+from trading_assets.source_specs import WorldSource
 from trading_assets.strategy import AgentSpec, Strategy
 
 
@@ -77,7 +78,7 @@ def read_seeds(files: dict[str, bytes]) -> list[TrainedPolicy]:
 def declared_volatility(market_data: MarketDataSpec) -> float | None:
     """Return the volatility that a synthetic source declares, or None where it is estimated."""
     source = market_data.source
-    return source.volatility if isinstance(source, SyntheticSource) else None
+    return source.volatility if isinstance(source, WorldSource) else None
 
 
 def market_of(tables: TrainingTables, market_data: MarketDataSpec) -> Market:

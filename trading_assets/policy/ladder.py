@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from trading_assets.errors import DeclarationError
-from trading_assets.market_data import MarketDataSpec, SyntheticSource
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.oracle import LadderResult, climb_oracle_ladder
+from trading_assets.source_specs import WorldSource
 from trading_assets.strategy import AgentSpec, Strategy
 
 # A rule that looks one bar ahead reaches 0.768 of W1's optimum: the bars lie above it.
@@ -54,7 +55,7 @@ def judge_ladder(strategy: Strategy, market_data: MarketDataSpec, agent: AgentSp
         If the data set is not a synthetic world.
     """
     source = market_data.source
-    if not isinstance(source, SyntheticSource):
+    if not isinstance(source, WorldSource):
         msg = f"is_oracle_world was set on a {source.kind} source; expected a synthetic one"
         raise DeclarationError(msg)
     result = climb_oracle_ladder(strategy, agent, source, range(agent.seeds))

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from trading_assets.market_data import SyntheticSource
 from trading_assets.policy.world_task import (
     BURN_IN_BARS,
     PATH_BARS,
@@ -28,6 +27,7 @@ from trading_assets.simulation.worlds import (
     mean_reward,
     myopic_policy,
 )
+from trading_assets.source_specs import WorldSource
 from trading_assets.strategy import AgentSpec, Strategy
 
 FULL_INFORMATION = 0.3
@@ -85,7 +85,7 @@ class LadderResult:
 def climb_oracle_ladder(
     strategy: Strategy,
     agent: AgentSpec,
-    source: SyntheticSource,
+    source: WorldSource,
     seeds: Sequence[int],
     total_steps: int | None = None,
 ) -> LadderResult:
@@ -97,7 +97,7 @@ def climb_oracle_ladder(
         Costs, limits and risk aversion of W1: long-short, constant notional, quadratic cost.
     agent : AgentSpec
         Algorithm and sizes.
-    source : SyntheticSource
+    source : WorldSource
         Volatility, persistence and declared information coefficient.
     seeds : sequence of int
         One training a seed and rung.

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from trading_assets.errors import DeclarationError
-from trading_assets.market_data import SyntheticSource
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import (
     DecisionRules,
@@ -21,6 +20,7 @@ from trading_assets.simulation.rewards import causal_covariance
 from trading_assets.simulation.task import TradingTask
 from trading_assets.simulation.vector_env import Episodes
 from trading_assets.simulation.worlds import WorldOne, draw_market, draw_signal, mean_reward
+from trading_assets.source_specs import WorldSource
 from trading_assets.strategy import AgentSpec, Strategy
 
 HISTORY_BARS = 200_000
@@ -29,7 +29,7 @@ PATH_BARS = 400
 BURN_IN_BARS = 50
 
 
-def declared_world(strategy: Strategy, source: SyntheticSource) -> WorldOne:
+def declared_world(strategy: Strategy, source: WorldSource) -> WorldOne:
     """Return the W1 that a strategy trades, or refuse one without a closed form.
 
     Raises

@@ -12,7 +12,7 @@ from trading_assets.bars import alpaca
 from trading_assets.bars.alpaca import AlpacaBars
 from trading_assets.bars.sources import build_source
 from trading_assets.errors import DataError, MissingKeyError, UserError
-from trading_assets.market_data import AlpacaSource
+from trading_assets.source_specs import AlpacaSource
 from trading_assets_tests.bars.example_bars import CALENDAR, NOW, make_spec
 
 KEYS = {"ALPACA_API_KEY": "key-of-the-test", "ALPACA_SECRET_KEY": "secret-of-the-test"}

@@ -45,6 +45,7 @@ def action(kind: str, ex_date: date, ratio: float, cash: float) -> pl.DataFrame:
             "cash_usd": cash,
             "knowledge_time": datetime(2010, 1, 4, tzinfo=UTC),
             "origin": "test",
+            "new_symbol": None,
         },
         schema=TABLES["corporate_actions"].empty().schema,
     )

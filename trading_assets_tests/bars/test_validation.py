@@ -206,6 +206,7 @@ def test_a_return_that_a_split_explains_is_no_outlier() -> None:
             "cash_usd": 0.0,
             "knowledge_time": datetime(2010, 4, 7, 13, 30, tzinfo=UTC),
             "origin": "test",
+            "new_symbol": None,
         },
         schema=NO_ACTIONS.schema,
     )

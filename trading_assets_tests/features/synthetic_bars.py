@@ -67,7 +67,7 @@ def make_actions(rows: Sequence[tuple[str, date, str, float, float]] = ()) -> pl
     """Return table corporate_actions from (symbol, ex_date, kind, split_ratio, cash_usd)."""
     table = TABLES["corporate_actions"]
     return pl.DataFrame(
-        [(*row, close_time(row[1]), "test") for row in rows],
+        [(*row, None, close_time(row[1]), "test") for row in rows],
         schema={column.name: column.dtype for column in table.columns},
         orient="row",
     )

@@ -28,7 +28,7 @@ DATA, NAME = "tiny_daily", "tiny"
 MARKET_DATA = """
 type: trading_assets.pipeline.component.MarketData
 attributes:
-  source: {kind: synthetic, seed: 7}
+  source: {kind: world, seed: 7}
   universe: [W1]
   start: 2021-08-02
 """

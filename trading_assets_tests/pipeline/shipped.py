@@ -110,7 +110,7 @@ def sample(keys: Sequence[str], count: int) -> list[str]:
 
 def live_market(**values: object) -> MarketDataSpec:
     return MarketDataSpec.model_validate(
-        {"source": {"kind": "synthetic"}, "universe": ["W1"], "start": "2019-01-02", **values}
+        {"source": {"kind": "world"}, "universe": ["W1"], "start": "2019-01-02", **values}
     )
 
 

@@ -10,7 +10,7 @@ import yaml
 from dagster_postgres.utils import pg_url_from_config
 from sqlalchemy import make_url
 
-from trading_assets.market_data import Profile
+from trading_assets.declared import Profile
 from trading_assets.pipeline import settings
 
 ROOT = Path(__file__).parents[2]

@@ -68,6 +68,7 @@ def make_tables(count=640, seed=0):
         "cash_usd": 0.0,
         "knowledge_time": datetime(split_day.year, split_day.month, split_day.day, tzinfo=UTC),
         "origin": "test",
+        "new_symbol": None,
     }
     schema = {c.name: c.dtype for c in TABLES["corporate_actions"].columns}
     return conform("validated_bars", bars), pl.DataFrame([action], schema=schema)

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from trading_assets.errors import DeclarationError
-from trading_assets.market_data import SyntheticSource
 from trading_assets.policy import oracle, world_task
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import DecisionRules
@@ -13,9 +12,10 @@ from trading_assets.policy.oracle import climb_oracle_ladder
 from trading_assets.policy.world_task import declared_world, follow_signal
 from trading_assets.risk.projection import WeightLimits
 from trading_assets.simulation.worlds import WorldOne, best_policy, draw_signal
+from trading_assets.source_specs import WorldSource
 from trading_assets.strategy import AgentSpec, Strategy
 
-SOURCE = SyntheticSource(kind="synthetic")
+SOURCE = WorldSource(kind="world")
 AGENT = AgentSpec()
 
 

@@ -15,7 +15,7 @@ START = date(2005, 1, 3)
 
 
 def world(**source: float) -> MarketDataSpec:
-    values = {"kind": "synthetic", "seed": 7, **source}
+    values = {"kind": "world", "seed": 7, **source}
     return make_spec(source=values, universe=("W1",), start=START, end=None)
 
 
@@ -99,7 +99,7 @@ def test_another_seed_gives_another_world() -> None:
 
 
 def test_two_symbols_are_refused() -> None:
-    spec = make_spec(source={"kind": "synthetic"}, universe=("W1", "W2"))
+    spec = make_spec(source={"kind": "world"}, universe=("W1", "W2"))
     with pytest.raises(UserError, match="W1, W2; expected exactly one symbol"):
         build_source(spec, CALENDAR, {})
 

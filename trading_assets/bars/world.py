@@ -12,14 +12,15 @@ from trading_assets.bars.calendar import ExchangeCalendar
 from trading_assets.bars.sources import FetchedBars
 from trading_assets.bars.stamps import stamp_bars, stamp_series
 from trading_assets.errors import UserError
-from trading_assets.market_data import MarketDataSpec, SyntheticSource
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.schema import TABLES
+from trading_assets.source_specs import WorldSource
 
 SIGNAL = "signal"
 _VOLUME_SHARES = 1_000_000.0
 
 
-class SyntheticBars:
+class WorldBars:
     """Bars of world W1 on the sessions from the data set's start, with the signal as a series.
 
     With e, u iid N(0, 1): ``f_0 = e_0``, ``f_t = phi f_{t-1} + sqrt(1 - phi^2) e_t``,
@@ -30,7 +31,7 @@ class SyntheticBars:
     """
 
     def __init__(
-        self, spec: MarketDataSpec, source: SyntheticSource, calendar: ExchangeCalendar
+        self, spec: MarketDataSpec, source: WorldSource, calendar: ExchangeCalendar
     ) -> None:
         if len(spec.universe) != 1:
             msg = (
@@ -76,7 +77,7 @@ class SyntheticBars:
 
 
 def _simulate(
-    source: SyntheticSource, sessions: list[date]
+    source: WorldSource, sessions: list[date]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     n_bars = len(sessions)
     # One row of draws a session: a longer history begins with the same numbers.
