@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 ONLY ?=
 
-.PHONY: setup demo test test-slow test-ui check format dev bench clean
+.PHONY: setup demo test test-slow test-ui check format dev bench faults clean
 
 setup: $(READY)
 
@@ -43,10 +43,15 @@ format: setup
 
 dev: setup
 	$(BIN)/trading-assets sweep
+	$(BIN)/trading-assets pages & pages=$$!; trap "kill $$pages" EXIT; \
 	$(BIN)/dagster dev --workspace workspace.yaml
 
 bench: setup
 	$(BIN)/python -m trading_assets_tests.benchmarks $(ONLY)
+
+# Kills, corrupts, fills disks and holds locks; every fault that did harm is printed.
+faults: setup
+	$(BIN)/python -m trading_assets_tests.faults $(ONLY)
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .logs_queue

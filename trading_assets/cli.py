@@ -61,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     sweep.set_defaults(function=_sweep)
     clean = commands.add_parser("clean", help="remove files that no stored partition refers to")
     clean.set_defaults(function=_clean)
+    pages = commands.add_parser("pages", help="serve reports and Data Docs to this machine")
+    pages.add_argument("--port", type=int, default=3070)
+    pages.set_defaults(function=_pages)
     return parser
 
 
@@ -156,6 +159,16 @@ def _clean(options: argparse.Namespace) -> int:
     lake = _lake()
     removed = [*lake.sweep().paths, *lake.clean().paths]
     print(f"{len(removed)} files removed", *removed, sep="\n")
+    return 0
+
+
+def _pages(options: argparse.Namespace) -> int:
+    from trading_assets.page_server import pages_server
+    from trading_assets.pipeline.settings import read_settings
+
+    with pages_server(read_settings().data, options.port) as server:
+        print(f"Reports and Data Docs on http://127.0.0.1:{options.port}/, linked from the UI")
+        server.serve_forever()
     return 0
 
 

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from trading_assets.declared import Profile
 from trading_assets.errors import DeclarationError
 from trading_assets.market_data import MarketDataSpec
+from trading_assets.members_file import members_path, read_members
 from trading_assets.strategy import Strategy, merge_overlay
 
 COMPONENTS: dict[str, type[MarketDataSpec] | type[Strategy]] = {
@@ -111,7 +112,19 @@ def load_declarations(roots: Sequence[Path], profile: Profile) -> Declarations:
                 f" declared; {_known(strategy.market_data, market_data)}"
             )
             raise DeclarationError(msg)
+        _require_daily_bars(strategy, market_data[strategy.market_data], files[name])
     return Declarations(market_data, strategies, files)
+
+
+def _require_daily_bars(strategy: Strategy, market: MarketDataSpec, path: Path) -> None:
+    if market.bar_length != "1d":
+        line = _line_of(path, ("attributes", "market_data"))
+        msg = (
+            f"{path}:{line}: market_data {strategy.market_data!r} has bars of {market.bar_length};"
+            " strategies decide once a session, so declare bar_length 1d there and the finer length"
+            " as fetched_bar_length"
+        )
+        raise DeclarationError(msg)
 
 
 def read_declaration(path: Path, profile: Profile) -> MarketDataSpec | Strategy:
@@ -198,8 +211,11 @@ def write_variant(base: Path, overlay: Mapping[str, Any], target: Path) -> None:
     """
     document = parse_document(base)
     attributes = merge_overlay(document["attributes"], overlay)
-    _validate(COMPONENTS[document["type"]], attributes, base, "--set: ")
-    text = yaml.safe_dump({**document, "attributes": attributes}, sort_keys=False)
+    model = COMPONENTS[document["type"]]
+    _validate(model, attributes, base, "--set: ")
+    # The variant stands in another folder, where a file of the base is not.
+    standalone = _with_members(model, attributes, base)
+    text = yaml.safe_dump({**document, "attributes": standalone}, sort_keys=False)
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}.tmp")
     aside.write_text(text, encoding="utf-8")
@@ -214,17 +230,34 @@ def declaration_files(roots: Sequence[Path]) -> list[Path]:
 def _validate(
     model: type[Model], attributes: Mapping[str, Any], path: Path, prefix: str = ""
 ) -> Model:
+    attributes = _with_members(model, attributes, path, prefix)
     try:
         return model.model_validate(attributes, context={"folder": path.parent})
     except ValidationError as error:
         raise DeclarationError(_sentences(error, model, path, prefix)) from error
 
 
+def _with_members(
+    model: type[BaseModel], attributes: Mapping[str, Any], path: Path, prefix: str = ""
+) -> Mapping[str, Any]:
+    """Return the attributes with a universe that stands in a file as the members it lists."""
+    universe = attributes.get("universe")
+    if model is not MarketDataSpec or not isinstance(universe, str):
+        return attributes
+    try:
+        file = members_path(universe, path.parent)
+    except DeclarationError as error:
+        line = _line_of(path, ("attributes", "universe"))
+        msg = f"{path}:{line}: {prefix}universe: {error}"
+        raise DeclarationError(msg) from error
+    return {**attributes, "universe": read_members(file)}
+
+
 def _sentences(error: ValidationError, model: type[BaseModel], path: Path, prefix: str) -> str:
     problems = error.errors(include_url=False)
-    places = {problem["loc"] for problem in problems}
+    places = {_as_written(problem["loc"]) for problem in problems}
     # A wrong item also makes its container too short: only the item is worth a sentence.
-    kept = [p for p in problems if not any(_is_inside(place, p["loc"]) for place in places)]
+    kept = [p for p in problems if not any(_is_inside(at, _as_written(p["loc"])) for at in places)]
     return "\n".join(f"{path}:{_sentence(problem, model, path, prefix)}" for problem in kept)
 
 
@@ -237,8 +270,14 @@ def _sentence(problem: ErrorDetails, model: type[BaseModel], path: Path, prefix:
         text = f"was {problem['input']!r}; {text[0].lower()}{text[1:]}"
     if problem["type"] == "union_tag_invalid":
         location.append(str(problem.get("ctx", {}).get("discriminator", "")).strip("'"))
+    location = [str(part) for part in _as_written(tuple(location))]
     line = _line_of(path, ("attributes", *location))
     return f"{line}: {prefix}{'.'.join(location) or 'attributes'}: {text}"
+
+
+def _as_written(place: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    # Members are taken out of a universe that lists them.
+    return ("universe", *place[1:]) if place[:1] == ("members",) else place
 
 
 def _is_inside(place: tuple[int | str, ...], container: tuple[int | str, ...]) -> bool:
@@ -246,7 +285,7 @@ def _is_inside(place: tuple[int | str, ...], container: tuple[int | str, ...]) -
 
 
 def _fields_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
-    """Return the field names of the model at a place, following mappings and tagged unions."""
+    """Return the field names of the model at a place in mappings, lists and tagged unions."""
     annotation: Any = model
     for part in location:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -254,6 +293,8 @@ def _fields_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
             annotation = None if declared is None else declared.annotation
         elif get_origin(annotation) is dict:
             annotation = get_args(annotation)[1]
+        elif get_origin(annotation) is tuple and part.isdigit():
+            annotation = get_args(annotation)[0]
         else:
             annotation = next((m for m in get_args(annotation) if _tag_of(m) == part), None)
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)

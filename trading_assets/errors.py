@@ -13,5 +13,9 @@ class DataError(UserError):
     """Data that is missing, refused or damaged."""
 
 
+class NotCarriedError(DataError):
+    """A symbol or day that a source does not carry: asking again gives the same answer."""
+
+
 class MissingKeyError(UserError):
     """A credential that the chosen source or gateway needs and the environment lacks."""

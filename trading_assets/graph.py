@@ -26,7 +26,7 @@ TRADING_ROOMS = ("simulation", "risk", "policy")
 LEARNING_ROOMS = ("features", "forecast", *TRADING_ROOMS)
 # What a stage's results depend on. A change to any of these files makes its partitions stale.
 STAGE_CODE: Mapping[str, tuple[str, ...]] = {
-    "bars": ("schema.py", "bars", "pipeline/bars.py"),
+    "bars": ("schema.py", "bars", "pipeline/bars"),
     "features": ("schema.py", "features", "pipeline/features.py"),
     "forecast": ("schema.py", "features", "forecast", "pipeline/forecast.py"),
     "policy": ("schema.py", *TRADING_ROOMS, "pipeline/policy.py"),

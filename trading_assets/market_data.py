@@ -12,7 +12,8 @@ from typing import Any, Literal, Self, cast
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from trading_assets.declared import Declared, Overlays, Symbol
-from trading_assets.source_specs import BAR_MINUTES, BarLength, Member, SeriesSource, Source
+from trading_assets.membership import Members
+from trading_assets.source_specs import BAR_MINUTES, BarLength, SeriesSource, Source
 
 
 class ValidationSpec(Declared):
@@ -28,12 +29,18 @@ class ValidationSpec(Declared):
         default=0.05,
         ge=0,
         le=1,
-        description="Largest share of calendar sessions that may lack a bar.",
+        description="Largest share of a month's expected bars that may be missing.",
     )
     max_return_sigmas: float = Field(
         default=10.0,
         gt=0,
         description="Robust sigmas beyond which a return without an action is reported.",
+    )
+    stale_bars: int | None = Field(
+        default=None,
+        ge=2,
+        description="Equal closes in a row that are reported; by default an hour of minute bars,"
+        " two hours of 5-minute bars, 7 hourly or 5 daily bars.",
     )
 
 
@@ -49,7 +56,7 @@ class MarketDataSpec(Declared):
         min_length=1,
         description="Symbols; or members with dates, here or in a CSV file that is named instead.",
     )
-    members: tuple[Member, ...] = Field(
+    members: Members = Field(
         default=(), description="Symbols with their time in the universe; filled from `universe`."
     )
     series: tuple[SeriesSource, ...] = Field(

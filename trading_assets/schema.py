@@ -87,14 +87,14 @@ TABLES: dict[str, Table] = {
         (
             Column("series", pl.String, "Name of the declared series"),
             Column("symbol", pl.String, "Ticker, `*` where it is about no single one"),
-            SESSION,
-            EVENT_TIME,
+            Column("session", pl.Date, "First session at whose close the value was published"),
+            Column("event_time", UTC_TIME, "End of the period that the value is about, UTC"),
             KNOWLEDGE_TIME,
             INGEST_TIME,
-            REVISION,
+            Column("revision", pl.Int32, "0 for a period's first vintage, then counting up"),
             Column("value", pl.Float64, "Value in the series' own unit"),
         ),
-        key=("series", "symbol", "event_time", "revision"),
+        key=("series", "symbol", "event_time", "session", "revision"),
     ),
     "corporate_actions": Table(
         (
@@ -107,7 +107,7 @@ TABLES: dict[str, Table] = {
             KNOWLEDGE_TIME,
             Column("origin", pl.String, "How the action became known"),
         ),
-        key=("symbol", "ex_date", "kind"),
+        key=("symbol", "ex_date", "kind", "knowledge_time"),
     ),
     "validated_bars": Table(
         (SYMBOL, SESSION, EVENT_TIME, KNOWLEDGE_TIME, REVISION, FEED, *_PRICES),

@@ -1,12 +1,13 @@
 """The declared sources of a data set: where bars and further series come from."""
 
 from collections.abc import Mapping
-from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from trading_assets.declared import Declared, Name, Symbol
+from trading_assets.file_specs import FilesSource
 
 BarLength = Literal["1d", "1h", "5m", "1m"]
 # A session's length varies; a day counts as all of its minutes.
@@ -42,7 +43,7 @@ class WorldSource(Declared):
 
 
 class SyntheticSource(Declared):
-    """A seeded market with what real ones do to a pipeline; shares are counts a symbol-year."""
+    """A seeded market that does to a pipeline what real ones do, of any bar length and calendar."""
 
     kind: Literal["synthetic"]
     seed: int = Field(default=7, ge=0, description="Seed of the generator.")
@@ -50,58 +51,80 @@ class SyntheticSource(Declared):
         default=0.25, gt=0, lt=3, description="Volatility of the calm regime, a year."
     )
     turbulent_multiple: float = Field(
-        default=3.0, ge=1, description="Volatility of the turbulent regime, as a multiple."
+        default=3.0,
+        ge=1,
+        le=10,
+        description="Volatility of the turbulent regime, as a multiple of the calm one's.",
     )
     regime_bars: float = Field(
         default=250.0, gt=1, description="Mean length of a regime, in sessions."
     )
+    turbulent_share: float = Field(
+        default=0.2, gt=0, lt=1, description="Share of sessions in the turbulent regime."
+    )
+    market_correlation: float = Field(
+        default=0.3, ge=0, lt=1, description="Correlation of two symbols' session returns."
+    )
     gap_share: float = Field(default=0.0, ge=0, lt=1, description="Share of bars that are missing.")
     halts_a_year: float = Field(
-        default=0.0, ge=0, description="Trading halts a symbol and year; their bars are missing."
+        default=0.0,
+        ge=0,
+        le=50,
+        description="Trading halts a symbol and year; their bars, several in a row, are missing.",
     )
-    splits_a_year: float = Field(default=0.0, ge=0, description="Splits a symbol and year.")
-    dividends_a_year: float = Field(default=0.0, ge=0, description="Dividends a symbol and year.")
+    splits_a_year: float = Field(default=0.0, ge=0, le=12, description="Splits a symbol and year.")
+    dividends_a_year: float = Field(
+        default=0.0, ge=0, le=12, description="Dividends a symbol and year."
+    )
     late_listing_share: float = Field(
-        default=0.0, ge=0, le=1, description="Share of symbols listed after the start."
+        default=0.0, ge=0, le=1, description="Share of symbols listed after the data set's start."
     )
     delisting_share: float = Field(
-        default=0.0, ge=0, le=1, description="Share of symbols delisted before the end."
+        default=0.0, ge=0, le=1, description="Share of symbols that are delisted."
+    )
+    listing_days: int = Field(
+        default=730,
+        ge=30,
+        description=(
+            "Calendar days after the data set's start within which late listings and delistings"
+            " happen, however long it grows."
+        ),
     )
 
 
 class AlpacaSource(Declared):
-    """Historical bars of Alpaca's market-data API; keys come from the environment."""
+    """Historical bars of US stocks by Alpaca's market-data API; keys come from the environment."""
 
     kind: Literal["alpaca"]
-    feed: Literal["iex", "sip"] = Field(default="iex", description="Market-data feed.")
+    feed: Literal["iex", "sip"] = Field(
+        default="iex",
+        description="Market-data feed: one exchange, or all of them with 15 minutes' delay.",
+    )
     url: str | None = Field(
         default=None,
-        pattern=r"^https?://",
         description="Another address of the API, such as a proxy's; Alpaca's own when absent.",
     )
 
-
-class FilesSource(Declared):
-    """A folder of CSV or Parquet files in any vendor's layout, described by a column map."""
-
-    kind: Literal["files"]
-    folder: str = Field(description="Folder; relative to the declaration's own folder.")
-    pattern: str = Field(default="*", description="File names that count, as a glob.")
-    feed: Name = Field(description="Name by which rows say where they came from.")
-    columns: dict[str, str] = Field(
-        default_factory=dict,
-        description="Our column (symbol, time, open, high, low, close, volume) to the files' own.",
-    )
-    symbol_from: Literal["column", "file_name"] = Field(
-        default="column", description="Where a row's symbol stands."
-    )
-    time_is: Literal["session", "bar_open", "bar_close"] = Field(
-        default="session", description="What the time column says: a date, or a bar's start or end."
-    )
-    time_zone: str = Field(default="UTC", description="Zone of times without one.")
-    time_format: str | None = Field(
-        default=None, description="Format of a time in text, as strftime; ISO 8601 when absent."
-    )
+    @field_validator("url")
+    @classmethod
+    def _keys_stay_secret_on_the_way(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        is_loopback = parts.hostname in ("127.0.0.1", "::1", "localhost")
+        if not parts.hostname or parts.port == 0 or parts.scheme not in ("https", "http"):
+            msg = "url is no address; expected https:// and a host"
+            raise ValueError(msg)
+        if parts.username is not None or parts.query or parts.fragment:
+            msg = "url holds more than an address; expected no user, password or query in it"
+            raise ValueError(msg)
+        if parts.scheme == "http" and not is_loopback:
+            msg = (
+                f"url was http to {parts.hostname}; expected https, as keys travel with each"
+                " request (http is for this machine only)"
+            )
+            raise ValueError(msg)
+        return url.rstrip("/")
 
 
 class YfinanceSource(Declared):
@@ -138,54 +161,87 @@ class FilesSeries(Declared):
 
     kind: Literal["files"]
     file: str = Field(description="File; relative to the declaration's own folder.")
-    columns: dict[str, str] = Field(
-        default_factory=dict,
-        description=(
-            "Our column (series, symbol, reference_time, knowledge_time, value) to the file's own;"
-            " series and symbol may be absent."
-        ),
+    columns: dict[Literal["series", "symbol", "reference_time", "knowledge_time", "value"], str] = (
+        Field(
+            default_factory=dict,
+            description=(
+                "Our column (series, symbol, reference_time, knowledge_time, value) to the file's"
+                " own; series and symbol may be absent."
+            ),
+        )
     )
     series: Name | None = Field(
         default=None, description="Name of the series, if the file has no column for it."
     )
+    symbol: Symbol | None = Field(
+        default=None, description="Symbol of all rows, if the file has no column for it."
+    )
+    names: dict[str, Name] = Field(
+        default_factory=dict, description="The file's names of series to ours, such as GDPC1: gdp."
+    )
+    reference_is: Literal["day", "week", "month", "quarter", "year"] = Field(
+        default="day",
+        description="Period that a date in reference_time stands for; a value is about all of it.",
+    )
+    release_lag_days: int | None = Field(
+        default=None,
+        ge=0,
+        description="Calendar days from a period's end to its publication, for a file that does"
+        " not say when a value became known.",
+    )
+
+    @model_validator(mode="after")
+    def _says_each_thing_once(self) -> Self:
+        for name, constant in (
+            ("series", self.series),
+            ("symbol", self.symbol),
+            ("knowledge_time", self.release_lag_days),
+        ):
+            if constant is not None and name in self.columns:
+                msg = (
+                    f"columns names {name}, and {constant} is declared for all rows; expected one"
+                    " of the two"
+                )
+                raise ValueError(msg)
+        return self
 
 
 class ArchSeries(Declared):
-    """Series that ship with the PyPI package `arch`."""
+    """Series that ship with the PyPI package `arch`, an optional one."""
 
     kind: Literal["arch"]
-    data: Literal["sp500", "default"] = Field(description="Module of `arch.data`.")
+    data: Literal["sp500", "default"] = Field(
+        description="Module of `arch.data`: the S&P 500 index, or corporate bond yields."
+    )
     release_lag_days: int = Field(
-        default=1, ge=0, description="Calendar days from a reference day to its publication."
+        default=1, ge=0, description="Calendar days from a period's end to its publication."
     )
 
 
 class NewsSeries(Declared):
-    """Headlines scored by a model: mean score and count, known at publication."""
+    """Headlines scored by a model: decayed mean score, count and novelty at each close."""
 
     kind: Literal["news"]
     file: str = Field(description="CSV or Parquet with symbol, published_at, headline.")
-    columns: dict[str, str] = Field(
-        default_factory=dict, description="Our column to the file's own."
+    columns: dict[Literal["symbol", "published_at", "headline"], str] = Field(
+        default_factory=dict, description="Our column to the file's own; symbol may be absent."
+    )
+    series: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = Field(
+        default="news", description="Prefix of the names: news_score, news_count, news_novelty."
     )
     model: Literal["lexicon", "vader"] | ModulePath = Field(
-        default="lexicon", description="What scores a headline."
+        default="lexicon",
+        description="What scores a headline; or `package.module:callable` of one's own.",
     )
-    half_life_hours: float = Field(default=24.0, gt=0, description="Decay of a headline's weight.")
+    half_life_hours: float = Field(
+        default=24.0, gt=0, le=8760, description="Decay of a headline's weight."
+    )
+    novelty_days: float = Field(
+        default=3.0, gt=0, le=366, description="Days in which a similar headline makes one no news."
+    )
+    duplicate_overlap: float = Field(
+        default=0.6, gt=0, le=1, description="Share of common words from which two are similar."
+    )
 
 
 SeriesSource = Annotated[FilesSeries | ArchSeries | NewsSeries, Field(discriminator="kind")]
-
-
-class Member(Declared):
-    """A symbol's time in the universe."""
-
-    symbol: Symbol
-    first_session: date | None = Field(default=None, description="First day in the universe.")
-    last_session: date | None = Field(default=None, description="Last day in the universe.")
-    delisting_reason: str | None = Field(
-        default=None, max_length=60, description="Why it left, such as merger or bankruptcy."
-    )
-    delisting_return: float | None = Field(
-        default=None, ge=-1, description="Return after the last bar, fraction."
-    )

@@ -1,5 +1,6 @@
 """Declarations: what is accepted, and how a mistake is reported."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from trading_assets.declarations import (
     write_variant,
 )
 from trading_assets.errors import DeclarationError
+from trading_assets.graph import market_data_graph
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.strategy import Strategy
 
@@ -185,3 +187,196 @@ def test_folds_whose_train_window_lineage_cannot_show_are_refused(tmp_path: Path
     path = declare(tmp_path, "mine", yaml.safe_dump(document))
     with pytest.raises(DeclarationError, match="train_months was 30; expected a multiple of 12"):
         read_declaration(path, "development")
+
+
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        ("{symbol: ../x}", "universe.1.symbol: was '../x'; string should match"),
+        ("{symbol: A, last_sesion: 2008-01-31}", "unknown field; did you mean 'last_session'?"),
+        ("{symbol: A, delisting_reason: merger}", "universe.1: A was delisted, but last_session"),
+    ],
+)
+def test_a_mistake_in_a_listed_member_names_its_line(
+    tmp_path: Path, member: str, said: str
+) -> None:
+    listed = MARKET.replace("[MSFT, IBM]", f"\n    - symbol: IBM\n    - {member}")
+    path = declare(tmp_path, "mine", listed)
+    with pytest.raises(DeclarationError) as caught:
+        read_declaration(path, "development")
+    assert str(caught.value).startswith(f"{path}:7: ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+MEMBERS = """\
+symbol,first_session,last_session,delisting_reason,delisting_return
+IBM,,,,
+LEH,2005-01-03,2008-09-15,bankruptcy,
+AAA,2005-01-03,2006-05-31,merger,0.02
+AAA,2007-01-03,,,
+"""
+
+
+def declare_members(root: Path, text: str | bytes, name: str = "members.csv") -> Path:
+    path = declare(root, "mine", MARKET.replace("[MSFT, IBM]", name))
+    content = text.encode() if isinstance(text, str) else text
+    file = path.parent / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    return path
+
+
+def test_a_universe_can_stand_in_a_file(tmp_path: Path) -> None:
+    spec = read_declaration(declare_members(tmp_path, MEMBERS), "development")
+    assert isinstance(spec, MarketDataSpec)
+    assert spec.universe == ("AAA", "IBM", "LEH")
+    stints = [(m.symbol, m.last_session, m.delisting_return) for m in spec.members]
+    assert stints == [
+        ("AAA", date(2006, 5, 31), 0.02),
+        ("AAA", None, None),
+        ("IBM", None, None),
+        ("LEH", date(2008, 9, 15), None),
+    ]
+
+
+def test_a_file_of_members_says_what_a_list_of_members_says(tmp_path: Path) -> None:
+    inline = MARKET.replace(
+        "[MSFT, IBM]", "[{symbol: IBM}, {symbol: LEH, last_session: 2008-09-15}]"
+    )
+    told = read_declaration(declare(tmp_path / "one", "mine", inline), "development")
+    text = "last_session,symbol\n2008-09-15,LEH\n,IBM\n"
+    read = read_declaration(declare_members(tmp_path / "two", text), "development")
+    assert read.model_dump() == told.model_dump()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "symbol\nIBM\n",
+        b"\xef\xbb\xbfsymbol\r\nIBM\r\n",
+        'symbol\n"IBM"\n\n',
+        " symbol , last_session \n IBM , \n",
+    ],
+)
+def test_only_the_symbol_is_required_however_the_file_is_written(
+    tmp_path: Path, text: str | bytes
+) -> None:
+    spec = read_declaration(declare_members(tmp_path, text), "development")
+    assert isinstance(spec, MarketDataSpec)
+    assert spec.universe == ("IBM",)
+
+
+def test_a_file_may_stand_in_a_folder_below(tmp_path: Path) -> None:
+    path = declare_members(tmp_path, "symbol\nIBM\n", "lists/members.csv")
+    assert read_declaration(path, "development")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("", 1, "the file is empty"),
+        ("symbol\n", 1, "the file has no rows"),
+        ("sybmol\nIBM\n", 1, "column 'sybmol' is unknown; did you mean 'symbol'?"),
+        ("symbol,sector\nIBM,tech\n", 1, "column 'sector' is unknown; expected symbol, first"),
+        ("symbol,symbol\nIBM,IBM\n", 1, "column 'symbol' is there twice"),
+        ("first_session\n2005-01-03\n", 1, "column 'symbol' is missing"),
+        ("symbol,last_session\nIBM\n", 2, "has 1 cells; expected 2"),
+        ("symbol\nIBM\n../x\n", 3, "symbol: was '../x'; string should match"),
+        ("symbol,last_session\nIBM,2008-01-31\n,2008-01-31\n", 3, "symbol: is empty"),
+        ("symbol,last_session\n\nIBM,soon\n", 3, "last_session: was 'soon'; input should be"),
+        ("symbol,first_session,last_session\nA,2008-01-31,2008-01-30\n", 2, "is before first"),
+        ("symbol,delisting_reason\nA,merger\n", 2, "last_session is absent"),
+        (
+            "symbol,delisting_return,last_session\nA,-2,2008-01-31\n",
+            2,
+            "delisting_return: was '-2'",
+        ),
+        ("symbol\nIBM\nMSFT\nIBM\n", 4, "first_session: IBM is a member from the start"),
+        ('symbol\n"IBM\n', 2, "not CSV"),
+        (b"symbol\nIB\xffM\n", 0, "expected a CSV file in UTF-8"),
+    ],
+)
+def test_a_mistake_in_a_members_file_names_file_line_and_column(
+    tmp_path: Path, text: str | bytes, line: int, said: str
+) -> None:
+    path = declare_members(tmp_path, text)
+    with pytest.raises(DeclarationError) as caught:
+        read_declaration(path, "development")
+    message = str(caught.value)
+    assert message.startswith(f"{path.parent / 'members.csv'}{f':{line}: ' if line else ' '}")
+    assert said in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("../members.csv", "not in the declaration's folder"),
+        ("lists/../../members.csv", "not in the declaration's folder"),
+        ("/etc/members.csv", "not in the declaration's folder"),
+        ("'..\\members.csv'", "not in the declaration's folder"),
+        ("'C:\\members.csv'", "not in the declaration's folder"),
+        ("linked.csv", "not in the declaration's folder"),
+        ("MSFT", "expected a list of symbols, a list of members, or the name of a CSV file"),
+        ("members.txt", "expected a list of symbols, a list of members, or the name of a CSV file"),
+    ],
+)
+def test_a_members_file_outside_the_declarations_folder_is_refused(
+    tmp_path: Path, name: str, said: str
+) -> None:
+    (tmp_path / "members.csv").write_text("symbol\nIBM\n", encoding="utf-8")
+    path = declare(tmp_path, "mine", MARKET.replace("[MSFT, IBM]", name))
+    (path.parent / "linked.csv").symlink_to(tmp_path / "members.csv")
+    with pytest.raises(DeclarationError) as caught:
+        read_declaration(path, "development")
+    assert str(caught.value).startswith(f"{path}:5: universe: was ")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["absent.csv", "folder.csv"])
+def test_a_members_file_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+    path = declare(tmp_path, "mine", MARKET.replace("[MSFT, IBM]", name))
+    (path.parent / "folder.csv").mkdir()
+    with pytest.raises(DeclarationError, match="expected a CSV file"):
+        read_declaration(path, "development")
+
+
+def digest_with(root: Path, text: str) -> str:
+    spec = read_declaration(declare_members(root, text), "development")
+    assert isinstance(spec, MarketDataSpec)
+    return market_data_graph("mine", spec).node("mine/raw_bars").declaration_digest
+
+
+def test_a_changed_members_file_is_another_declaration(tmp_path: Path) -> None:
+    earlier = MEMBERS.replace("2008-09-15", "2008-09-12")
+    assert digest_with(tmp_path / "one", MEMBERS) != digest_with(tmp_path / "two", earlier)
+
+
+def test_the_order_of_rows_in_a_members_file_says_nothing(tmp_path: Path) -> None:
+    header, *rows = MEMBERS.splitlines()
+    turned = "\n".join([header, *reversed(rows)])
+    assert digest_with(tmp_path / "one", MEMBERS) == digest_with(tmp_path / "two", turned)
+
+
+def test_a_profile_can_name_another_members_file(tmp_path: Path) -> None:
+    path = declare_members(tmp_path, MEMBERS)
+    path.write_text(
+        path.read_text(encoding="utf-8")
+        + "  profiles:\n    production:\n      universe: large.csv\n",
+        encoding="utf-8",
+    )
+    (path.parent / "large.csv").write_text("symbol\nMSFT\n", encoding="utf-8")
+    read = {p: read_declaration(path, p) for p in ("development", "production")}
+    universes = [spec.universe for spec in read.values() if isinstance(spec, MarketDataSpec)]
+    assert universes == [("AAA", "IBM", "LEH"), ("MSFT",)]
+
+
+def test_a_variant_of_a_data_set_carries_its_members(tmp_path: Path) -> None:
+    base = declare_members(tmp_path, MEMBERS)
+    target = tmp_path / "variants" / "shorter" / "defs.yaml"
+    write_variant(base, {"end": "2007-12-31"}, target)
+    varied, told = (read_declaration(path, "development") for path in (target, base))
+    assert isinstance(varied, MarketDataSpec)
+    assert isinstance(told, MarketDataSpec)
+    assert varied.members == told.members

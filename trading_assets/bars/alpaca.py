@@ -1,74 +1,67 @@
-"""Daily bars and corporate actions of Alpaca's market-data API, unadjusted, all pages.
+"""Bars and corporate actions of US stocks from Alpaca's market-data API, unadjusted, all pages.
 
-`alpaca-py` sets no timeout, so its session gets one here; it retries status 429 and 504 itself,
-three times. Only market data is read, so a repeated request does no harm.
+Tickers are taken as they were on the day (`asof` is switched off), so that a rename is an action
+and a ticker that was used twice stays two instruments. Hourly bars are built here from 5-minute
+bars, because Alpaca's own follow the clock hour and mix the first half hour with trades before the
+open. Trades of the closing auction are in Alpaca's daily bar and in the minute after the close,
+which is left out, so the last intraday close of a session may differ from the daily one.
 """
 
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import polars as pl
-import requests
 
-from trading_assets.bars.alpaca_answers import Json, malformed, parse_actions, parse_prices
+from trading_assets.bars.alpaca_actions import (
+    actions_table,
+    known_from,
+    read_actions,
+    settle_actions,
+)
+from trading_assets.bars.alpaca_answers import (
+    place_bars,
+    read_bars,
+    stamp_placed_bars,
+)
+from trading_assets.bars.alpaca_client import MarketDataReader
+from trading_assets.bars.alpaca_refusals import KEY_NAMES, InvalidRequestError
+from trading_assets.bars.alpaca_transport import Patience
 from trading_assets.bars.calendar import ExchangeCalendar
-from trading_assets.bars.sources import FetchedBars
-from trading_assets.bars.stamps import stamp_bars
-from trading_assets.errors import DataError, MissingKeyError, UserError
+from trading_assets.bars.resampling import resample_bars
+from trading_assets.bars.sources import FetchedBars, declared_feed
+from trading_assets.errors import MissingKeyError, UserError
 from trading_assets.market_data import MarketDataSpec
-from trading_assets.schema import TABLES, UTC_TIME
-from trading_assets.source_specs import AlpacaSource
+from trading_assets.schema import TABLES
+from trading_assets.source_specs import AlpacaSource, BarLength
 
-with warnings.catch_warnings():
-    # alpaca-py still imports websockets.legacy, which warns; nothing here opens a stream.
-    warnings.filterwarnings("ignore", "websockets.legacy", DeprecationWarning)
-    from alpaca.common.exceptions import APIError
-    from alpaca.common.rest import RESTClient
-    from alpaca.data.enums import Adjustment, CorporateActionsType, DataFeed
-    from alpaca.data.historical.corporate_actions import CorporateActionsClient
-    from alpaca.data.historical.stock import StockHistoricalDataClient
-    from alpaca.data.requests import CorporateActionsRequest, StockBarsRequest
-    from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
-
-KEY_NAMES = ("ALPACA_API_KEY", "ALPACA_SECRET_KEY")
-
-_CONNECT_TIMEOUT_S = 3.05
-_READ_TIMEOUT_S = 30.0
-_REFUSALS = (401, 403)
-_ACTION_TYPES = [
-    CorporateActionsType.FORWARD_SPLIT,
-    CorporateActionsType.REVERSE_SPLIT,
-    CorporateActionsType.STOCK_DIVIDEND,
-    CorporateActionsType.CASH_DIVIDEND,
-]
-
-
-class _TimedSession(requests.Session):
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # noqa: ANN401 # options pass through
-        if options.get("timeout") is None:
-            options["timeout"] = (_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S)
-        return super().send(request, **options)
+# Alpaca's own hours are the clock's; these lengths divide every session from its open on.
+_ASKED_LENGTH: Mapping[BarLength, BarLength] = {"1d": "1d", "1h": "5m", "5m": "5m", "1m": "1m"}
+# From 04:00 to 20:00 in New York, trades outside the session's hours included.
+_BARS_A_DAY: Mapping[BarLength, int] = {"1d": 1, "5m": 192, "1m": 960}
+_SYMBOLS_A_REQUEST = 100
+# alpaca-py holds all pages of a request in memory, about 700 bytes a bar.
+_BARS_A_REQUEST = 100_000
+# Alpaca finds actions by the day it processes them, for a dividend the payable date.
+_PROCESSED_BEFORE_EX = timedelta(days=31)
+_PROCESSED_AFTER_EX = timedelta(days=365)
+_LAST_SECOND = time(23, 59, 59)
 
 
 class AlpacaBars:
-    """Bars of one Alpaca feed with splits and cash dividends.
-
-    Spin-offs and mergers are not turned into actions; validation reports the returns they leave
-    unexplained.
+    """Bars of one Alpaca feed, with splits, dividends, spin-offs and renames.
 
     Parameters
     ----------
     spec, source : MarketDataSpec, AlpacaSource
-        Universe, lag and feed.
+        Universe, bar length and lag; feed and address.
     calendar : ExchangeCalendar
-        Dates the bars' closes.
+        Places the bars; XNYS.
     credentials : mapping
         `ALPACA_API_KEY` and `ALPACA_SECRET_KEY`; looked at by `fetch`, so that a data set without
         keys can be declared.
-    url_override : str, optional
-        Another server that speaks the same API.
+    patience : Patience, optional
+        Time limits and repeats.
     """
 
     def __init__(
@@ -77,13 +70,13 @@ class AlpacaBars:
         source: AlpacaSource,
         calendar: ExchangeCalendar,
         credentials: Mapping[str, str],
-        url_override: str | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self._spec = spec
         self._source = source
         self._calendar = calendar
         self._credentials = credentials
-        self._url_override = url_override
+        self._patience = patience or Patience()
 
     def fetch(self, start: date, end: date, as_of: datetime) -> FetchedBars:
         """Return the bars and actions of `start` to `end` that were published at `as_of`.
@@ -93,20 +86,92 @@ class AlpacaBars:
         MissingKeyError
             If a key is missing.
         UserError
-            If Alpaca refuses the keys or the feed.
+            If a key or the calendar cannot be used, or Alpaca refuses the keys, the feed, a symbol
+            or the dates.
         DataError
-            If Alpaca cannot be reached, fails, or answers with something that is no bar.
+            If Alpaca cannot be reached, keeps failing, or answers with something that is no bar or
+            action.
         """
-        keys = self._keys()
-        prices = parse_prices(self._request_bars(keys, start, end, as_of), self._calendar)
-        # A vendor's day may reach over the range's edge; the caller stores by session.
-        prices = prices.filter(pl.col("session").is_between(start, end)).unique(maintain_order=True)
-        actions = parse_actions(self._request_actions(keys, start, end), self._calendar)
+        self._require_usable(as_of)
+        feed, url = self._source.feed, self._source.url
+        reader = MarketDataReader(self._keys(), url, feed, self._patience)
         return FetchedBars(
-            stamp_bars(prices, self._spec, self._calendar, as_of),
+            self._rows(reader, start, end, as_of),
             TABLES["series"].empty(),
-            actions.filter(pl.col("knowledge_time") <= pl.lit(as_of).cast(UTC_TIME)),
+            self._actions(reader, start, end, as_of),
         )
+
+    def _rows(
+        self, reader: MarketDataReader, start: date, end: date, as_of: datetime
+    ) -> pl.DataFrame:
+        length = self._spec.raw_bar_length
+        asked = _ASKED_LENGTH[length]
+        prices = [
+            place_bars(page, self._calendar, asked, start, end)
+            for symbols in _groups(self._spec.universe)
+            for page in self._prices(reader, symbols, asked, (start, end), as_of)
+        ]
+        if not prices:
+            return TABLES["raw_bars"].empty()
+        feed = declared_feed(self._source)
+        rows = stamp_placed_bars(pl.concat(prices), self._spec, feed, asked, as_of)
+        if asked != length:
+            lag = timedelta(minutes=self._spec.publication_lag_minutes)
+            rows = resample_bars(rows, self._calendar, length, as_of, lag)
+        return rows.filter(pl.col("knowledge_time") <= pl.col("ingest_time"))
+
+    def _prices(
+        self,
+        reader: MarketDataReader,
+        symbols: Sequence[str],
+        length: BarLength,
+        days: tuple[date, date],
+        as_of: datetime,
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the bars of `symbols` in pieces that fit into memory."""
+        # The free plan refuses a sip range that reaches into the last 15 minutes.
+        published_until = as_of - timedelta(minutes=self._spec.publication_lag_minutes)
+        n_days = max(1, _BARS_A_REQUEST // (_BARS_A_DAY[length] * len(symbols)))
+        for first_day, last_day in _windows(*days, n_days):
+            first = datetime.combine(first_day, time.min, tzinfo=self._calendar.time_zone)
+            last = datetime.combine(last_day, _LAST_SECOND, tzinfo=self._calendar.time_zone)
+            if published_until < first:
+                return
+            last = min(last, published_until)
+            answer = reader.bars(symbols, length, first.astimezone(UTC), last.astimezone(UTC))
+            yield read_bars(answer, symbols)
+
+    def _actions(
+        self, reader: MarketDataReader, start: date, end: date, as_of: datetime
+    ) -> pl.DataFrame:
+        lag = self._spec.publication_lag_minutes
+        found = [
+            action
+            for symbols in _groups(self._spec.universe)
+            for action in read_actions(_ask_actions(reader, symbols, start, end), symbols)
+            if start <= action.ex_date <= end and known_from(action, self._calendar, lag) <= as_of
+        ]
+
+        def closes(symbol: str, first: date, last: date) -> dict[date, float]:
+            return self._closes(reader, symbol, (first, last), as_of)
+
+        settled = settle_actions(found, closes, self._calendar)
+        return actions_table(settled, self._calendar, lag)
+
+    def _closes(
+        self, reader: MarketDataReader, symbol: str, days: tuple[date, date], as_of: datetime
+    ) -> dict[date, float]:
+        """Return the published daily closes of a ticker that the universe need not hold."""
+        try:
+            pages = list(self._prices(reader, [symbol], "1d", days, as_of))
+        except InvalidRequestError:
+            return {}
+        placed = [place_bars(page, self._calendar, "1d", *days) for page in pages]
+        return {
+            session: close
+            for frame in placed
+            for session, close in frame.select("session", "close").iter_rows()
+        }
 
     def _keys(self) -> tuple[str, str]:
         missing = [name for name in KEY_NAMES if not self._credentials.get(name)]
@@ -117,58 +182,39 @@ class AlpacaBars:
             )
             raise MissingKeyError(msg)
         api_key, secret_key = (self._credentials[name] for name in KEY_NAMES)
+        for name, key in zip(KEY_NAMES, (api_key, secret_key), strict=True):
+            if not key.isascii() or not key.isprintable() or " " in key:
+                msg = f"{name} holds a space, line end or other sign no key has; set it anew"
+                raise UserError(msg)
         return api_key, secret_key
 
-    def _request_bars(self, keys: tuple[str, str], start: date, end: date, as_of: datetime) -> Json:
-        # The free plan refuses a sip range that reaches into the last 15 minutes.
-        published_until = as_of - timedelta(minutes=self._spec.publication_lag_minutes)
-        first = datetime.combine(start, time.min, tzinfo=self._calendar.time_zone)
-        last = datetime.combine(end, time(23, 59, 59), tzinfo=self._calendar.time_zone)
-        if published_until < first:
-            return {}
-        client = StockHistoricalDataClient(*keys, raw_data=True, url_override=self._url_override)
-        request = StockBarsRequest(
-            symbol_or_symbols=list(self._spec.universe),
-            timeframe=TimeFrame(1, TimeFrameUnit("Day")),
-            start=first.astimezone(UTC),
-            end=min(last, published_until).astimezone(UTC),
-            adjustment=Adjustment.RAW,
-            feed=DataFeed(self._source.feed),
-        )
-        return _call(client, lambda: client.get_stock_bars(request))
-
-    def _request_actions(self, keys: tuple[str, str], start: date, end: date) -> Json:
-        client = CorporateActionsClient(*keys, raw_data=True, url_override=self._url_override)
-        request = CorporateActionsRequest(
-            symbols=list(self._spec.universe), types=_ACTION_TYPES, start=start, end=end
-        )
-        return _call(client, lambda: client.get_corporate_actions(request))
-
-
-def _call(client: RESTClient, send: Callable[[], Any]) -> Json:
-    # There is no public way to give this client a timeout.
-    client._session = _TimedSession()  # pyright: ignore[reportPrivateUsage]
-    try:
-        return send()
-    except APIError as error:
-        status = error.status_code
-        if status in _REFUSALS:
+    def _require_usable(self, as_of: datetime) -> None:
+        if as_of.tzinfo is None:
+            msg = f"as_of was {as_of} without a time zone; expected an aware time such as UTC"
+            raise UserError(msg)
+        if self._calendar.name != "XNYS":
             msg = (
-                f"Alpaca refused the request for market data with status {status}; check"
-                f" {' and '.join(KEY_NAMES)}, and that the account's plan includes the feed"
+                f"calendar was {self._calendar.name}; the alpaca source serves US stocks, so"
+                " expected calendar XNYS"
             )
-            raise UserError(msg) from None
-        msg = f"Alpaca answered the request for market data with status {status}; try again later"
-        raise DataError(msg) from None
-    except requests.JSONDecodeError as error:
-        msg = f"Alpaca's answer is no JSON ({type(error).__name__}); try again later"
-        raise DataError(msg) from None
-    except requests.RequestException as error:
-        msg = (
-            f"Alpaca could not be reached ({type(error).__name__}); check the network and try"
-            " again later"
-        )
-        raise DataError(msg) from None
-    except (AttributeError, TypeError, ValueError) as error:
-        # How alpaca-py fails on JSON that is no page of market data.
-        raise malformed(error, what="page") from None
+            raise UserError(msg)
+
+
+def _ask_actions(
+    reader: MarketDataReader, symbols: Sequence[str], start: date, end: date
+) -> dict[str, Any]:
+    return reader.actions(symbols, start - _PROCESSED_BEFORE_EX, end + _PROCESSED_AFTER_EX)
+
+
+def _groups(symbols: Sequence[str]) -> list[Sequence[str]]:
+    return [
+        symbols[first : first + _SYMBOLS_A_REQUEST]
+        for first in range(0, len(symbols), _SYMBOLS_A_REQUEST)
+    ]
+
+
+def _windows(start: date, end: date, n_days: int) -> Iterator[tuple[date, date]]:
+    while start <= end:
+        last = min(end, start + timedelta(days=n_days - 1))
+        yield start, last
+        start = last + timedelta(days=1)

@@ -1,92 +1,22 @@
-"""Splits and cash dividends: derived from a vendor's adjusted close, checked, and put into returns.
+"""The table of corporate actions: put together from what is known, and checked.
 
-A back-adjusted price changes with every later action, so it is never used as a level here: only its
-change from one session to the next is, which no later action can touch.
+`trading_assets.bars.derived_actions` recovers actions from prices, `action_history` keeps every
+version that was known, and `total_returns` puts them into returns and levels.
 """
-
-import math
-from datetime import date, timedelta
 
 import polars as pl
 
-from trading_assets.bars.calendar import ExchangeCalendar, get_calendar
-from trading_assets.errors import DataError
-from trading_assets.schema import TABLES, conform
+from trading_assets.bars.action_history import newest_actions
+from trading_assets.bars.calendar import ExchangeCalendar
+from trading_assets.bars.derived_actions import derive_actions
+from trading_assets.bars.total_returns import total_returns
 
-ORIGIN = "derived from the vendor's adjusted close"
+# Where these functions were before the table's parts became modules of their own.
+__all__ = ["check_actions", "collect_actions", "derive_actions", "total_returns"]
 
-# Ratios of stock splits and stock dividends that are no whole number.
-_FRACTIONAL_RATIOS = (11 / 10, 6 / 5, 5 / 4, 4 / 3, 3 / 2, 5 / 3, 5 / 2, 7 / 2)
-_MAX_DECIMALS = 12
-_FLOAT_NOISE = 1e-12
-_NOISE_MARGIN = 10.0
-_MIN_ROWS_FOR_MEDIAN = 20
-# The longest closure since 1990, after 2001-09-10, took seven days.
-_MAX_GAP = timedelta(days=10)
-
-
-def derive_actions(rows: pl.DataFrame, calendar: ExchangeCalendar | None = None) -> pl.DataFrame:
-    """Return the actions that explain why close and adjusted close moved differently.
-
-    With P the close and A the adjusted close, an action on session t shows as growth
-    ``k = (A_t / A_{t-1}) (P_{t-1} / P_t)`` other than 1, and total return ``P_t k / P_{t-1} - 1``.
-    A whole or simple ratio in k is stored as the exact `split_ratio`; what remains of k becomes
-    `cash_usd = P_t (k - split_ratio)`, so that (P_t split_ratio + cash) / P_{t-1} - 1 is the
-    vendor's total return again. A remainder within rounding noise is no cash and is stored as 0.
-
-    An action counts when k leaves 1 by ten times the rounding noise, which is half a unit of the
-    symbol's last printed digit relative to A, or the median of |k - 1|, whichever is larger. Rows
-    without an adjusted close give no actions, nor does a change over more than ten days without
-    rows, which may hold several.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Columns symbol, session, close, vendor_adjusted_close; one row a symbol and session.
-        Any stretch of history, led by the row before it: a symbol's first row shows no action.
-    calendar : ExchangeCalendar, optional
-        Dates `knowledge_time`; XNYS when absent.
-
-    Returns
-    -------
-    DataFrame
-        Table `corporate_actions`. `knowledge_time` is the open of the ex date: companies announce
-        earlier, but when is unknown here, and on that open everybody knows.
-
-    Raises
-    ------
-    DataError
-        If a symbol and session occur twice.
-    """
-    calendar = calendar or get_calendar("XNYS")
-    _require_unique(rows)
-    found = _growth_beyond_noise(rows)
-    if found.is_empty():
-        return TABLES["corporate_actions"].empty()
-    ratios = [
-        _split_ratio(growth, noise) for growth, noise in found.select("growth", "noise").iter_rows()
-    ]
-    ex_dates: list[date] = found["session"].to_list()
-    openings = [calendar.open_time(day) for day in ex_dates]
-    beyond = pl.col("growth") - pl.col("split_ratio")
-    has_cash = beyond.abs() > pl.col("noise") * pl.col("growth")
-    table = found.with_columns(
-        pl.Series("split_ratio", ratios, dtype=pl.Float64),
-        pl.Series("knowledge_time", openings).cast(pl.Datetime("us", "UTC")),
-    ).select(
-        "symbol",
-        pl.col("session").alias("ex_date"),
-        pl.when(pl.col("split_ratio") == 1)
-        .then(pl.lit("dividend"))
-        .otherwise(pl.lit("split"))
-        .alias("kind"),
-        "split_ratio",
-        pl.when(has_cash).then(pl.col("close") * beyond).otherwise(0.0).alias("cash_usd"),
-        pl.lit(None, dtype=pl.String).alias("new_symbol"),
-        "knowledge_time",
-        pl.lit(ORIGIN).alias("origin"),
-    )
-    return conform("corporate_actions", table).sort("symbol", "ex_date", "kind")
+KINDS = ("split", "dividend", "spin_off", "rename")
+# What `trading_assets.declared.Symbol` allows; a rename must not bring in another spelling.
+_SYMBOL_PATTERN = r"^[A-Z0-9][A-Z0-9.\-/]{0,15}$"
 
 
 def collect_actions(
@@ -97,152 +27,88 @@ def collect_actions(
     Parameters
     ----------
     rows : DataFrame
-        Table `raw_bars`, all revisions; actions are derived from the newest.
+        Table `raw_bars`, all revisions; actions are derived from the newest, within each feed, as a
+        change from one feed's level to another's is no action.
     announced : DataFrame
-        Table `corporate_actions` as fetched; it wins where both know a symbol and ex date.
+        Table `corporate_actions` as fetched, all versions; the newest of each action counts, and
+        wins over a derived one of its symbol and ex date.
     calendar : ExchangeCalendar, optional
         Dates `knowledge_time` of derived actions; XNYS when absent.
-    """
-    newest = rows.sort("revision").unique(["symbol", "session"], keep="last")
-    derived = derive_actions(newest, calendar).join(announced, on=["symbol", "ex_date"], how="anti")
-    return pl.concat([announced, derived]).sort("symbol", "ex_date", "kind")
-
-
-def total_returns(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
-    """Return each bar's total return, r_t = (P_t split_t + cash_t) / P_{t-1} - 1.
-
-    Parameters
-    ----------
-    bars : DataFrame
-        Columns symbol, session, close (unadjusted); one row a symbol and session.
-    actions : DataFrame
-        Table `corporate_actions`. One whose ex date has no bar counts in the symbol's next bar.
 
     Returns
     -------
     DataFrame
-        symbol, session, total_return (fraction; null on a symbol's first bar), sorted, known at the
-        session's close. Later actions never change it.
+        Table `corporate_actions`, one row a symbol, ex date and kind.
     """
-    ordered = bars.select("symbol", "session", "close").sort("session", "symbol")
-    return (
-        ordered.join(_actions_by_bar(ordered, actions), on=["symbol", "session"], how="left")
-        .sort("symbol", "session")
-        .select(
-            "symbol",
-            "session",
-            (
-                (
-                    pl.col("close") * pl.col("split_ratio").fill_null(1.0)
-                    + pl.col("cash_usd").fill_null(0.0)
-                )
-                / pl.col("close").shift(1).over("symbol")
-                - 1.0
-            ).alias("total_return"),
-        )
+    announced = newest_actions(announced)
+    # The last bar of a session carries its close, whatever the bar's length.
+    newest = rows.sort("event_time", "revision").unique(
+        ["symbol", "session", "feed"], keep="last", maintain_order=True
     )
+    by_feed = [
+        derive_actions(newest.filter(feed=feed), calendar)
+        for feed in newest["feed"].unique().sort().to_list()
+    ]
+    # A rename changes no price, so it does not stand for what a price shows on its day.
+    explained = announced.filter(pl.col("kind") != "rename")
+    derived = (
+        pl.concat([announced.clear(), *by_feed])
+        .unique(["symbol", "ex_date"], keep="first", maintain_order=True)
+        .join(explained, on=["symbol", "ex_date"], how="anti")
+    )
+    return pl.concat([announced, derived]).sort("symbol", "ex_date", "kind")
 
 
 def check_actions(actions: pl.DataFrame) -> list[str]:
     """Return one sentence for each action that cannot be right; an empty list is a pass."""
-    ratio, cash, kind = pl.col("split_ratio"), pl.col("cash_usd"), pl.col("kind")
-    unplausible_ratio = ~ratio.is_finite() | (ratio <= 0) | (ratio > 1000) | (ratio < 1e-3)
-    rules = {
-        "occurs twice; expected one row a symbol, ex date and kind": pl.struct(
-            "symbol", "ex_date", "kind"
-        ).is_duplicated(),
-        "is of an unknown kind; expected split or dividend": ~kind.is_in(["split", "dividend"]),
-        "has a split ratio outside 0.001 to 1000": unplausible_ratio,
-        "is a split with ratio 1; expected another ratio": (kind == "split") & (ratio == 1),
-        "is a dividend with a split ratio; expected ratio 1": (kind == "dividend") & (ratio != 1),
-        "is a dividend without cash; expected more than 0 USD": (kind == "dividend") & (cash == 0),
-        "has negative or unknown cash; expected 0 USD or more": ~cash.is_finite() | (cash < 0),
-    }
     sentences: list[str] = []
-    for rule, is_broken in rules.items():
+    for rule, is_broken in _rules().items():
         broken = actions.filter(is_broken.fill_null(value=True)).unique(maintain_order=True)
         sentences += [
             f"{row['kind']} of {row['symbol']} on {row['ex_date']} {rule}"
-            f" (ratio {row['split_ratio']}, cash {row['cash_usd']} USD)"
+            f" (ratio {row['split_ratio']}, cash {row['cash_usd']} USD,"
+            f" new symbol {row['new_symbol']})"
             for row in broken.iter_rows(named=True)
         ]
     return sentences
 
 
-def _growth_beyond_noise(rows: pl.DataFrame) -> pl.DataFrame:
-    close, adjusted = pl.col("close"), pl.col("vendor_adjusted_close")
-    # Digits the vendor prints: how many roundings still change some value of the symbol.
-    decimals = pl.sum_horizontal(
-        ((adjusted.round(d) - adjusted).abs() > 4e-16 * adjusted.abs()).any().cast(pl.Int32)
-        for d in range(_MAX_DECIMALS)
-    ).over("symbol")
-    half_unit = 0.5 * pl.lit(10.0).pow(-decimals.cast(pl.Float64))
-    printed_noise = half_unit * (1 / adjusted + 1 / adjusted.shift(1).over("symbol"))
-    deviation = (pl.col("growth") - 1).abs()
-    median_noise = (
-        pl.when(deviation.count().over("symbol") >= _MIN_ROWS_FOR_MEDIAN)
-        .then(deviation.median().over("symbol"))
-        .otherwise(0.0)
-    )
-    return (
-        rows.select("symbol", "session", "close", "vendor_adjusted_close")
-        .filter(close.is_finite() & (close > 0) & adjusted.is_finite() & (adjusted > 0))
-        .sort("symbol", "session")
-        .with_columns(
-            (adjusted / adjusted.shift(1) * close.shift(1) / close).over("symbol").alias("growth"),
-            pl.col("session").diff().over("symbol").alias("gap"),
-            printed_noise.alias("printed"),
-        )
-        .with_columns(
-            (
-                _NOISE_MARGIN * pl.max_horizontal(pl.col("printed") + _FLOAT_NOISE, median_noise)
-            ).alias("noise")
-        )
-        .filter((deviation > pl.col("noise")) & (pl.col("gap") <= _MAX_GAP))
-    )
-
-
-def _split_ratio(growth: float, noise: float) -> float:
-    whole = float(round(growth)) if growth >= 1 else 1.0 / round(1 / growth)
-    nearest = min((whole, *_FRACTIONAL_RATIOS), key=lambda ratio: abs(growth / ratio - 1))
-    if abs(growth / nearest - 1) <= noise:
-        return nearest
-    if growth < 1:  # no dividend is negative, so this is a reverse split, 1 for n, with cash
-        return 1.0 / math.ceil(1 / growth)
-    return float(math.floor(growth))
-
-
-def _actions_by_bar(ordered: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
-    by_date = actions.group_by("symbol", "ex_date").agg(
-        pl.col("split_ratio").product(), pl.col("cash_usd").sum()
-    )
-    # Each action belongs to the first bar on or after its ex date.
-    placed = by_date.sort("ex_date", "symbol").join_asof(
-        ordered.select("symbol", "session"),
-        left_on="ex_date",
-        right_on="session",
-        by="symbol",
-        strategy="forward",
-        check_sortedness=False,
-    )
-    # Of two actions before one bar the second pays on the shares the first has made.
-    shares_before = pl.col("split_ratio").cum_prod() / pl.col("split_ratio")
-    return (
-        placed.filter(pl.col("session").is_not_null())
-        .group_by("symbol", "session", maintain_order=True)
-        .agg(
-            (pl.col("cash_usd") * shares_before).sum(),
-            pl.col("split_ratio").product(),
-        )
-    )
-
-
-def _require_unique(rows: pl.DataFrame) -> None:
-    twice = rows.filter(pl.struct("symbol", "session").is_duplicated())
-    if not twice.is_empty():
-        symbol, session = twice.select("symbol", "session").row(0)
-        msg = (
-            f"{symbol} has more than one row on {session}; expected one, so pass the rows through"
-            " as_known_at first"
-        )
-        raise DataError(msg)
+def _rules() -> dict[str, pl.Expr]:
+    ratio, cash, kind = pl.col("split_ratio"), pl.col("cash_usd"), pl.col("kind")
+    renamed, symbol = pl.col("new_symbol"), pl.col("symbol")
+    unplausible_ratio = ~ratio.is_finite() | (ratio <= 0) | (ratio > 1000) | (ratio < 1e-3)
+    is_dividend, is_spin_off, is_rename = (kind == name for name in KINDS[1:])
+    return {
+        "occurs twice; expected one row a symbol, ex date and kind": pl.struct(
+            "symbol", "ex_date", "kind"
+        ).is_duplicated(),
+        f"is of an unknown kind; expected {', '.join(KINDS[:-1])} or rename": ~kind.is_in(KINDS),
+        "has no ex date; expected the first session without the entitlement": pl.col(
+            "ex_date"
+        ).is_null(),
+        "has no knowledge time; expected when a trader could first have known": pl.col(
+            "knowledge_time"
+        ).is_null(),
+        "has a split ratio outside 0.001 to 1000": unplausible_ratio,
+        "is a split with ratio 1; expected another ratio": (kind == "split") & (ratio == 1),
+        "is a dividend with a split ratio; expected ratio 1": is_dividend & (ratio != 1),
+        "is a dividend without cash; expected more than 0 USD": is_dividend & (cash == 0),
+        "is a spin-off with a split ratio; expected ratio 1": is_spin_off & (ratio != 1),
+        "is a spin-off without worth; expected more than 0 USD for one old share": is_spin_off
+        & (cash == 0),
+        "has negative or unknown cash; expected 0 USD or more": ~cash.is_finite() | (cash < 0),
+        "is a rename with a split ratio or cash; expected ratio 1 and 0 USD": is_rename
+        & ((ratio != 1) | (cash != 0)),
+        "is a rename without a new symbol; expected the ticker from the ex date on": is_rename
+        & renamed.is_null(),
+        "is a rename to itself; expected another ticker": is_rename
+        & (renamed == symbol).fill_null(value=False),
+        "is a rename to a symbol that is not allowed; expected capitals, digits, '.', '-' or '/'": (
+            is_rename & ~renamed.str.contains(_SYMBOL_PATTERN).fill_null(value=True)
+        ),
+        "is one of two renames to one ticker on one day; expected one": is_rename
+        & renamed.is_not_null()
+        & pl.struct("kind", "ex_date", "new_symbol").is_duplicated(),
+        "has a new symbol; expected none unless renamed": (kind != "rename")
+        & renamed.is_not_null(),
+    }

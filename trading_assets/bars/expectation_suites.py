@@ -1,11 +1,11 @@
-"""The Great Expectations suites behind `trading_assets.bars.expectations`, and their run.
+"""The Great Expectations suite behind `trading_assets.bars.expectations`, and its one run.
 
-Great Expectations is imported when `run_suites` is called, because its import takes seconds.
+It judges a table with one row a month of counts that polars made in passing, so its cost does not
+grow with the number of bars. Great Expectations is imported when a run begins: that takes seconds.
 """
 
-import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -14,61 +14,116 @@ import polars as pl
 
 from trading_assets.errors import DataError
 
-_PRICES = ("open", "high", "low", "close")
-_SHOWN_ROWS = 10
+_NAME = "bars"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one Great Expectations rule found.
+class Count:
+    """A column of the month table that has to be 0, and the one it is a part of."""
+
+    column: str
+    whole: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Columns of the month table of which the first may not exceed the second."""
+
+    column: str
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """A column of the month table that has to be 100, or null."""
+
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """What the month table has to show for an expectation to hold.
 
     Attributes
     ----------
     name : str
-        Expectation the rule belongs to.
-    passed : bool
-        Whether no row broke it.
-    observed : str
-        Count of rows that broke it, or the value observed.
-    examples : tuple of str
-        The first rows that broke it.
+        Expectation it belongs to.
+    description : str
+        What is expected, in words.
+    blocks : bool
+        Whether a failure is critical or a warning.
+    demand : Count, Bound or Full
+        On which columns.
     """
+
+    name: str
+    description: str
+    blocks: bool
+    demand: Count | Bound | Full
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Whether a criterion is met, and what was observed."""
 
     name: str
     passed: bool
     observed: str
-    examples: tuple[str, ...]
 
 
-def run_suites(rows: pl.DataFrame, summary: pl.DataFrame) -> list[Outcome]:
-    """Run both suites in one in-memory context; nothing is written and nothing is sent.
+@dataclass(frozen=True, slots=True)
+class SuiteRun:
+    """The outcomes in the order of the criteria, and Great Expectations' context with the run."""
+
+    outcomes: list[Outcome]
+    context: Any
+
+
+def run_suite(months: pl.DataFrame, criteria: Sequence[Criterion]) -> SuiteRun:
+    """Judge the month table in one in-memory context; nothing is written and nothing is sent.
 
     Parameters
     ----------
-    rows : DataFrame
-        Table `validated_bars`.
-    summary : DataFrame
-        Summary of `trading_assets.bars.validation.ValidatedMonths`, one row a month.
+    months : DataFrame
+        One row a month: month and the columns that the criteria name.
+    criteria : sequence of Criterion
+        What is expected.
 
     Raises
     ------
     DataError
-        If a rule could not be evaluated.
+        If a criterion could not be evaluated.
     """
     gx = _import_great_expectations()
     context = gx.get_context(mode="ephemeral")
     context.enable_analytics(enable=False)
     context.variables.progress_bars = {"globally": False}
-    source = context.data_sources.add_pandas("bars")
-    # pandas 3 warns when Great Expectations reads times with a zone; all of these are UTC.
-    bars = rows.with_columns(
-        pl.col("session").dt.to_string("%Y-%m-%d"),
-        pl.col("event_time", "knowledge_time").dt.replace_time_zone(None),
+    asset = context.data_sources.add_pandas(_NAME).add_dataframe_asset("months")
+    suite = gx.ExpectationSuite(
+        name=_NAME,
+        expectations=[
+            _expectation(gx.expectations, criterion, str(number))
+            for number, criterion in enumerate(criteria)
+        ],
     )
-    return [
-        *_run(gx, source, "bars", bars, _row_rules(gx.expectations)),
-        *_run(gx, source, "months", summary, _month_rules(gx.expectations)),
+    definition = gx.ValidationDefinition(
+        name=_NAME,
+        data=asset.add_batch_definition_whole_dataframe(_NAME),
+        suite=context.suites.add(suite),
+    )
+    result = context.validation_definitions.add(definition).run(
+        batch_parameters={"dataframe": months.to_pandas()},
+        result_format={
+            "result_format": "SUMMARY",
+            "unexpected_index_column_names": ["month"],
+        },
+    )
+    found = {int(each.expectation_config.meta["number"]): each for each in result.results}
+    outcomes = [
+        _outcome(found[number], criterion, months) for number, criterion in enumerate(criteria)
     ]
+    return SuiteRun(outcomes, context)
 
 
 def _import_great_expectations() -> ModuleType:
@@ -79,86 +134,38 @@ def _import_great_expectations() -> ModuleType:
     return great_expectations
 
 
-def _row_rules(gxe: ModuleType) -> Mapping[str, Sequence[Any]]:
-    at_least = gxe.ExpectColumnPairValuesAToBeGreaterThanB
-    between, present = gxe.ExpectColumnValuesToBeBetween, gxe.ExpectColumnValuesToNotBeNull
-    limits = {"min_value": 0, "strict_min": True, "max_value": sys.float_info.max}
-    return {
-        "bars_are_unique": [gxe.ExpectCompoundColumnsToBeUnique(column_list=["symbol", "session"])],
-        "prices_are_positive_and_finite": [
-            rule
-            for price in _PRICES
-            for rule in (present(column=price), between(column=price, **limits))
-        ],
-        "lows_are_not_above_opens_and_closes": [
-            at_least(column_A=price, column_B="low", or_equal=True) for price in ("open", "close")
-        ],
-        "highs_are_not_below_opens_and_closes": [
-            at_least(column_A="high", column_B=price, or_equal=True) for price in ("open", "close")
-        ],
-        "volumes_are_positive": [present(column="volume"), between(column="volume", **limits)],
-        "bars_are_known_only_after_they_end": [
-            at_least(column_A="knowledge_time", column_B="event_time", or_equal=True)
-        ],
-        "bars_come_from_one_feed": [
-            gxe.ExpectColumnUniqueValueCountToBeBetween(column="feed", max_value=1)
-        ],
+def _expectation(gxe: ModuleType, criterion: Criterion, number: str) -> Any:  # noqa: ANN401 # untyped library
+    about = {
+        "description": criterion.description,
+        "severity": "critical" if criterion.blocks else "warning",
+        "meta": {"name": criterion.name, "number": number},
     }
-
-
-def _month_rules(gxe: ModuleType) -> Mapping[str, Sequence[Any]]:
-    between = gxe.ExpectColumnValuesToBeBetween
-    at_least = gxe.ExpectColumnPairValuesAToBeGreaterThanB
-    return {
-        "bars_are_unique": [between(column="duplicated", max_value=0)],
-        "sessions_have_bars": [
-            at_least(column_A="max_missing_share", column_B="missing_share", or_equal=True)
-        ],
-        "few_bars_are_quarantined": [
-            at_least(column_A="max_quarantine_share", column_B="quarantine_share", or_equal=True)
-        ],
-        "every_expected_bar_passed": [between(column="data_quality_pct", min_value=100)],
-        "returns_without_actions_are_plausible": [between(column="outlier_returns", max_value=0)],
-        "closes_are_not_stale": [between(column="stale_closes", max_value=0)],
-    }
-
-
-def _run(
-    gx: ModuleType,
-    source: Any,  # noqa: ANN401 # Great Expectations' data source
-    unit: str,
-    frame: pl.DataFrame,
-    rules: Mapping[str, Sequence[Any]],
-) -> list[Outcome]:
-    for name, expectations in rules.items():
-        for expectation in expectations:
-            expectation.meta = {"name": name}
-    suite = gx.ExpectationSuite(
-        name=unit, expectations=[rule for some in rules.values() for rule in some]
+    demand = criterion.demand
+    if isinstance(demand, Count):
+        return gxe.ExpectColumnSumToBeBetween(
+            column=demand.column, min_value=0, max_value=0, **about
+        )
+    if isinstance(demand, Bound):
+        return gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+            column_A=demand.limit, column_B=demand.column, or_equal=True, **about
+        )
+    return gxe.ExpectColumnValuesToBeBetween(
+        column=demand.column, min_value=100, max_value=100, **about
     )
-    batch = source.add_dataframe_asset(unit).add_batch_definition_whole_dataframe(unit)
-    labels = [name for name in ("symbol", "session", "month") if name in frame.columns]
-    validation = batch.get_batch(batch_parameters={"dataframe": frame.to_pandas()}).validate(
-        suite,
-        result_format={"result_format": "SUMMARY", "unexpected_index_column_names": labels},
-    )
-    return [_outcome(result, unit, labels) for result in validation.results]
 
 
-def _outcome(result: Any, unit: str, labels: list[str]) -> Outcome:  # noqa: ANN401 # untyped library
-    name, found = result.expectation_config.meta["name"], result.result
+def _outcome(result: Any, criterion: Criterion, months: pl.DataFrame) -> Outcome:  # noqa: ANN401 # untyped library
+    found, demand = result.result, criterion.demand
     if not found:
         msg = (
-            f"Great Expectations could not evaluate {name} ({result.expectation_config.type}):"
-            f" {result.exception_info}; expected the columns of the validated bars"
+            f"Great Expectations could not evaluate {criterion.name}"
+            f" ({result.expectation_config.type}): {result.exception_info}; expected the columns"
+            " of the summary of validated bars"
         )
         raise DataError(msg)
-    if "element_count" not in found:
-        return Outcome(name, bool(result.success), f"{found['observed_value']} distinct values", ())
-    observed = f"{found['unexpected_count']} of {found['element_count']} {unit} break it"
-    examples = [
-        " ".join(str(row[label]) for label in labels)
-        + "".join(f", {key} {value}" for key, value in row.items() if key not in labels)
-        for row in found["partial_unexpected_index_list"][:_SHOWN_ROWS]
-    ]
-    return Outcome(name, bool(result.success), observed, tuple(examples))
+    if isinstance(demand, Count):
+        count, whole = int(found["observed_value"]), int(months[demand.whole].sum())
+        observed = f"{count} of {whole} {demand.unit} break it"
+    else:
+        observed = f"{found['unexpected_count']} of {found['element_count']} months break it"
+    return Outcome(criterion.name, bool(result.success), observed)

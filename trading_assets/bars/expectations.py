@@ -4,23 +4,17 @@ Importing this module does not import Great Expectations; `judge` does, which ta
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
-from trading_assets.bars.plausibility import OUTLIER, STALE
-from trading_assets.bars.row_rules import UNIQUENESS
+from trading_assets.bars.expectation_list import EXPECTATIONS, NO_BAR_IS_QUARANTINED
+from trading_assets.bars.expectation_suites import Count, Criterion
+from trading_assets.bars.plausibility import LATE, OUTLIER, SPLIT_LIKE, STALE
+from trading_assets.bars.row_rules import ON_THE_CALENDAR, ON_THE_GRID, UNIQUENESS
 from trading_assets.bars.validation import ValidatedMonths
 
 _SHOWN_ROWS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """A sentence that is true of good bars, what it means, and whether its failure blocks."""
-
-    name: str
-    description: str
-    blocks: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,106 +28,122 @@ class ExpectationResult:
     evidence: str
 
 
-EXPECTATIONS: tuple[Expectation, ...] = (
-    Expectation("bars_are_unique", "A symbol has one bar a session, also as fetched.", blocks=True),
-    Expectation(
-        "prices_are_positive_and_finite", "Every price is a finite number above 0.", blocks=True
-    ),
-    Expectation(
-        "lows_are_not_above_opens_and_closes", "A low is at most its open and close.", blocks=True
-    ),
-    Expectation(
-        "highs_are_not_below_opens_and_closes",
-        "A high is at least its open and close.",
-        blocks=True,
-    ),
-    Expectation("volumes_are_positive", "Shares were traded in every bar.", blocks=True),
-    Expectation(
-        "bars_are_known_only_after_they_end", "No bar counts as known before it ends.", blocks=True
-    ),
-    Expectation("bars_come_from_one_feed", "Feeds are not mixed.", blocks=True),
-    Expectation(
-        "sessions_have_bars",
-        "In each month the share of expected bars that are missing is within its bound.",
-        blocks=True,
-    ),
-    Expectation(
-        "few_bars_are_quarantined",
-        "In each month the share of bars in quarantine is within its bound.",
-        blocks=True,
-    ),
-    Expectation(
-        "every_expected_bar_passed",
-        "Data quality is 100 %: every bar the calendar promises arrived and kept every rule.",
-        blocks=False,
-    ),
-    Expectation(
-        "returns_without_actions_are_plausible",
-        "No total return lies beyond the declared number of robust sigmas.",
-        blocks=False,
-    ),
-    Expectation("closes_are_not_stale", "No close repeats in five or more bars.", blocks=False),
-)
-
-
 # Judged month by month: in a range, the months that fail are refused by every reader while the
 # others are used, so one bad month does not fail the run.
 MONTHLY = frozenset({"bars_are_unique", "sessions_have_bars", "few_bars_are_quarantined"})
 
 
-def judge(validated: ValidatedMonths) -> list[ExpectationResult]:
+def judge(
+    validated: ValidatedMonths, data_docs: Path | None = None, title: str = "validated bars"
+) -> list[ExpectationResult]:
     """Return a result for each of `EXPECTATIONS`, in their order, from one Great Expectations run.
 
-    The run sees the clean rows and the summary of all months. A second or less for 12,000 bars,
-    after the import.
+    The run sees one row a month of counts, so its cost does not grow with the number of bars.
+
+    Parameters
+    ----------
+    validated : ValidatedMonths
+        What `validate_bars` returned.
+    data_docs : Path, optional
+        Folder in which the run's Data Docs are written; none are when absent.
+    title : str
+        Name of the data set, shown on those pages.
 
     Raises
     ------
     DataError
-        If Great Expectations could not evaluate an expectation.
+        If the clean rows do not follow their table, Great Expectations could not evaluate an
+        expectation, or the pages could not be put in place.
     """
-    from trading_assets.bars.expectation_suites import run_suites
+    from trading_assets.bars.data_docs import write_data_docs
+    from trading_assets.bars.expectation_suites import run_suite
+    from trading_assets.bars.month_table import month_table
 
-    outcomes = run_suites(validated.rows, validated.summary)
+    months = month_table(validated)
+    run = run_suite(months, _criteria(validated))
+    if data_docs is not None:
+        write_data_docs(run, months, validated.quarantine, data_docs, title)
     results: list[ExpectationResult] = []
     for expectation in EXPECTATIONS:
-        own = [outcome for outcome in outcomes if outcome.name == expectation.name]
+        own = [outcome for outcome in run.outcomes if outcome.name == expectation.name]
         broken = [outcome for outcome in own if not outcome.passed]
-        worst = sorted({outcome.observed for outcome in broken or own}, reverse=True)
-        examples = dict.fromkeys(line for outcome in broken for line in outcome.examples)
-        table = _table(_offending_bars(expectation.name, validated)) if broken else ""
+        observed = dict.fromkeys(outcome.observed for outcome in broken or own[:1])
         results.append(
             ExpectationResult(
                 expectation.name,
                 passed=not broken,
                 blocks=expectation.blocks,
-                observed=", ".join(worst),
-                evidence="\n".join([*(f"- {line}" for line in examples), "", table]).strip(),
+                observed=", ".join(observed),
+                evidence=_evidence(expectation.name, validated) if broken else "",
             )
         )
     return results
 
 
+def _criteria(validated: ValidatedMonths) -> list[Criterion]:
+    criteria = [
+        Criterion(each.name, each.description, each.blocks, demand)
+        for each in EXPECTATIONS
+        for demand in each.demands
+    ]
+    rules = [name for name in validated.rule_counts.columns if name != "month"]
+    return criteria + [
+        Criterion(
+            NO_BAR_IS_QUARANTINED,
+            f"No bar is in quarantine because it broke the rule {rule}.",
+            blocks=False,
+            demand=Count(rule, "received", "bars"),
+        )
+        for rule in rules
+    ]
+
+
+def _evidence(name: str, validated: ValidatedMonths) -> str:
+    frames = [_offending_bars(name, validated), _bad_clean_bars(name, validated.rows)]
+    return "\n\n".join(_table(frame) for frame in frames if not frame.is_empty())
+
+
+def _bad_clean_bars(name: str, rows: pl.DataFrame) -> pl.DataFrame:
+    from trading_assets.bars.month_table import clean_row_faults
+
+    columns = {
+        demand.column
+        for each in EXPECTATIONS
+        if each.name == name
+        for demand in each.demands
+        if isinstance(demand, Count)
+    }
+    faults = [is_bad for fault, is_bad in clean_row_faults(rows).items() if fault in columns]
+    return pl.concat([rows.filter(is_bad) for is_bad in faults]) if faults else pl.DataFrame()
+
+
 def _offending_bars(name: str, validated: ValidatedMonths) -> pl.DataFrame:
     rule = pl.col("rule")
-    shown = ("symbol", "session", "rule", "value", "reason")
+    bar = ["symbol", "session", "event_time"]
+    held = validated.quarantine.select(*bar, "rule", "value", "reason")
+    warned = {
+        "bars_are_known_in_time": LATE,
+        "returns_without_actions_are_plausible": OUTLIER,
+        "jumps_are_no_unknown_splits": SPLIT_LIKE,
+        "closes_are_not_stale": STALE,
+    }
+    if name in warned:
+        return validated.warnings.filter(rule == warned[name])
     frames = {
-        "bars_are_unique": validated.quarantine.filter(rule == UNIQUENESS).select(shown),
+        "bars_are_unique": held.filter(rule == UNIQUENESS),
         "sessions_have_bars": validated.missing,
-        "few_bars_are_quarantined": validated.quarantine.select(shown),
+        "few_bars_are_quarantined": held,
+        NO_BAR_IS_QUARANTINED: held,
+        "bars_are_on_the_calendar": held.filter(rule.is_in([ON_THE_CALENDAR, ON_THE_GRID])),
         "every_expected_bar_passed": pl.concat(
-            [validated.quarantine.select(shown), validated.missing.select("symbol", "session")],
-            how="diagonal",
+            [held, validated.missing.select(bar)], how="diagonal"
         ),
-        "returns_without_actions_are_plausible": validated.warnings.filter(rule == OUTLIER),
-        "closes_are_not_stale": validated.warnings.filter(rule == STALE),
+        "bars_are_delivered_once": validated.repeated.select(bar),
     }
     return frames.get(name, pl.DataFrame())
 
 
 def _table(frame: pl.DataFrame) -> str:
-    if frame.is_empty():
-        return ""
     lines = [
         "| " + " | ".join(frame.columns) + " |",
         "|" + " --- |" * len(frame.columns),

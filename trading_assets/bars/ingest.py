@@ -1,9 +1,11 @@
 """The bitemporal store of bars: a correction is a new row, and the past stays what it was."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 
 import polars as pl
 
+from trading_assets.bars.vintages import merge_vintages, vintages_known_at
 from trading_assets.errors import DataError, UserError
 from trading_assets.schema import TABLES, UTC_TIME, conform
 
@@ -12,15 +14,19 @@ _STAMPS = ("knowledge_time", "ingest_time", "revision")
 
 
 def merge_revisions(
-    stored: pl.DataFrame | None, fetched: pl.DataFrame, table: str = "raw_bars"
+    stored: pl.DataFrame | None,
+    fetched: pl.DataFrame,
+    table: str = "raw_bars",
+    fetched_before: Mapping[date, datetime] | None = None,
 ) -> pl.DataFrame:
     """Return `stored` with what is new in `fetched` as further rows.
 
     A bar whose values equal its newest stored revision adds nothing. A bar whose values changed
     adds a row with the next revision, known from its `ingest_time` on. A bar that fills a gap (the
-    symbol has stored bars of the month before it, and one ingested after it should have been known)
-    was published late, so it too is known only from its `ingest_time` on. No stored row is changed
-    or removed. Months do not touch each other: merging a range equals merging each of its months.
+    symbol has stored bars of the month before it, and its month was fetched after it should have
+    been known) was published late, so it too is known only from its `ingest_time` on. No stored row
+    is changed or removed. Months do not touch each other: merging a range equals merging each of
+    its months.
 
     Parameters
     ----------
@@ -30,6 +36,10 @@ def merge_revisions(
         One fetch, as `FetchedBars` holds it, of the same table.
     table : str
         `raw_bars` or `series`.
+    fetched_before : mapping of date to datetime, optional
+        When each month, by its first day, was last fetched. Where it is absent, the newest
+        `ingest_time` that the month has of the feed (or series), of any symbol, stands for it: a
+        fetch that added no row leaves no trace there.
 
     Returns
     -------
@@ -42,6 +52,8 @@ def merge_revisions(
         If the fetch holds a bar twice with different values, or corrects a bar with a fetch that is
         not later than the one stored.
     """
+    if table == "series":
+        return merge_vintages(stored, fetched, fetched_before)
     key = _identity(table)
     fetched = conform(table, fetched).unique(maintain_order=True)
     _require_single_version(fetched, key)
@@ -53,7 +65,9 @@ def merge_revisions(
     compared = (
         fetched.with_columns(_MONTH)
         .join(newest, on=key, how="left", suffix="_stored")
-        .join(_arrivals(stored, key), on=_arrival_key(key), how="left")
+        .join(_first_events(stored, key), on=["month", *_of_symbol(key)], how="left")
+        .join(_last_fetches(stored, key), on=["month", *_of_feed(key)], how="left")
+        .join(_month_times(fetched_before), on="month", how="left")
     )
     is_new = pl.col("revision_stored").is_null()
     is_changed = ~is_new & pl.any_horizontal(
@@ -63,7 +77,7 @@ def merge_revisions(
     is_late = (
         is_new
         & (pl.col("event_time") > pl.col("first_event"))
-        & (pl.col("knowledge_time") <= pl.col("last_ingest"))
+        & (pl.col("knowledge_time") <= pl.max_horizontal("last_ingest", "fetched_before"))
     ).fill_null(value=False)
     additions = compared.filter(is_new | is_changed).with_columns(
         (pl.col("revision_stored") + 1).fill_null(0).cast(pl.Int32).alias("revision"),
@@ -80,19 +94,33 @@ def merge_revisions(
 def as_known_at(rows: pl.DataFrame, moment: datetime, table: str = "raw_bars") -> pl.DataFrame:
     """Return the newest revision of each bar that was known at `moment`.
 
+    What is read for a moment stays the same for good: fetches after it add only rows that are known
+    later, so reading all rows as of a fetch's moment gives what the store held after that fetch.
+    The exception is history asked for the first time: bars of a month before the symbol's first
+    stored one count as known when they were published, as nobody had looked for them.
+
     Parameters
     ----------
     rows : DataFrame
         All revisions of table `table`.
     moment : datetime
         Time zone aware; a row counts when its `knowledge_time` is not after it.
+    table : str
+        `raw_bars` or `series`; `trading_assets.bars.action_history.actions_known_at` reads actions.
+
+    Returns
+    -------
+    DataFrame
+        One row a bar or reference period, sorted by the table's key.
     """
     if moment.tzinfo is None:
         msg = f"moment was {moment} without a time zone; expected an aware time such as UTC"
         raise UserError(msg)
+    if table == "series":
+        return vintages_known_at(rows, moment)
     return (
         rows.filter(pl.col("knowledge_time") <= pl.lit(moment).cast(UTC_TIME))
-        .sort(TABLES[table].key)
+        .sort(*_identity(table), "knowledge_time", "revision")
         .unique(_identity(table), keep="last", maintain_order=True)
     )
 
@@ -101,18 +129,36 @@ def _identity(table: str) -> list[str]:
     return [name for name in TABLES[table].key if name != "revision"]
 
 
-def _arrival_key(key: list[str]) -> list[str]:
-    return ["month", *(name for name in key if name != "event_time")]
+def _of_symbol(key: list[str]) -> list[str]:
+    return [name for name in key if name != "event_time"]
 
 
-def _arrivals(stored: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+def _of_feed(key: list[str]) -> list[str]:
+    return [name for name in _of_symbol(key) if name != "symbol"]
+
+
+def _first_events(stored: pl.DataFrame, key: list[str]) -> pl.DataFrame:
     return (
         stored.with_columns(_MONTH)
-        .group_by(_arrival_key(key))
-        .agg(
-            pl.col("event_time").min().alias("first_event"),
-            pl.col("ingest_time").max().alias("last_ingest"),
-        )
+        .group_by("month", *_of_symbol(key))
+        .agg(pl.col("event_time").min().alias("first_event"))
+    )
+
+
+def _last_fetches(stored: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+    # A fetch asks for all symbols: one symbol's new row shows that another's was not there yet.
+    return (
+        stored.with_columns(_MONTH)
+        .group_by("month", *_of_feed(key))
+        .agg(pl.col("ingest_time").max().alias("last_ingest"))
+    )
+
+
+def _month_times(fetched_before: Mapping[date, datetime] | None) -> pl.DataFrame:
+    return pl.DataFrame(
+        list((fetched_before or {}).items()),
+        schema={"month": pl.Date, "fetched_before": UTC_TIME},
+        orient="row",
     )
 
 

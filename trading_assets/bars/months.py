@@ -1,14 +1,17 @@
 """Fetches a range of months at once and folds the answer into what each month already has."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import polars as pl
 
+from trading_assets.bars.action_history import merge_actions
 from trading_assets.bars.ingest import merge_revisions
 from trading_assets.bars.sources import BarSource, FetchedBars
 from trading_assets.errors import DataError
+
+FetchSeries = Callable[[date, date, datetime], pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,14 @@ class Month:
 
 
 def fetch_months(
-    source: BarSource, months: Sequence[Month], stored: Mapping[str, FetchedBars], as_of: datetime
+    source: BarSource,
+    months: Sequence[Month],
+    stored: Mapping[str, FetchedBars],
+    as_of: datetime,
+    further_series: FetchSeries | None = None,
+    *,
+    fetched_before: Mapping[str, datetime] | None = None,
+    has_fallback: bool = False,
 ) -> dict[str, FetchedBars]:
     """Fetch consecutive months in one request and merge each with its stored rows.
 
@@ -35,6 +45,12 @@ def fetch_months(
         Rows that the lake has of some of these months, by key.
     as_of : datetime
         Aware moment of the fetch; rows not known by then are left out.
+    further_series : callable, optional
+        Returns table `series` of a range of sessions at a moment, beside those of the source.
+    fetched_before : mapping, optional
+        When each stored month was last fetched, by key.
+    has_fallback : bool
+        Whether another source may have answered: an action that the fetch lacks is then kept.
 
     Returns
     -------
@@ -53,6 +69,13 @@ def fetch_months(
             f" {as_of:%Y-%m-%d %H:%M} UTC; choose a range with closed sessions"
         )
         raise DataError(msg)
+    if further_series is not None:
+        others = further_series(months[0].first, months[-1].last, as_of)
+        fetched = replace(fetched, series=pl.concat([fetched.series, others]))
+    before = fetched_before or {}
+    moments = {
+        month.first.replace(day=1): before[month.key] for month in months if month.key in before
+    }
     known = [stored[month.key] for month in months if month.key in stored]
     rows, series = (
         _by_month(
@@ -60,6 +83,7 @@ def fetch_months(
                 pl.concat([getattr(bars, attribute) for bars in known]) if known else None,
                 getattr(fetched, attribute),
                 table,
+                moments,
             ),
             "session",
         )
@@ -67,7 +91,18 @@ def fetch_months(
     )
     actions = _by_month(fetched.actions, "ex_date")
     return {
-        month.key: FetchedBars(rows=rows(month), series=series(month), actions=actions(month))
+        month.key: FetchedBars(
+            rows=rows(month),
+            series=series(month),
+            actions=merge_actions(
+                stored[month.key].actions if month.key in stored else None,
+                actions(month),
+                as_of,
+                fetched_before=before.get(month.key),
+                is_complete=not has_fallback,
+            ),
+            notes=fetched.notes,
+        )
         for month in months
     }
 

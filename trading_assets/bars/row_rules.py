@@ -1,16 +1,17 @@
-"""The rules every single bar has to keep, and the quarantine of those that do not."""
+"""The rules every single bar has to keep."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 import polars as pl
 
-from trading_assets.bars.calendar import ExchangeCalendar
 from trading_assets.bars.sources import declared_feed
 from trading_assets.market_data import MarketDataSpec
-from trading_assets.schema import TABLES, UTC_TIME, conform
+from trading_assets.schema import UTC_TIME
 
 UNIQUENESS = "bar_is_unique"
+ON_THE_CALENDAR = "session_is_on_the_calendar"
+ON_THE_GRID = "bar_ends_on_the_grid"
 
 _PRICES = ("open", "high", "low", "close")
 
@@ -40,46 +41,61 @@ class RowRule:
 def row_rules(spec: MarketDataSpec, as_of: datetime) -> list[RowRule]:
     """Return the rules for the data set `spec` at the aware moment `as_of`.
 
-    They read the columns of table `raw_bars` and `expected_close`, which `quarantine_rows` adds.
+    They read the columns of table `raw_bars` and those that `quarantine_rows` adds: `grid_session`
+    (session that has a bar ending at event_time, null if none), `is_session`, `is_listed`,
+    `is_repeated` and `mixes_feeds`.
     """
-    low, high = pl.col("low"), pl.col("high")
-    opened, closed, volume = pl.col("open"), pl.col("close"), pl.col("volume")
-    prices = [pl.col(name) for name in _PRICES]
-    feed = declared_feed(spec.source)
-    bar = ("symbol", "bar_length", "event_time", "feed", "adjustment")
+    return [*_identity_rules(spec), *_time_rules(spec, as_of), *_price_rules()]
+
+
+def _identity_rules(spec: MarketDataSpec) -> list[RowRule]:
+    feeds = list(
+        dict.fromkeys(declared_feed(each) for each in (spec.source, spec.fallback) if each)
+    )
     return [
         RowRule(
             "symbol_is_in_the_universe",
-            ~pl.col("symbol").is_in(list(spec.universe)),
+            ~pl.col("is_listed"),
             ("symbol",),
             "the symbol is not declared in the universe",
         ),
         RowRule(
             "bar_is_of_the_declared_kind",
-            (pl.col("feed") != feed)
+            ~pl.any_horizontal(pl.col("feed") == feed for feed in feeds)
             | (pl.col("adjustment") != "raw")
-            | (pl.col("bar_length") != spec.bar_length),
+            | (pl.col("bar_length") != spec.raw_bar_length),
             ("feed", "adjustment", "bar_length"),
-            f"expected feed {feed}, adjustment raw and bar length {spec.bar_length}",
+            f"expected feed {' or '.join(feeds)}, adjustment raw and bar length"
+            f" {spec.raw_bar_length}",
+        ),
+        RowRule(
+            "feeds_are_not_mixed",
+            pl.col("mixes_feeds"),
+            ("feed", "symbol", "session"),
+            f"the symbol's month has bars of {feeds[0]}, which another feed must not fill up",
         ),
         RowRule(
             UNIQUENESS,
-            pl.struct(bar).is_duplicated(),
-            ("symbol", "session"),
+            pl.col("is_repeated"),
+            ("symbol", "event_time"),
             "the bar occurs more than once, and nothing says which one is right",
         ),
+    ]
+
+
+def _time_rules(spec: MarketDataSpec, as_of: datetime) -> list[RowRule]:
+    return [
         RowRule(
-            "session_is_on_the_calendar",
-            pl.col("expected_close").is_null(),
+            ON_THE_CALENDAR,
+            ~pl.col("is_session"),
             ("session",),
             f"{spec.calendar} has no session on that day",
         ),
         RowRule(
-            "bar_ends_at_the_close",
-            pl.col("expected_close").is_not_null()
-            & (pl.col("event_time") != pl.col("expected_close")),
-            ("event_time",),
-            "event_time is not the session's close",
+            ON_THE_GRID,
+            pl.col("is_session") & pl.col("grid_session").ne_missing(pl.col("session")),
+            ("event_time", "session"),
+            f"no {spec.raw_bar_length} bar of the session ends at event_time",
         ),
         RowRule(
             "bar_is_not_from_the_future",
@@ -93,23 +109,31 @@ def row_rules(spec: MarketDataSpec, as_of: datetime) -> list[RowRule]:
             ("knowledge_time", "event_time"),
             "knowledge_time is before event_time, so the bar would leak the future",
         ),
+    ]
+
+
+def _price_rules() -> list[RowRule]:
+    low, high = pl.col("low"), pl.col("high")
+    opened, closed, volume = pl.col("open"), pl.col("close"), pl.col("volume")
+    return [
         RowRule(
             "prices_are_positive_and_finite",
+            # NaN counts as greater than infinity, so it is not between.
             pl.any_horizontal(
-                (~price.is_finite() | (price <= 0)).fill_null(value=True) for price in prices
+                ~pl.col(price).is_between(0, float("inf"), closed="none") for price in _PRICES
             ),
             _PRICES,
             "expected every price to be a finite number above 0",
         ),
         RowRule(
             "low_is_not_above_open_and_close",
-            low > pl.min_horizontal(opened, closed),
+            (low > opened) | (low > closed),
             ("low", "open", "close"),
             "low is above open or close",
         ),
         RowRule(
             "high_is_not_below_open_and_close",
-            high < pl.max_horizontal(opened, closed),
+            (high < opened) | (high < closed),
             ("high", "open", "close"),
             "high is below open or close",
         ),
@@ -126,63 +150,3 @@ def row_rules(spec: MarketDataSpec, as_of: datetime) -> list[RowRule]:
             "no share was traded, so the prices are no trades",
         ),
     ]
-
-
-def quarantine_rows(
-    rows: pl.DataFrame, spec: MarketDataSpec, calendar: ExchangeCalendar, as_of: datetime
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split `rows` into those that keep every rule and the quarantine of the others.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Table `raw_bars`, one revision a bar.
-    spec, calendar, as_of
-        What the rules compare with.
-
-    Returns
-    -------
-    clean : DataFrame
-        Rows of table `raw_bars` that keep every rule, unchanged.
-    quarantine : DataFrame
-        Table `quarantine`: one row for each rule that a bar breaks.
-    """
-    numbered = _with_expected_close(rows, calendar).with_row_index("row")
-    broken = pl.concat(
-        [
-            numbered.filter(rule.is_broken.fill_null(value=True)).select(
-                "row",
-                "symbol",
-                "session",
-                "event_time",
-                "revision",
-                pl.lit(rule.name).alias("rule"),
-                pl.concat_str(
-                    [
-                        pl.format(
-                            "{} {}", pl.lit(name), pl.col(name).cast(pl.String).fill_null("null")
-                        )
-                        for name in rule.values
-                    ],
-                    separator=", ",
-                ).alias("value"),
-                pl.lit(rule.reason).alias("reason"),
-            )
-            for rule in row_rules(spec, as_of)
-        ]
-    )
-    clean = numbered.join(broken, on="row", how="anti").select(TABLES["raw_bars"].names)
-    # Copies of one bar share a key; the table keeps one line for each rule they break.
-    key = TABLES["quarantine"].key
-    quarantine = broken.drop("row").unique(key, keep="first", maintain_order=True).sort(key)
-    return clean, conform("quarantine", quarantine)
-
-
-def _with_expected_close(rows: pl.DataFrame, calendar: ExchangeCalendar) -> pl.DataFrame:
-    days: list[date] = rows["session"].unique().to_list()
-    closes = {day: calendar.close_time(day) for day in days if calendar.is_session(day)}
-    expected = pl.DataFrame(
-        {"session": list(closes), "expected_close": list(closes.values())},
-        schema={"session": pl.Date, "expected_close": UTC_TIME},
-    )
-    return rows.join(expected, on="session", how="left", maintain_order="left")

@@ -13,7 +13,7 @@ from trading_assets.bars.calendar import ExchangeCalendar
 from trading_assets.bars.corporate_actions import derive_actions
 from trading_assets.bars.sources import FetchedBars
 from trading_assets.bars.stamps import stamp_bars
-from trading_assets.errors import DataError, UserError
+from trading_assets.errors import DataError, NotCarriedError
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.schema import TABLES, UTC_TIME
 
@@ -41,10 +41,9 @@ class SampleBars:
 
         Raises
         ------
-        UserError
-            If a symbol of the universe or a day of the range is not in the sample.
         DataError
-            If the file is missing or has other columns than expected.
+            If a symbol of the universe or a day of the range is not in the sample, or its file is
+            missing or has other columns than expected.
         """
         self._require_known_symbols()
         self._require_known_days(start, end)
@@ -77,7 +76,7 @@ class SampleBars:
                 f"universe names {', '.join(unknown)}, not in the sample; expected symbols out of"
                 f" {', '.join(known)}"
             )
-            raise UserError(msg)
+            raise NotCarriedError(msg)
 
     def _require_known_days(self, start: date, end: date) -> None:
         first, last = self._prices.select(
@@ -88,7 +87,7 @@ class SampleBars:
                 f"bars were asked for from {start} to {end}; the sample covers {first} to {last},"
                 " so choose start and end of the data set within"
             )
-            raise UserError(msg)
+            raise NotCarriedError(msg)
 
 
 def _read_sample() -> pl.DataFrame:

@@ -13,14 +13,16 @@ import polars as pl
 
 from trading_assets.bars.calendar import ExchangeCalendar
 from trading_assets.errors import UserError
+from trading_assets.file_specs import FilesSource
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.source_specs import (
     AlpacaSource,
-    FilesSource,
     ModuleSource,
     SampleSource,
     Source,
+    SyntheticSource,
     WorldSource,
+    YfinanceSource,
 )
 
 
@@ -36,11 +38,14 @@ class FetchedBars:
         Table `series`: declared series such as the synthetic signal; empty for most sources.
     actions : DataFrame
         Table `corporate_actions` with ex dates in the range that was asked for.
+    notes : tuple of str
+        Sentences on what a person should know of this fetch, such as what a fallback stood in for.
     """
 
     rows: pl.DataFrame
     series: pl.DataFrame
     actions: pl.DataFrame
+    notes: tuple[str, ...] = ()
 
 
 class BarSource(Protocol):
@@ -76,24 +81,65 @@ def build_source(
     Parameters
     ----------
     spec : MarketDataSpec
-        Data set's declaration.
+        Data set's declaration. With a `fallback`, the source returned asks that one for the
+        symbols and months which the first cannot deliver.
     calendar : ExchangeCalendar
         Dates the bars' closes.
     credentials : mapping
-        Names and values of credentials, such as `ALPACA_API_KEY`; only the Alpaca source reads it.
-    """
-    # Sources import this module for the protocol, and a run should not pay for vendors it lacks.
-    if isinstance(spec.source, SampleSource):
-        from trading_assets.bars.sample import SampleBars
+        Names and values of credentials, such as `ALPACA_API_KEY`; the Alpaca source and sources of
+        one's own read it.
 
-        return SampleBars(spec, calendar)
+    Raises
+    ------
+    UserError
+        If a source cannot deliver bars of the declared length or for the declared universe, or the
+        fallback's rows could not be told from the source's.
+    """
+    if spec.fallback is None:
+        return _build_single(spec, calendar, credentials)
+    from trading_assets.bars.fallback import FallbackBars
+
+    return FallbackBars(spec, calendar, lambda part: _build_single(part, calendar, credentials))
+
+
+def _build_single(
+    spec: MarketDataSpec, calendar: ExchangeCalendar, credentials: Mapping[str, str]
+) -> BarSource:
+    # Sources import this module for the protocol, and a run should not pay for vendors it lacks.
+    if isinstance(spec.source, SampleSource | WorldSource | YfinanceSource):
+        return _build_daily(spec, calendar)
+    if isinstance(spec.source, SyntheticSource):
+        from trading_assets.bars.synthetic import SyntheticBars
+
+        return SyntheticBars(spec, spec.source, calendar)
+    if isinstance(spec.source, FilesSource):
+        from trading_assets.bars.files import FileBars
+
+        return FileBars(spec, spec.source, calendar)
+    if isinstance(spec.source, ModuleSource):
+        from trading_assets.bars.own_source import OwnSource
+
+        return OwnSource(spec, spec.source, calendar, credentials)
+    from trading_assets.bars.alpaca import AlpacaBars
+
+    return AlpacaBars(spec, spec.source, calendar, credentials)
+
+
+def _build_daily(spec: MarketDataSpec, calendar: ExchangeCalendar) -> BarSource:
+    if spec.raw_bar_length != "1d":
+        msg = (
+            f"source {spec.source.kind} was asked for bars of {spec.raw_bar_length}; expected 1d,"
+            " the only length it has, so change bar_length or choose another source"
+        )
+        raise UserError(msg)
     if isinstance(spec.source, WorldSource):
         from trading_assets.bars.world import WorldBars
 
         return WorldBars(spec, spec.source, calendar)
-    if isinstance(spec.source, AlpacaSource):
-        from trading_assets.bars.alpaca import AlpacaBars
+    if isinstance(spec.source, YfinanceSource):
+        from trading_assets.bars.yahoo import YahooBars
 
-        return AlpacaBars(spec, spec.source, calendar, credentials)
-    msg = f"source {spec.source.kind} is not available"
-    raise UserError(msg)
+        return YahooBars(spec, calendar)
+    from trading_assets.bars.sample import SampleBars
+
+    return SampleBars(spec, calendar)

@@ -16,7 +16,7 @@ import polars as pl
 from trading_assets.errors import DataError, UserError
 from trading_assets.lake.availability import label
 from trading_assets.lake.files import TEMPORARY_PREFIX, read_checked
-from trading_assets.lake.locks import hold
+from trading_assets.lake.locks import LOCK_TIMEOUT_SECONDS, hold
 from trading_assets.lake.manifest import Manifest
 from trading_assets.lake.views import View, definition, escaped, named_in, quoted, views_of
 
@@ -38,11 +38,16 @@ class Catalog:
         Data folder.
     manifest : Manifest
         Says which files there are.
+    lock_timeout_seconds : float, optional
+        How long to wait for another process that writes the file.
     """
 
-    def __init__(self, root: Path, manifest: Manifest) -> None:
+    def __init__(
+        self, root: Path, manifest: Manifest, lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS
+    ) -> None:
         self._root = root
         self._manifest = manifest
+        self._lock_timeout_seconds = lock_timeout_seconds
 
     @property
     def path(self) -> Path:
@@ -55,14 +60,18 @@ class Catalog:
         Raises
         ------
         DataError
-            If the data folder cannot be written.
+            If the data folder cannot be written, or another process keeps writing the file.
         """
         import duckdb
 
         newest, _ = self._manifest.stored_tables()
         if self._built_from() != (newest, str(self._lake)):
             try:
-                with hold(self._root / ".locks" / "catalog", is_exclusive=True):
+                with hold(
+                    self._root / ".locks" / "catalog",
+                    is_exclusive=True,
+                    timeout_seconds=self._lock_timeout_seconds,
+                ):
                     self._rebuild_locked()
             except (OSError, duckdb.Error) as error:
                 msg = (
@@ -134,9 +143,12 @@ class Catalog:
             self._write(temporary, newest, views_of(stored))
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
+            # Left by a program that wrote to the file before: DuckDB opens none with such a log.
+            _log_of(self.path).unlink(missing_ok=True)
             temporary.replace(self.path)
         finally:
             temporary.unlink(missing_ok=True)
+            _log_of(temporary).unlink(missing_ok=True)
 
     def _write(self, path: Path, newest: int, views: Iterable[View]) -> None:
         import duckdb
@@ -163,6 +175,10 @@ class Catalog:
                 read_checked(self._root, table.file, label(table.asset, table.partition))
                 paths.append(str(self._lake / table.file.path))
         return paths
+
+
+def _log_of(database: Path) -> Path:
+    return database.with_name(f"{database.name}.wal")
 
 
 def _refuse_unless_select(sql: str) -> None:

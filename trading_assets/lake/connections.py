@@ -1,36 +1,18 @@
-"""Connections to the manifest, in SQLite or PostgreSQL."""
+"""The manifest's database: opened when first used, its tables created, its failures explained."""
 
 import os
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy import event, exc
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy import exc
 
 from trading_assets.errors import DataError
 from trading_assets.lake import tables
+from trading_assets.lake.engines import Engines, connect_postgresql, connect_sqlite, enable_log
 from trading_assets.lake.locks import hold
-
-_BUSY_TIMEOUT_SECONDS = 30.0
-# Any constant: it names the one lock that writers of a PostgreSQL manifest take in turn.
-_WRITER_LOCK = 7_305_102_517
-
-
-@dataclass(frozen=True, slots=True)
-class Engines:
-    """Connections to one manifest: readers see one moment each, writers take turns."""
-
-    reader: sa.Engine
-    writer: sa.Engine
-
-    def dispose(self, *, closes: bool = True) -> None:
-        """Give up all connections; after a fork they are dropped but not closed."""
-        self.reader.dispose(close=closes)
 
 
 class ManifestConnections:
@@ -42,11 +24,14 @@ class ManifestConnections:
         Data folder; the SQLite file lies in it.
     url : str or None
         SQLAlchemy address of a PostgreSQL database, or None for SQLite.
+    lock_timeout_seconds : float
+        How long to wait for other writers.
     """
 
-    def __init__(self, root: Path, url: str | None) -> None:
+    def __init__(self, root: Path, url: str | None, lock_timeout_seconds: float) -> None:
         self._root = root
         self._url = url
+        self._lock_timeout_seconds = lock_timeout_seconds
         self._engines: Engines | None = None
         self._process = 0
 
@@ -74,8 +59,8 @@ class ManifestConnections:
             yield
         except (exc.IntegrityError, exc.ProgrammingError):
             raise  # a defect of this program, not of its surroundings
-        except exc.DBAPIError as error:
-            cause = str(error.orig).splitlines()[0]
+        except (exc.DBAPIError, sqlite3.Error) as error:
+            cause = str(error.orig if isinstance(error, exc.DBAPIError) else error).splitlines()[0]
             msg = f"manifest {self._address} could not be {verb} ({cause}); {_remedy(cause)}"
             raise DataError(msg) from error
         except OSError as error:
@@ -103,15 +88,17 @@ class ManifestConnections:
 
     def _connect(self) -> Engines:
         if self._url is not None:
-            return connect_postgresql(self._url)
+            return connect_postgresql(self._url, self._lock_timeout_seconds)
         self._root.mkdir(parents=True, exist_ok=True)
-        return connect_sqlite(self._path)
+        return connect_sqlite(self._path, self._lock_timeout_seconds)
 
     def _create(self, engines: Engines) -> None:
         if _stored_version(engines) is None:
-            with hold(self._root / ".locks" / "manifest", is_exclusive=True):
+            seconds = self._lock_timeout_seconds
+            lock = self._root / ".locks" / "manifest"
+            with hold(lock, is_exclusive=True, timeout_seconds=seconds):
                 if self._url is None:
-                    _enable_log(self._path)
+                    enable_log(self._path, seconds)
                 with engines.writer.begin() as connection:
                     _create_tables(connection)
         found = _stored_version(engines)
@@ -123,75 +110,8 @@ class ManifestConnections:
             raise DataError(msg)
 
 
-def connect_sqlite(path: Path) -> Engines:
-    """Return connections to a file whose commits survive power loss.
-
-    Parameters
-    ----------
-    path : Path
-        The manifest file; where its folder cannot be written, it is opened for reading only.
-    """
-    is_writable = os.access(path.parent, os.W_OK) or not path.exists()
-
-    def connect() -> sqlite3.Connection:
-        return _open_to_write(path) if is_writable else _open_to_read(path)
-
-    # A pooled connection to a file opened as immutable would never see a later commit.
-    pool = QueuePool if is_writable else NullPool
-    engine = sa.create_engine(f"sqlite:///{path}", creator=connect, poolclass=pool)
-    event.listen(engine, "begin", _begin_sqlite)
-    return Engines(engine, engine.execution_options(is_writer=True))
-
-
-def connect_postgresql(url: str) -> Engines:
-    """Return connections to a PostgreSQL database."""
-    engine = sa.create_engine(url, isolation_level="REPEATABLE READ", pool_pre_ping=True)
-    event.listen(engine, "begin", _begin_postgresql)
-    # A writer that waited for its turn has to see what was committed meanwhile.
-    writer = engine.execution_options(is_writer=True, isolation_level="READ COMMITTED")
-    return Engines(engine, writer)
-
-
-def _enable_log(path: Path) -> None:
-    # Readers go on while one writes. The mode stays with the file.
-    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_SECONDS)
-    try:
-        connection.execute("PRAGMA journal_mode=WAL")
-    finally:
-        connection.close()
-
-
-def _open_to_write(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_SECONDS, check_same_thread=False)
-    # SQLAlchemy's "begin" event starts transactions, so that writers can ask for theirs at once.
-    connection.isolation_level = None
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")
-    return connection
-
-
-def _open_to_read(path: Path) -> sqlite3.Connection:
-    # SQLite reads a write-ahead log only with its index file; with no log left it needs neither.
-    has_log = path.with_name(f"{path.name}-wal").exists()
-    mode = "mode=ro" if has_log else "mode=ro&immutable=1"
-    uri = f"file:{quote(str(path))}?{mode}"
-    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_SECONDS)
-    connection.isolation_level = None
-    return connection
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    is_writer = connection.get_execution_options().get("is_writer", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
-
-
-def _begin_postgresql(connection: sa.Connection) -> None:
-    if connection.get_execution_options().get("is_writer", False):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})")
-
-
 def _remedy(cause: str) -> str:
-    if "locked" in cause:
+    if "lock" in cause:
         return "another process is writing, run again when it has finished"
     return "check free space and permissions, then run again; earlier commits are unchanged"
 

@@ -185,7 +185,10 @@ def read_checked(root: Path, file: FileRef, owner: str) -> bytes:
 
 
 def _is_intact(path: Path, digest: str) -> bool:
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    except OSError:
+        return False  # absent, or on a bad sector: written anew either way
 
 
 def _flush(path: Path) -> None:

@@ -39,9 +39,12 @@ def _remove(root: Path, paths: Iterable[Path], limit: datetime) -> Removal:
     removed: list[str] = []
     freed = 0
     for path in sorted(paths):
-        status = path.stat()
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue  # a catalog that another process has just given its name
         if datetime.fromtimestamp(status.st_mtime, UTC) <= limit:
-            path.unlink()
+            path.unlink(missing_ok=True)
             removed.append(path.relative_to(root).as_posix())
             freed += status.st_size
     return Removal(tuple(removed), freed)

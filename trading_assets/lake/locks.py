@@ -9,11 +9,15 @@ from pathlib import Path
 
 from trading_assets.errors import DataError
 
+# How long anything of the lake waits for other processes unless told otherwise.
+LOCK_TIMEOUT_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 
 
 @contextmanager
-def hold(path: Path, *, is_exclusive: bool, timeout_seconds: float = 60.0) -> Generator[None]:
+def hold(
+    path: Path, *, is_exclusive: bool, timeout_seconds: float = LOCK_TIMEOUT_SECONDS
+) -> Generator[None]:
     """Hold a lock on a file, which is created if absent and never removed.
 
     Parameters
@@ -50,7 +54,7 @@ def _acquire(handle: int, path: Path, is_exclusive: bool, timeout_seconds: float
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 msg = (
-                    f"another process held {path} longer than {timeout_seconds:.0f} s; wait for it"
+                    f"another process held {path} longer than {timeout_seconds:g} s; wait for it"
                     " to finish and run again"
                 )
                 raise DataError(msg) from None

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from trading_assets.lake import commits, tables
 from trading_assets.lake.connections import ManifestConnections
+from trading_assets.lake.locks import LOCK_TIMEOUT_SECONDS
 from trading_assets.lake.names import TABLE_SUFFIX
 from trading_assets.lake.records import (
     FileRef,
@@ -44,10 +45,14 @@ class Manifest:
         Data folder; the SQLite file lies in it.
     url : str or None
         SQLAlchemy address of a PostgreSQL database, or None for SQLite.
+    lock_timeout_seconds : float, optional
+        How long to wait for other writers.
     """
 
-    def __init__(self, root: Path, url: str | None) -> None:
-        self._connections = ManifestConnections(root, url)
+    def __init__(
+        self, root: Path, url: str | None, lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS
+    ) -> None:
+        self._connections = ManifestConnections(root, url, lock_timeout_seconds)
         self.close = self._connections.close
 
     def commit(

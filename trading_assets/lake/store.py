@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from trading_assets.lake.catalog import Catalog
 from trading_assets.lake.drafting import Stamp, stage
 from trading_assets.lake.files import PartWriter
 from trading_assets.lake.housekeeping import Removal, remove_superseded, remove_temporaries
-from trading_assets.lake.locks import hold
+from trading_assets.lake.locks import LOCK_TIMEOUT_SECONDS, hold
 from trading_assets.lake.manifest import Manifest
 from trading_assets.lake.reader import LakeReader
 from trading_assets.lake.records import (
@@ -35,6 +36,18 @@ __all__ = [
 ]
 
 
+# Where a crash in a commit must do no harm, in the order in which a commit passes them.
+CRASH_POINTS = (
+    "before_tmp",
+    "mid_write",
+    "pre_fsync",
+    "pre_rename",
+    "post_rename",
+    "pre_manifest",
+    "post_manifest",
+)
+
+
 def no_fault(point: str) -> None:
     """Pass the named crash point; tests put a crash here."""
 
@@ -51,8 +64,9 @@ class Lake(LakeReader):
     manifest_url : str, optional
         SQLAlchemy address of a PostgreSQL manifest; by default `<root>/manifest.sqlite`.
     fault : callable, optional
-        Called at each point of a commit at which a crash must do no harm: before_tmp, mid_write,
-        pre_fsync, pre_rename, post_rename, pre_manifest, post_manifest.
+        Called at each of `CRASH_POINTS`.
+    lock_timeout_seconds : float, optional
+        How long to wait for another process that commits, cleans or writes the catalog.
     """
 
     def __init__(
@@ -61,11 +75,13 @@ class Lake(LakeReader):
         clock: Callable[[], datetime],
         manifest_url: str | None = None,
         fault: Callable[[str], None] = no_fault,
+        lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
     ) -> None:
-        super().__init__(root, Manifest(root, manifest_url))
+        super().__init__(root, Manifest(root, manifest_url, lock_timeout_seconds))
         self._clock = clock
         self._fault = fault
-        self._catalog = Catalog(root, self._manifest)
+        self._lock_timeout_seconds = lock_timeout_seconds
+        self._catalog = Catalog(root, self._manifest, lock_timeout_seconds)
 
     def commit(
         self, writes: Sequence[PartitionWrite], provenance: Provenance
@@ -88,14 +104,14 @@ class Lake(LakeReader):
         Raises
         ------
         DataError
-            If a name is not allowed, a table does not follow its schema, or the disk refuses. Then
-            nothing is committed and what was stored stays readable.
+            If a name is not allowed, a table does not follow its schema, another process keeps its
+            lock, or the disk refuses. Then nothing is committed and what was stored stays readable.
         """
         stamp = Stamp(provenance, self._clock())
         writer = PartWriter(self.root, self._fault)
         try:
             # Cleaning waits for commits: it must not remove a file that one is about to refer to.
-            with hold(self._lock, is_exclusive=False), writer:
+            with self._hold(is_exclusive=False), writer:
                 drafts = stage(writer, writes, stamp)
                 writer.settle()
                 self._fault("pre_manifest")
@@ -140,7 +156,7 @@ class Lake(LakeReader):
 
     def sweep(self, older_than: timedelta = timedelta(hours=1)) -> Removal:
         """Remove what crashed commits left under temporary names, if that old."""
-        with hold(self._lock, is_exclusive=True):
+        with self._hold(is_exclusive=True):
             return remove_temporaries(self.root, self._clock() - older_than)
 
     def clean(self, older_than: timedelta = timedelta(0), keep: Collection[str] = ()) -> Removal:
@@ -153,7 +169,7 @@ class Lake(LakeReader):
         keep : collection of str
             Content digests of commits whose files stay although superseded.
         """
-        with hold(self._lock, is_exclusive=True):
+        with self._hold(is_exclusive=True):
             in_use = self._manifest.paths_in_use(keep)
             return remove_superseded(self.root, in_use, self._clock() - older_than)
 
@@ -161,6 +177,6 @@ class Lake(LakeReader):
         """Give up connections to the manifest."""
         self._manifest.close()
 
-    @property
-    def _lock(self) -> Path:
-        return self.root / ".locks" / "lake"
+    def _hold(self, *, is_exclusive: bool) -> AbstractContextManager[None]:
+        lock = self.root / ".locks" / "lake"
+        return hold(lock, is_exclusive=is_exclusive, timeout_seconds=self._lock_timeout_seconds)

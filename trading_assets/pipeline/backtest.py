@@ -1,6 +1,7 @@
 """Assets of the stage backtest: each fold traded out of sample, and the walk-forward report."""
 
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -129,6 +130,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         from trading_assets.backtest.report import WalkForwardInputs, build_report
         from trading_assets.backtest.track_record import FoldRecord
+        from trading_assets.bars.universe import survivorship
 
         task = Task.begin(context, lake, declared, "walk_forward_report")
         key = f"{declared.name}/backtest"
@@ -146,6 +148,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
                 ],
                 expected_folds=expected,
                 trials=trials,
+                survivorship=survivorship(declared.market),
             )
         )
         problems = [*report.problems, *([] if trials else ["no trial has been counted"])]
@@ -180,7 +183,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
             metadata={
                 "verdict": report.verdict,
                 "plot": png_metadata(report.thumbnail),
-                "report": dg.MetadataValue.path(path),
+                "report": lake.link(path),
                 "trials": trials,
                 "mlflow_run": run,
                 **report.headline,
@@ -201,5 +204,5 @@ def _tables(task: Task, key: str, fold: str) -> Any:
     return BacktestTables(**{name: task.lake.read(key, [fold], name) for name in names})
 
 
-def _file_of(task: Task, record: Any, name: str) -> str:
-    return str(task.lake.root / record.file(name).path)
+def _file_of(task: Task, record: Any, name: str) -> Path:
+    return task.lake.root / record.file(name).path

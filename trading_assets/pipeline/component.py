@@ -3,6 +3,7 @@
 from typing import Any, Self
 
 import dagster as dg
+from pydantic import model_validator
 
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.pipeline.backtest import backtest_assets
@@ -19,6 +20,18 @@ from trading_assets.pipeline.settings import read_settings
 from trading_assets.strategy import Strategy
 
 
+class MarketDataAttributes(MarketDataSpec):
+    """What the YAML of a data set may say: also a universe that stands in a file."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_named_file_is_read_elsewhere(cls, values: Any) -> Any:
+        # `trading_assets.declarations` reads it, refuses what is wrong with it and knows the line.
+        if isinstance(values, dict) and isinstance(values.get("universe"), str):
+            return {**values, "universe": ["LISTED"]}
+        return values
+
+
 class MarketData(dg.Component):
     """A data set: bars fetched, stored and validated once, however many strategies use them."""
 
@@ -26,9 +39,9 @@ class MarketData(dg.Component):
         self.name = name
 
     @classmethod
-    def get_model_cls(cls) -> type[MarketDataSpec]:
+    def get_model_cls(cls) -> type[MarketDataAttributes]:
         """Return the model that the YAML's attributes follow."""
-        return MarketDataSpec
+        return MarketDataAttributes
 
     @classmethod
     def load(cls, attributes: Any, context: dg.ComponentLoadContext) -> Self:

@@ -12,6 +12,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from trading_assets.lake.store import Lake
+from trading_assets.pages import DEFAULT_URL, page_url
 from trading_assets.pipeline.settings import read_credentials, read_settings
 
 RECORDED_PACKAGES = ("trading_assets", "dagster", "polars", "numpy", "torch", "stable_baselines3")
@@ -28,17 +29,24 @@ class LakeResource(dg.ConfigurableResource):
         SQLAlchemy address of the manifest; empty for SQLite in the data folder.
     fixed_now : str
         ISO moment used in place of the clock, for tests and replays; empty for the clock.
+    pages_url : str
+        Address at which reports and Data Docs are served.
     """
 
     root: str
     manifest_url: str = ""
     fixed_now: str = ""
+    pages_url: str = DEFAULT_URL
 
     _opened: Lake | None = PrivateAttr(default=None)
 
     def now(self) -> datetime:
         """Return the aware moment that decides what is known."""
         return datetime.fromisoformat(self.fixed_now) if self.fixed_now else datetime.now(UTC)
+
+    def link(self, file: Path) -> dg.MetadataValue:
+        """Return a link that the UI can follow to a page below the data folder."""
+        return dg.MetadataValue.url(page_url(self.pages_url, Path(self.root), file))
 
     def open(self) -> Lake:
         """Return the lake, opened once."""
@@ -103,7 +111,11 @@ def resources() -> dict[str, object]:
     """Return the resources of the code location, from the environment's settings."""
     settings = read_settings()
     return {
-        "lake": LakeResource(root=str(settings.data), manifest_url=settings.manifest_url or ""),
+        "lake": LakeResource(
+            root=str(settings.data),
+            manifest_url=settings.manifest_url or "",
+            pages_url=settings.pages_url,
+        ),
         "tracking": TrackingResource(
             uri=settings.tracking_uri, artifacts=str(settings.data / "mlflow" / "artifacts")
         ),

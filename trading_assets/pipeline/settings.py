@@ -17,12 +17,14 @@ from trading_assets.declarations import (
 )
 from trading_assets.declared import Profile
 from trading_assets.errors import DeclarationError
+from trading_assets.pages import DEFAULT_URL
 
 DATA = "TRADING_ASSETS_DATA"
 DEFS = "TRADING_ASSETS_DEFS"
 PROFILE = "TRADING_ASSETS_PROFILE"
 ONLY = "TRADING_ASSETS_ONLY"
 MANIFEST_URL = "TRADING_ASSETS_MANIFEST_URL"
+PAGES_URL = "TRADING_ASSETS_PAGES_URL"
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 CREDENTIALS = ("ALPACA_API_KEY", "ALPACA_SECRET_KEY")
 
@@ -45,6 +47,8 @@ class Settings:
         Address of the MLflow store.
     only : tuple of str
         Declarations that are loaded; empty means all.
+    pages_url : str
+        Address at which `trading-assets pages` serves reports and Data Docs.
     """
 
     data: Path
@@ -53,6 +57,7 @@ class Settings:
     manifest_url: str | None
     tracking_uri: str
     only: tuple[str, ...] = ()
+    pages_url: str = DEFAULT_URL
 
     @property
     def variants(self) -> Path:
@@ -66,7 +71,12 @@ class Settings:
 
     def declarations(self) -> Declarations:
         """Parse and validate every declaration, and return those that are loaded."""
-        stamps = tuple((p, p.stat().st_mtime_ns) for p in declaration_files(self.roots))
+        stamps = tuple(
+            (path, path.stat().st_mtime_ns)
+            for file in declaration_files(self.roots)
+            # A universe may stand in a file beside the declaration.
+            for path in (file, *sorted(file.parent.rglob("*.csv")))
+        )
         declared = _parsed(self.roots, self.profile, stamps)
         return declared.restricted_to(self.only) if self.only else declared
 
@@ -94,6 +104,7 @@ def read_settings() -> Settings:
         raise DeclarationError(msg)
     return Settings(
         data=data,
+        pages_url=os.environ.get(PAGES_URL) or DEFAULT_URL,
         profile="production" if profile == "production" else "development",
         private_roots=_private_roots(),
         manifest_url=os.environ.get(MANIFEST_URL) or None,

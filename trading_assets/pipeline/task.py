@@ -172,14 +172,27 @@ class Task:
 
 
 def report_partitions(
-    context: dg.AssetExecutionContext, records: Iterable[PartitionRecord]
+    context: dg.AssetExecutionContext,
+    records: Iterable[PartitionRecord],
+    further: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Attach each partition's own small numbers, so that a range shows them one by one."""
+    """Attach each partition's own small numbers, so that a range shows them one by one.
+
+    Parameters
+    ----------
+    context : AssetExecutionContext
+        The run's.
+    records : iterable of PartitionRecord
+        What was committed.
+    further : mapping, optional
+        Further numbers by partition.
+    """
     for record in records:
+        facts = {**partition_facts(record), **(further or {}).get(record.partition, {})}
         if record.partition:
-            context.add_asset_metadata(partition_facts(record), partition_key=record.partition)
+            context.add_asset_metadata(facts, partition_key=record.partition)
         else:
-            context.add_asset_metadata(partition_facts(record))
+            context.add_asset_metadata(facts)
 
 
 def partition_facts(record: PartitionRecord) -> dict[str, Any]:

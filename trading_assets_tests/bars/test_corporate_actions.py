@@ -3,13 +3,11 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from trading_assets.bars.corporate_actions import (
-    check_actions,
-    collect_actions,
-    derive_actions,
-    total_returns,
-)
+from trading_assets.bars.action_history import WITHDRAWN
+from trading_assets.bars.corporate_actions import check_actions, collect_actions
+from trading_assets.bars.derived_actions import derive_actions
 from trading_assets.bars.sources import build_source
+from trading_assets.bars.total_returns import total_returns
 from trading_assets.errors import DataError
 from trading_assets.schema import TABLES
 from trading_assets_tests.bars.example_bars import CALENDAR, NOW, make_spec
@@ -35,7 +33,9 @@ def prices(closes: list[float], adjusted: list[float | None], symbol: str = "A")
     )
 
 
-def action(kind: str, ex_date: date, ratio: float, cash: float) -> pl.DataFrame:
+def action(
+    kind: str, ex_date: date, ratio: float, cash: float, new_symbol: str | None = None
+) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "symbol": "A",
@@ -45,7 +45,7 @@ def action(kind: str, ex_date: date, ratio: float, cash: float) -> pl.DataFrame:
             "cash_usd": cash,
             "knowledge_time": datetime(2010, 1, 4, tzinfo=UTC),
             "origin": "test",
-            "new_symbol": None,
+            "new_symbol": new_symbol,
         },
         schema=TABLES["corporate_actions"].empty().schema,
     )
@@ -210,11 +210,60 @@ def test_a_dividend_after_a_split_is_paid_on_the_new_shares() -> None:
         ("dividend", 1.0, 0.0, "dividend without cash"),
         ("dividend", 1.0, -1.0, "negative or unknown cash"),
         ("merger", 2.0, 0.0, "unknown kind"),
+        ("spin_off", 2.0, 1.0, "spin-off with a split ratio"),
+        ("spin_off", 1.0, 0.0, "spin-off without worth"),
+        ("spin_off", 1.0, float("inf"), "negative or unknown cash"),
+        ("rename", 1.0, 0.0, "rename without a new symbol"),
     ],
 )
 def test_an_impossible_action_is_named(kind: str, ratio: float, cash: float, sentence: str) -> None:
     found = check_actions(action(kind, date(2010, 1, 5), ratio, cash))
     assert any(sentence in line and "A on 2010-01-05" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ratio", "cash", "new_symbol", "sentence"),
+    [
+        ("rename", 2.0, 0.0, "B", "rename with a split ratio or cash"),
+        ("rename", 1.0, 1.0, "B", "rename with a split ratio or cash"),
+        ("rename", 1.0, 0.0, "A", "rename to itself"),
+        ("rename", 1.0, 0.0, "../b", "symbol that is not allowed"),
+        ("rename", 1.0, 0.0, "B\n", "symbol that is not allowed"),
+        ("split", 2.0, 0.0, "B", "expected none unless renamed"),
+    ],
+)
+def test_an_impossible_new_symbol_is_named(
+    kind: str, ratio: float, cash: float, new_symbol: str, sentence: str
+) -> None:
+    found = check_actions(action(kind, date(2010, 1, 5), ratio, cash, new_symbol))
+    assert len(found) == 1
+    assert sentence in found[0]
+
+
+def test_one_of_each_kind_is_no_problem() -> None:
+    day = date(2010, 1, 5)
+    whole = [
+        action("split", day, 0.1, 0.0),
+        action("dividend", day, 1.0, 0.5),
+        action("spin_off", day, 1.0, 12.0),
+        action("rename", day, 1.0, 0.0, "B"),
+    ]
+    assert check_actions(pl.concat(whole)) == []
+
+
+def test_two_companies_renamed_to_one_ticker_on_one_day_are_named() -> None:
+    one = action("rename", date(2010, 1, 5), 1.0, 0.0, "C")
+    found = check_actions(pl.concat([one, one.with_columns(symbol=pl.lit("B"))]))
+    assert len(found) == 2
+    assert all("two renames to one ticker" in line for line in found)
+
+
+@pytest.mark.parametrize("column", ["ex_date", "knowledge_time"])
+def test_an_action_without_a_date_is_named(column: str) -> None:
+    row = action("split", date(2010, 1, 5), 2.0, 0.0).with_columns(
+        pl.lit(None).cast(TABLES["corporate_actions"].empty().schema[column]).alias(column)
+    )
+    assert any(f"has no {column.replace('_', ' ')}" in line for line in check_actions(row))
 
 
 def test_an_action_listed_twice_is_named() -> None:
@@ -228,3 +277,66 @@ def test_an_announced_action_wins_over_a_derived_one(sample: pl.DataFrame) -> No
     assert len(actions) == 95
     on_that_day = actions.filter(symbol="AAPL", ex_date=date(2012, 8, 9))
     assert on_that_day["origin"].to_list() == ["test"]
+
+
+def test_a_withdrawn_announcement_leaves_what_prices_show(sample: pl.DataFrame) -> None:
+    announced = action("dividend", date(2012, 8, 9), 1.0, 2.65).with_columns(symbol=pl.lit("AAPL"))
+    withdrawn = announced.with_columns(
+        pl.col("knowledge_time") + pl.duration(days=1), origin=pl.lit(WITHDRAWN)
+    )
+    actions = collect_actions(sample, pl.concat([withdrawn, announced]))
+    assert actions.equals(derive_actions(sample))
+
+
+def test_only_the_newest_version_of_an_announcement_counts(sample: pl.DataFrame) -> None:
+    first = action("dividend", date(2012, 8, 9), 1.0, 2.65).with_columns(symbol=pl.lit("AAPL"))
+    second = first.with_columns(
+        pl.col("knowledge_time") + pl.duration(days=1), cash_usd=pl.lit(2.6)
+    )
+    actions = collect_actions(sample, pl.concat([second, first]))
+    on_that_day = actions.filter(symbol="AAPL", ex_date=date(2012, 8, 9))
+    assert on_that_day["cash_usd"].to_list() == [2.6]
+    assert len(actions) == 95
+
+
+def test_two_announcements_of_one_time_that_differ_are_both_left_to_the_check(
+    sample: pl.DataFrame,
+) -> None:
+    first = action("dividend", date(2012, 8, 9), 1.0, 2.65).with_columns(symbol=pl.lit("AAPL"))
+    actions = collect_actions(sample, pl.concat([first, first.with_columns(cash_usd=pl.lit(2.6))]))
+    assert sum("occurs twice" in line for line in check_actions(actions)) == 2
+
+
+def test_an_announced_rename_does_not_hide_a_dividend_of_its_day(sample: pl.DataFrame) -> None:
+    renamed = action("rename", date(2012, 8, 9), 1.0, 0.0, "APPL").with_columns(
+        symbol=pl.lit("AAPL")
+    )
+    assert len(collect_actions(sample, renamed)) == 96
+
+
+def test_two_feeds_of_one_symbol_are_derived_apart(sample: pl.DataFrame) -> None:
+    other = sample.with_columns(
+        pl.lit("other").alias("feed"), pl.col("vendor_adjusted_close") * 0.5
+    )
+    is_other = pl.col("session").is_between(date(2007, 1, 1), date(2007, 12, 31))
+    mixed = pl.concat([sample.filter(~is_other), other.filter(is_other)])
+    actions = collect_actions(mixed, TABLES["corporate_actions"].empty())
+    assert actions.join(
+        derive_actions(sample), on=["symbol", "ex_date", "kind"], how="anti"
+    ).is_empty()
+    assert actions.filter(kind="split").height == 3
+
+
+def test_a_session_in_several_bars_is_derived_from_its_last(sample: pl.DataFrame) -> None:
+    noon = sample.with_columns(pl.col("event_time") - pl.duration(hours=4), pl.col("close") * 0.99)
+    both = pl.concat([sample, noon])
+    assert collect_actions(both, TABLES["corporate_actions"].empty()).equals(derive_actions(sample))
+
+
+def test_an_adjusted_row_on_a_closed_day_is_known_at_the_next_open() -> None:
+    rows = prices([100.0, 50.0], [50.0, 50.0]).with_columns(
+        pl.Series("session", [date(2010, 1, 15), date(2010, 1, 18)])
+    )
+    actions = derive_actions(rows)
+    assert actions["ex_date"].to_list() == [date(2010, 1, 18)]
+    assert actions["knowledge_time"].to_list() == [datetime(2010, 1, 19, 14, 30, tzinfo=UTC)]

@@ -3,7 +3,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,19 +11,21 @@ import polars as pl
 import pytest
 
 from trading_assets.bars.expectations import EXPECTATIONS, ExpectationResult, judge
+from trading_assets.bars.month_table import clean_row_faults
 from trading_assets.bars.validation import ValidatedMonths, validate_bars
 from trading_assets.errors import DataError
-from trading_assets.schema import TABLES
+from trading_assets.schema import TABLES, SchemaError
 from trading_assets_tests.bars.example_bars import NOW, make_rows, make_spec
 
 SPEC = make_spec(universe=("A", "B"), start=date(2010, 3, 1), end=date(2010, 3, 31))
 ROWS = make_rows(SPEC, date(2010, 3, 1), date(2010, 3, 31))
+LISTED = {"A": date(2010, 3, 1), "B": date(2010, 3, 1)}
 ODD = (pl.col("symbol") == "A") & (pl.col("session") == date(2010, 3, 9))
 
 
 def validate(rows: pl.DataFrame = ROWS) -> ValidatedMonths:
     actions = TABLES["corporate_actions"].empty()
-    return validate_bars(rows, actions, SPEC, ["2010-03-01"], {}, NOW)
+    return validate_bars(rows, actions, SPEC, ["2010-03-01"], LISTED, NOW)
 
 
 def failures(validated: ValidatedMonths) -> dict[str, ExpectationResult]:
@@ -38,6 +40,7 @@ def test_clean_bars_meet_every_expectation() -> None:
     assert results[1].observed == "0 of 46 bars break it"
 
 
+NEXT_CLOSE = datetime(2010, 3, 10, 21, tzinfo=UTC)
 # One clean row made bad for each expectation, as if every rule had let it through.
 BAD_ROWS: dict[str, tuple[int, dict[str, object]]] = {
     "prices_are_positive_and_finite": (1, {"high": float("inf")}),
@@ -46,7 +49,7 @@ BAD_ROWS: dict[str, tuple[int, dict[str, object]]] = {
     "volumes_are_positive": (4, {"volume": 0.0}),
     "bars_come_from_one_feed": (5, {"feed": "sip"}),
     "bars_are_known_only_after_they_end": (8, {"knowledge_time": NOW.replace(year=2009)}),
-    "bars_are_unique": (9, {"session": date(2010, 3, 10)}),
+    "bars_are_unique": (9, {"event_time": NEXT_CLOSE, "knowledge_time": NEXT_CLOSE}),
 }
 
 
@@ -73,14 +76,10 @@ def test_a_bad_row_among_the_clean_fails_its_expectation(
 ) -> None:
     failed = judged_bad_rows[name]
     assert failed.blocks
-    if name == "bars_come_from_one_feed":
-        assert failed.observed == "2 distinct values"
-    elif name == "bars_are_unique":
-        assert failed.observed == "2 of 46 bars break it"
-        assert "A 2010-03-10" in failed.evidence
-    else:
-        assert failed.observed == "1 of 46 bars break it"
-        assert f"A 2010-03-{BAD_ROWS[name][0]:02}" in failed.evidence
+    n_bars = {"bars_come_from_one_feed": 23, "bars_are_unique": 2}.get(name, 1)
+    assert failed.observed == f"{n_bars} of 46 bars break it"
+    if n_bars < 3:
+        assert f"| A | 2010-03-{BAD_ROWS[name][0]:02} |" in failed.evidence
 
 
 @pytest.mark.parametrize("value", [None, 0.0])
@@ -113,7 +112,7 @@ def test_one_missing_bar_is_reported_without_blocking() -> None:
 
 def test_outliers_and_stale_closes_are_reported_without_blocking() -> None:
     stuck = pl.col("session") >= date(2010, 3, 24)
-    close = pl.when(ODD).then(150.0).when(stuck).then(99.5).otherwise(pl.col("close"))
+    close = pl.when(ODD).then(170.0).when(stuck).then(99.5).otherwise(pl.col("close"))
     rows = ROWS.with_columns(
         close=close, high=pl.max_horizontal(close, "high"), low=pl.min_horizontal(close, "low")
     )
@@ -129,7 +128,13 @@ def test_a_month_without_bars_is_judged_by_its_summary() -> None:
 
 def test_a_rule_that_cannot_be_evaluated_is_an_error() -> None:
     validated = validate()
-    with pytest.raises(DataError, match="could not evaluate volumes_are_positive"):
+    with pytest.raises(DataError, match="could not evaluate every_expected_bar_passed"):
+        judge(replace(validated, summary=validated.summary.drop("data_quality_pct")))
+
+
+def test_clean_rows_of_other_columns_are_refused() -> None:
+    validated = validate()
+    with pytest.raises(SchemaError, match="lacks volume"):
         judge(replace(validated, rows=validated.rows.drop("volume")))
 
 
@@ -152,3 +157,24 @@ def test_the_list_of_expectations_imports_without_great_expectations() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"low": 102.0}, "clean_bars_with_high_lows"),
+        ({"open": 98.0}, "clean_bars_with_high_lows"),
+        ({"close": 98.0}, "clean_bars_with_high_lows"),
+        ({"open": 103.0}, "clean_bars_with_low_highs"),
+        ({"close": 103.0}, "clean_bars_with_low_highs"),
+        ({"high": float("nan")}, "clean_bars_without_prices"),
+        ({"close": None}, "clean_bars_without_prices"),
+        ({"volume": float("inf")}, "clean_bars_without_trades"),
+        ({"volume": None}, "clean_bars_without_trades"),
+    ],
+)
+def test_each_fault_of_a_clean_row_is_counted(values: dict[str, object], fault: str) -> None:
+    rows = ROWS.filter(ODD).select(TABLES["validated_bars"].names)
+    assert not any(found.any() for found in clean_row_faults(rows).values())
+    bad = rows.with_columns(pl.lit(value, pl.Float64).alias(name) for name, value in values.items())
+    assert clean_row_faults(bad)[fault].to_list() == [True]

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from trading_assets.bars.coverage import missing_sessions
-from trading_assets.bars.plausibility import OUTLIER, STALE
+from trading_assets.bars.plausibility import OUTLIER, SPLIT_LIKE, STALE
 from trading_assets.bars.sources import build_source
 from trading_assets.bars.validation import ValidatedMonths, validate_bars
 from trading_assets.schema import TABLES, SchemaError, conform
@@ -19,11 +19,12 @@ SPEC = make_spec(
 ROWS = make_rows(SPEC, date(2010, 3, 1), date(2010, 4, 30))
 NO_ACTIONS = TABLES["corporate_actions"].empty()
 MARCH, APRIL = "2010-03-01", "2010-04-01"
+LISTED = {"A": date(2010, 3, 1), "B": date(2010, 3, 1)}
 ODD = (pl.col("symbol") == "A") & (pl.col("session") == date(2010, 3, 9))
 
 
 def validate(rows: pl.DataFrame, as_of: datetime = NOW, **first: date) -> ValidatedMonths:
-    return validate_bars(rows, NO_ACTIONS, SPEC, [MARCH, APRIL], first, as_of)
+    return validate_bars(rows, NO_ACTIONS, SPEC, [MARCH, APRIL], LISTED | first, as_of)
 
 
 def changed(**values: object) -> pl.DataFrame:
@@ -65,7 +66,7 @@ def test_clean_rows_pass_unchanged() -> None:
         ("bar_was_traded", "volume 0.0", {"volume": 0.0}),
         ("session_is_on_the_calendar", "session 2010-03-07", {"session": date(2010, 3, 7)}),
         (
-            "bar_ends_at_the_close",
+            "bar_ends_on_the_grid",
             "event_time",
             {"event_time": datetime(2010, 3, 9, 5, tzinfo=UTC)},
         ),
@@ -210,8 +211,8 @@ def test_a_return_that_a_split_explains_is_no_outlier() -> None:
         },
         schema=NO_ACTIONS.schema,
     )
-    assert len(validate(halved).warnings) == 2
-    assert validate_bars(halved, split, SPEC, [MARCH, APRIL], {}, NOW).warnings.is_empty()
+    assert validate(halved).warnings["rule"].to_list() == [SPLIT_LIKE, OUTLIER] * 2
+    assert validate_bars(halved, split, SPEC, [MARCH, APRIL], LISTED, NOW).warnings.is_empty()
 
 
 def test_later_bars_do_not_change_the_judgement_of_earlier_returns() -> None:

@@ -2,7 +2,9 @@
 
 import sys
 
-from trading_assets_tests.benchmarks.spine import STAGES
+from trading_assets_tests.benchmarks import bars, spine
+
+STAGES = spine.STAGES | bars.STAGES
 
 
 def main(only: list[str]) -> int:

@@ -192,10 +192,10 @@ def test_the_page_of_checks_names_every_check_and_no_other(
     assert documented == declared_checks(declarations)
 
 
-def test_the_page_of_checks_counts_the_row_rules(declarations: Declarations) -> None:
-    text = read("docs/checks.md").partition("The rules: ")[2].partition(".")[0]
-    # Two sentences of the page join two rules each: low and high, and the three of the kind.
-    assert len(text.split(";")) == len(row_rules(declarations.market_data["us_daily"], NOW)) - 1
+def test_the_page_of_checks_names_every_row_rule_and_no_other(declarations: Declarations) -> None:
+    text = read("docs/checks.md").partition("## Row rules")[2].partition("\n## ")[0]
+    named = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert named == [rule.name for rule in row_rules(declarations.market_data["us_daily"], NOW)]
 
 
 def test_the_page_of_checks_states_the_bars_of_the_ladder() -> None:

@@ -1,3 +1,4 @@
+import errno
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -89,3 +90,55 @@ def test_committing_the_same_content_again_restores_a_file(lake: Lake, is_presen
     commit(lake, FIRST)
     assert_frame_equal(lake.read(BARS, [FIRST]), rows_of(FIRST))
     assert len(lake.history(BARS, FIRST)) == 1
+
+
+def read_by_table(lake: Lake, table: str) -> None:
+    record = lake.record(BARS, FIRST)
+    assert record is not None
+    lake.read_table(record, table)
+
+
+READERS: list[Callable[[Lake], object]] = [
+    lambda lake: lake.read(BARS, [FIRST, SECOND], "quarantine"),
+    lambda lake: read_by_table(lake, "quarantine"),
+    lambda lake: lake.query("from us_daily.raw_bars__quarantine"),
+]
+
+
+@pytest.mark.parametrize("is_present", [True, False], ids=["damaged", "missing"])
+def test_the_shared_table_without_rows_is_refused_and_restored(
+    lake: Lake, is_present: bool
+) -> None:
+    writes = [
+        write_of(month, tables={"rows": rows_of(month), "quarantine": rows_of(month).clear()})
+        for month in (FIRST, SECOND)
+    ]
+    records = lake.commit(writes, made_by())
+    (path,) = {lake.root / record.file("quarantine.parquet").path for record in records}
+    assert path.parent == lake.root / "lake" / "empty"
+    flip_one_bit(path, random.Random(0)) if is_present else path.unlink()
+    for read in READERS:
+        with pytest.raises(
+            DataError, match=rf"{path.name} of .* materialize us_daily/raw_bars .* again"
+        ):
+            read(lake)
+    assert lake.commit(writes[1:], made_by()) == records[1:]
+    for read in READERS:
+        read(lake)
+
+
+def test_a_file_on_a_bad_sector_is_restored(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(lake, FIRST)
+    path = only_file(lake, BARS, FIRST)
+    bad, read = path.stat().st_ino, Path.read_bytes
+
+    def read_unless_bad(self: Path) -> bytes:
+        if self.exists() and self.stat().st_ino == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", read_unless_bad)
+    with pytest.raises(DataError, match=r"could not be read \(Input/output error\); materialize"):
+        lake.read(BARS, [FIRST])
+    commit(lake, FIRST)
+    assert_frame_equal(lake.read(BARS, [FIRST]), rows_of(FIRST))

@@ -15,6 +15,7 @@ from trading_assets_tests.lake.processes import (
     REFUSED,
     commit_with_file_limit,
     commit_without_permission,
+    read_with_file_limit,
     run,
 )
 from trading_assets_tests.lake.samples import BARS, commit, open_lake, rows_of
@@ -61,6 +62,18 @@ def test_a_full_disk_refuses_the_commit_and_keeps_the_old_partition(
     assert len(lake.history(BARS, MONTH)) == 1
     commit(lake, MONTH, scale=2.0)
     assert_frame_equal(lake.read(BARS, [MONTH]), rows_of(MONTH, 2.0))
+
+
+def test_a_stored_partition_is_read_on_a_full_disk(lake: Lake) -> None:
+    commit(lake, MONTH)
+    lake.close()  # the last to close removes what readers of the manifest would have to write
+    assert run(read_with_file_limit, lake.root, MONTH, 0) == 0
+    commit(lake, MONTH, scale=2.0)
+    assert_frame_equal(lake.read(BARS, [MONTH]), rows_of(MONTH, 2.0))
+
+
+def test_a_new_lake_on_a_full_disk_is_refused_with_one_sentence(tmp_path: Path) -> None:
+    assert run(commit_with_file_limit, tmp_path, MONTH, 20, 3_000) == REFUSED
 
 
 def test_a_data_folder_without_write_permission_stays_readable() -> None:

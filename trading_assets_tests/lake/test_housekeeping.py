@@ -32,6 +32,14 @@ def test_sweep_removes_old_temporaries_only(lake: Lake) -> None:
     assert lake.read(BARS, [MONTH]).height == 20
 
 
+def test_sweep_passes_over_a_temporary_that_was_just_given_its_name(lake: Lake) -> None:
+    commit(lake, MONTH)
+    # Listed, but no longer there when it is looked at.
+    (lake.root / ".writing-catalog.duckdb").symlink_to(lake.root / "gone")
+    old = leave_temporary(lake, "old", 2)
+    assert lake.sweep().paths == (old,)
+
+
 def test_clean_removes_superseded_files_and_says_which(lake: Lake) -> None:
     commit(lake, MONTH)
     superseded = age(only_file(lake, BARS, MONTH), 1)

@@ -1,6 +1,7 @@
 """The same manifest on a real PostgreSQL server."""
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
 from trading_assets.errors import DataError
+from trading_assets.lake.connections import ManifestConnections
 from trading_assets.lake.records import InputRef, Trial
 from trading_assets.lake.store import Lake
 from trading_assets_tests.lake.samples import (
@@ -91,6 +93,22 @@ def test_writers_take_turns_on_the_same_partitions(lake: Lake) -> None:
         thread.join()
     assert list(lake.records(BARS)) == MONTHS[:5]
     assert [len(lake.history(BARS, month)) for month in MONTHS[:5]] == [3] * 5
+
+
+def test_a_writer_that_keeps_its_turn_is_not_waited_for_for_ever(
+    lake: Lake, url: str, tmp_path: Path
+) -> None:
+    lake.records(BARS)
+    slow = ManifestConnections(tmp_path, url, lock_timeout_seconds=60)
+    hasty = open_lake(tmp_path, manifest_url=url, lock_timeout_seconds=0.2)
+    refusal = r"lock timeout\); another process is writing, run"
+    begun = time.monotonic()
+    with slow.writing(), pytest.raises(DataError, match=refusal):
+        commit(hasty, MONTHS[0])
+    assert time.monotonic() - begun < 5
+    commit(hasty, MONTHS[0])
+    hasty.close()
+    slow.close()
 
 
 def test_an_unreachable_server_is_one_sentence_without_the_password(tmp_path: Path) -> None:

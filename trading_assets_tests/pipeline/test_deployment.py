@@ -134,6 +134,7 @@ def test_the_example_environment_names_what_is_read() -> None:
         settings.PROFILE,
         settings.ONLY,
         settings.MANIFEST_URL,
+        settings.PAGES_URL,
         settings.TRACKING_URI,
         *settings.CREDENTIALS,
         *VARIABLES,

@@ -1,0 +1,111 @@
+"""`make faults [ONLY=sweep]`: inject the faults of one sweep or of all, and keep their counts."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from trading_assets_tests.benchmarks.figures import Figure, keep
+from trading_assets_tests.faults import system_calls
+from trading_assets_tests.faults.corruption import Amounts, sweep_corruption
+from trading_assets_tests.faults.dagster_backfill import sweep_dagster_kills
+from trading_assets_tests.faults.full_disk import sweep_file_limits, sweep_small_disk
+from trading_assets_tests.faults.held_locks import sweep_held_locks
+from trading_assets_tests.faults.kills import sweep_crash_points, sweep_random_kills
+from trading_assets_tests.faults.overlap import sweep_overlaps, sweep_threads
+from trading_assets_tests.faults.tally import Tally
+
+SEED = 0
+AMOUNTS = Amounts(bit_flips=140, truncations=24, zeroed_blocks=16)
+FEWER = Amounts(bit_flips=40, truncations=8, zeroed_blocks=4)
+FEWEST_ALTERED = 1_000
+RANDOM_KILLS = 60
+DAGSTER_KILLS = 50
+# Full and failing disks; every occurrence of what changes the disk, and some of what reads it.
+REFUSED_CHANGES = {
+    "write": "ENOSPC",
+    "pwrite64": "ENOSPC",
+    "ftruncate": "ENOSPC",
+    "mkdir": "ENOSPC",
+    "fsync": "EIO",
+    "fdatasync": "EIO",
+    "rename": "EIO",
+}
+REFUSED_READS = {"read": "EIO", "pread64": "EIO", "openat": "ENOSPC"}
+EVERY_SIXTH = 6
+
+
+def corrupt(root: Path) -> Tally:
+    """Alter Parquet files of a small lake in more than a thousand ways, and other files too."""
+    tally = sweep_corruption(root / "tables", AMOUNTS, SEED)
+    detected = tally.tried - len(tally.harmed)
+    keep(Figure("bars.corruption_tried", tally.tried, "files"))
+    keep(Figure("bars.corruption_detected", detected, "files"))
+    tally.merge(sweep_corruption(root / "others", FEWER, SEED, of_tables=False))
+    return tally
+
+
+def kill(root: Path) -> Tally:
+    """Kill commits at every point and system call, and backfills at random moments."""
+    tally = sweep_crash_points(root / "points")
+    if reason := system_calls.why_not():
+        print(f"no kill at a system call: {reason}")
+    else:
+        tally.merge(system_calls.sweep_kills(root / "calls"))
+    tally.merge(sweep_random_kills(root / "random", RANDOM_KILLS, SEED))
+    tally.merge(sweep_dagster_kills(root / "dagster", DAGSTER_KILLS, SEED))
+    keep(Figure("bars.kills", tally.tried, "kills"))
+    keep(Figure("bars.kill_mismatches", len(tally.harmed), "kills", limit=0))
+    return tally
+
+
+def overlap(root: Path) -> Tally:
+    """Run two backfills at once, and eight threads on one partition."""
+    tally = sweep_overlaps(root / "processes", range(10))
+    tally.merge(sweep_threads(root / "threads", 10))
+    return tally
+
+
+def refuse(root: Path) -> Tally:
+    """Commit to disks that are full or fail."""
+    tally = sweep_file_limits(root / "limits", step=2_000)
+    (root / "small").mkdir(parents=True)
+    on_small_disk = sweep_small_disk(root / "small")
+    if on_small_disk is None:
+        print("no disk of 1 MB: unshare and mount are not allowed here")
+    else:
+        tally.merge(on_small_disk)
+    if reason := system_calls.why_not():
+        print(f"no refusal at a system call: {reason}")
+    else:
+        tally.merge(system_calls.sweep_refusals(root / "changes", REFUSED_CHANGES))
+        tally.merge(system_calls.sweep_refusals(root / "reads", REFUSED_READS, EVERY_SIXTH))
+    return tally
+
+
+SWEEPS: dict[str, Callable[[Path], Tally]] = {
+    "corruption": corrupt,
+    "kills": kill,
+    "overlap": overlap,
+    "disk": refuse,
+    "locks": sweep_held_locks,
+}
+
+
+def main(only: list[str]) -> int:
+    """Run the named sweeps, or all; return 1 if a fault did harm, 2 for an unknown sweep."""
+    for name in only:
+        if name not in SWEEPS:
+            print(f"ONLY was {name!r}; expected one of {', '.join(SWEEPS)}", file=sys.stderr)
+            return 2
+    has_harm = False
+    for name in only or SWEEPS:
+        with TemporaryDirectory(prefix="trading_assets_faults_") as folder:
+            tally = SWEEPS[name](Path(folder))
+        print(f"{name}: {tally.describe()}", flush=True)
+        has_harm = has_harm or bool(tally.harmed)
+    return 1 if has_harm else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
