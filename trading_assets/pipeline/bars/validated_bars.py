@@ -73,7 +73,7 @@ def validated_bars_asset(declared: Declared) -> dg.AssetsDefinition:
         )
         report_partitions(context, records, _quality_by_month(validated.summary))
         docs = Path(lake.root) / DATA_DOCS / declared.name
-        judged = judge(validated, docs, f"Bars of {declared.name}")
+        judged = judge(validated, docs, declared.name)
         return dg.MaterializeResult(
             metadata={
                 **summarize(built),
