@@ -177,11 +177,12 @@ class _Ledger:
         needed = _ZERO
         for order in buys:
             price = prices[order.column]
-            needed += order.shares * price + self._cost(order, price, liquidity)
+            needed += (order.shares * price).quantize(_USD) + self._cost(order, price, liquidity)
         if needed <= self.cash:
             return
-        # The declared rule keeps a micro-dollar and a 1e-12 part of the cash back.
-        spendable = max(self.cash * (_ONE - Decimal("1e-12")) - _USD, _ZERO)
+        # The declared rule keeps back a micro-dollar, one more for each symbol, and a 1e-12 part.
+        kept = (len(liquidity.adv_usd) + 1) * _USD
+        spendable = max(self.cash * (_ONE - Decimal("1e-12")) - kept, _ZERO)
         factor = spendable / needed
         lot = _exact(self.costs.lot_shares) or _SHARE
         for order in buys:

@@ -124,14 +124,15 @@ def _afford(
 ) -> tuple[Order, Floats]:
     costs = terms.costs
     is_buy = order.trade > 0.0
-    value = order.trade * terms.price
+    value = np.round(order.trade * terms.price, USD_DECIMALS)
     needed = np.where(is_buy, value + trade_cost, 0.0).sum(axis=-1)
     available = cash - np.where(is_buy, 0.0, value + trade_cost).sum(axis=-1)
     if (needed <= available).all():
         return order, trade_cost
-    # Costs grow at least linearly with size, so scaling value and cost together is enough; a
-    # micro-dollar is kept back for rounding.
-    spendable = np.maximum(available * (1.0 - 1e-12) - 10.0**-USD_DECIMALS, 0.0)
+    # Costs grow at least linearly with size, so scaling value and cost together is enough. What is
+    # kept back is a micro-dollar, and one for each symbol, whose value and cost are rounded.
+    kept_usd = (order.trade.shape[-1] + 1) * 10.0**-USD_DECIMALS
+    spendable = np.maximum(available * (1.0 - 1e-12) - kept_usd, 0.0)
     is_short_of_cash = needed > available
     scale = np.where(is_short_of_cash, spendable / np.where(needed > 0.0, needed, 1.0), 1.0)
     applied = np.where(is_buy, scale[:, None], 1.0)

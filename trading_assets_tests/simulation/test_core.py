@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trading_assets.errors import DataError
@@ -265,6 +265,8 @@ def test_the_change_of_equity_is_explained(seed, is_long_only, costs):
 
 
 @settings(max_examples=40, deadline=None)
+# Rounding the cost of each of several symbols up took more than was kept back for all of them.
+@example(4913, CostsSpec(fee_bps=0, half_spread_bps=1.1, financing_bps_per_year=0))
 @given(st.integers(0, 2**32 - 1), costs_strategy)
 def test_cash_and_quantities_of_long_only_books_are_never_negative(seed, costs):
     for _, _, _, result in random_run(seed, 3, True, costs):
