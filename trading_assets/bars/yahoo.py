@@ -198,8 +198,8 @@ def _history(ticker: str, start: date) -> "pd.DataFrame":
             " pip install 'trading_assets[yfinance]'"
         )
         raise UserError(msg)
-    import yfinance
-    from yfinance.exceptions import YFException, YFTickerMissingError
+    import yfinance  # pyright: ignore[reportMissingImports] # optional
+    from yfinance.exceptions import YFException, YFTickerMissingError  # pyright: ignore[reportMissingImports] # optional
 
     shown = yfinance.config.debug.hide_exceptions
     # Otherwise a failure would look like a symbol without bars.
