@@ -59,8 +59,12 @@ def merge_actions(
         If the fetch holds an action twice with different effects, or corrects one with a fetch that
         is not later than what is stored.
     """
-    fetched = _single_versions(conform("corporate_actions", fetched))
     moment = pl.lit(_aware(as_of)).cast(UTC_TIME)
+    fetched = conform("corporate_actions", fetched)
+    if fetched.is_empty() and (stored is None or stored.is_empty()):
+        # Most months have no action, and a range has hundreds of months.
+        return fetched
+    fetched = _single_versions(fetched)
     if stored is None:
         return _sorted(fetched)
     stored = conform("corporate_actions", stored)
