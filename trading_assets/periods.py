@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from trading_assets.bars.calendar import ExchangeCalendar, get_calendar
+from trading_assets.bars.calendars.calendar import ExchangeCalendar, get_calendar
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.strategy import FoldsSpec
 

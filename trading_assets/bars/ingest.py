@@ -106,7 +106,7 @@ def as_known_at(rows: pl.DataFrame, moment: datetime, table: str = "raw_bars") -
     moment : datetime
         Time zone aware; a row counts when its `knowledge_time` is not after it.
     table : str
-        `raw_bars` or `series`; `trading_assets.bars.action_history.actions_known_at` reads actions.
+        `raw_bars` or `series`; of actions, `actions.history.actions_known_at` is the reader.
 
     Returns
     -------

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from trading_assets.bars.calendar import get_calendar
+from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.bars.ingest import as_known_at
 from trading_assets.bars.resampling import resample_bars
 from trading_assets.market_data import MarketDataSpec

@@ -6,9 +6,9 @@ from datetime import date, datetime
 
 import polars as pl
 
-from trading_assets.bars.action_history import merge_actions
+from trading_assets.bars.actions.history import merge_actions
 from trading_assets.bars.ingest import merge_revisions
-from trading_assets.bars.sources import BarSource, FetchedBars
+from trading_assets.bars.sources.source import BarSource, FetchedBars
 from trading_assets.errors import DataError
 
 FetchSeries = Callable[[date, date, datetime], pl.DataFrame]

@@ -4,8 +4,8 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from trading_assets.bars.calendar import ExchangeCalendar
-from trading_assets.bars.grid import bar_closes, sessions_between
+from trading_assets.bars.calendars.calendar import ExchangeCalendar
+from trading_assets.bars.calendars.grid import bar_closes, sessions_between
 from trading_assets.errors import DataError, UserError
 from trading_assets.schema import TABLES, UTC_TIME, conform
 from trading_assets.source_specs import BAR_MINUTES, BarLength

@@ -4,9 +4,9 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from trading_assets.bars.calendar import ExchangeCalendar
-from trading_assets.bars.grid import bar_closes, session_dates, sessions_between
-from trading_assets.bars.sources import declared_feed
+from trading_assets.bars.calendars.calendar import ExchangeCalendar
+from trading_assets.bars.calendars.grid import bar_closes, session_dates, sessions_between
+from trading_assets.bars.sources.source import declared_feed
 from trading_assets.errors import DataError, UserError
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.schema import TABLES, UTC_TIME, conform

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from trading_assets.bars.calendar import ExchangeCalendar
+from trading_assets.bars.calendars.calendar import ExchangeCalendar
 from trading_assets.strategy import GovernanceSpec
 
 

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from trading_assets.bars.calendar import ExchangeCalendar
+from trading_assets.bars.calendars.calendar import ExchangeCalendar
 from trading_assets.errors import UserError
 from trading_assets.paper.alpaca_client import AlpacaClient, Answer
 from trading_assets.paper.alpaca_json import (

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Protocol
 
-from trading_assets.bars.calendar import ExchangeCalendar
+from trading_assets.bars.calendars.calendar import ExchangeCalendar
 from trading_assets.errors import DataError, UserError
 from trading_assets.paper.ledger import AccountEvent, AccountState, Fill
 from trading_assets.paper.orders import Order, Side

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from trading_assets.bars.calendar import ExchangeCalendar
+from trading_assets.bars.calendars.calendar import ExchangeCalendar
 from trading_assets.paper.audit_log import AuditLog, Clock
 from trading_assets.paper.gateways import BrokerGateway
 from trading_assets.paper.record import SessionRecord

@@ -10,7 +10,7 @@ from typing import cast
 
 import numpy as np
 
-from trading_assets.bars.calendar import ExchangeCalendar
+from trading_assets.bars.calendars.calendar import ExchangeCalendar
 from trading_assets.errors import DataError
 from trading_assets.paper.broker_state import BrokerState, read_state, write_state
 from trading_assets.paper.core_fills import Happened, SessionOpen, translate_step

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from trading_assets.bars.calendar import ExchangeCalendar, get_calendar
+from trading_assets.bars.calendars.calendar import ExchangeCalendar, get_calendar
 from trading_assets.errors import DataError
 from trading_assets.governance.succession import bundle_of, record_of
 from trading_assets.market_data import MarketDataSpec

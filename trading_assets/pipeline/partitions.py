@@ -11,7 +11,7 @@ from dagster._core.definitions.partitions.context import (
     partition_loading_context,
 )
 
-from trading_assets.bars.calendar import get_calendar
+from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.graph import AssetGraph, AssetNode, Reads
 from trading_assets.periods import NEW_YORK, Axis, Periods, add_months
 from trading_assets.pipeline.refusal import Refusal

@@ -6,8 +6,8 @@ import pytest
 from trading_assets.backtest.baselines import buy_and_hold
 from trading_assets.backtest.engine import run_backtest
 from trading_assets.backtest.folds import Fold
-from trading_assets.bars.calendar import get_calendar
-from trading_assets.bars.sources import build_source
+from trading_assets.bars.calendars.calendar import get_calendar
+from trading_assets.bars.sources.build import build_source
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.simulation.market import build_market
 from trading_assets_tests.backtest.markets import strategy_of

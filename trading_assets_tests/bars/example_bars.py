@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from trading_assets.bars.calendar import get_calendar
+from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.bars.stamps import stamp_bars
 from trading_assets.market_data import MarketDataSpec
 

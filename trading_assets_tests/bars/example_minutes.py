@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from trading_assets.bars.calendar import ExchangeCalendar
-from trading_assets.bars.grid import bar_closes
+from trading_assets.bars.calendars.calendar import ExchangeCalendar
+from trading_assets.bars.calendars.grid import bar_closes
 from trading_assets.bars.stamps import stamp_bars
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.source_specs import BarLength

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_assets.bars.action_history import actions_known_at, merge_actions
+from trading_assets.bars.actions.history import actions_known_at, merge_actions
 from trading_assets.bars.ingest import as_known_at, merge_revisions
 from trading_assets.errors import DataError, UserError
 from trading_assets.schema import TABLES, UTC_TIME

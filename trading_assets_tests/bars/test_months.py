@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from trading_assets.bars.calendar import get_calendar
+from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.bars.months import Month, fetch_months
-from trading_assets.bars.sample import SampleBars
+from trading_assets.bars.sources.sample import SampleBars
 from trading_assets.errors import DataError
 from trading_assets.market_data import MarketDataSpec
 

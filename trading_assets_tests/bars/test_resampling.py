@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_assets.bars.calendar import get_calendar
+from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.bars.resampling import resample_bars
 from trading_assets.errors import DataError, UserError
 from trading_assets.schema import column_problems

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trading_assets.bars.calendar import get_calendar
-from trading_assets.bars.grid import bar_closes
+from trading_assets.bars.calendars.calendar import get_calendar
+from trading_assets.bars.calendars.grid import bar_closes
 from trading_assets.bars.ingest import as_known_at, merge_revisions
 from trading_assets.bars.resampling import resample_bars
 from trading_assets.source_specs import BarLength

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from trading_assets.bars.calendar import get_calendar
+from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.bars.stamps import stamp_bars, stamp_series
 from trading_assets.errors import DataError, UserError
 from trading_assets.market_data import MarketDataSpec

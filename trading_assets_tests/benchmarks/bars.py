@@ -16,13 +16,13 @@ from time import perf_counter
 
 import polars as pl
 
-from trading_assets.bars.calendar import get_calendar
-from trading_assets.bars.expectations import judge
-from trading_assets.bars.judged_rows import select_judged_rows
-from trading_assets.bars.quarantine import quarantine_rows
-from trading_assets.bars.validation import validate_bars
+from trading_assets.bars.calendars.calendar import get_calendar
+from trading_assets.bars.validation.bars import validate_bars
+from trading_assets.bars.validation.expectations import judge
+from trading_assets.bars.validation.judged_rows import select_judged_rows
+from trading_assets.bars.validation.quarantine import quarantine_rows
 from trading_assets.market_data import MarketDataSpec
-from trading_assets_tests.bars.example_clean_bars import (
+from trading_assets_tests.bars.validation.example_clean_bars import (
     NO_ACTIONS,
     NOW,
     clean_bars,

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from trading_assets.backtest.figures import Comparison, PortfolioFigures
-from trading_assets.bars.expectations import MONTHLY
-from trading_assets.bars.row_rules import row_rules
+from trading_assets.bars.validation.expectations import MONTHLY
+from trading_assets.bars.validation.row_rules import row_rules
 from trading_assets.cli import _parser
 from trading_assets.declarations import COMPONENTS, PACKAGED, Declarations, load_declarations
 from trading_assets.graph import AssetGraph, market_data_graph, strategy_graph

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from trading_assets.bars.expectations import EXPECTATIONS
+from trading_assets.bars.validation.expectations import EXPECTATIONS
 from trading_assets.periods import add_months
 from trading_assets_tests.end_to_end.conftest import FinishedProject
 from trading_assets_tests.end_to_end.projects import FOLD, SESSION

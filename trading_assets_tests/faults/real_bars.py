@@ -6,9 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from trading_assets.bars.calendar import get_calendar
+from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.bars.months import Month, fetch_months
-from trading_assets.bars.sources import BarSource, FetchedBars, build_source
+from trading_assets.bars.sources.build import build_source
+from trading_assets.bars.sources.source import BarSource, FetchedBars
 from trading_assets.errors import DataError
 from trading_assets.lake.records import PartitionWrite
 from trading_assets.lake.store import Lake

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from trading_assets.bars.calendar import get_calendar
+from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.errors import UserError
 from trading_assets.features.catalogue import FEATURES, feature_names, warm_up_bars
 from trading_assets.features.formulas import FORMULAS

@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from trading_assets.bars.calendar import get_calendar
-from trading_assets.bars.corporate_actions import derive_actions
-from trading_assets.bars.sample import SampleBars
+from trading_assets.bars.actions.corporate_actions import derive_actions
+from trading_assets.bars.calendars.calendar import get_calendar
+from trading_assets.bars.sources.sample import SampleBars
 from trading_assets.features import months as rooms
 from trading_assets.features.months import compute_months
 from trading_assets.market_data import MarketDataSpec

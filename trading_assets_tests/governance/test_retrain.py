@@ -1,6 +1,6 @@
 from datetime import date
 
-from trading_assets.bars.calendar import get_calendar
+from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.governance.retrain import DriftEvent, RetrainDecision, should_retrain
 from trading_assets.strategy import GovernanceSpec
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from trading_assets.bars.calendar import get_calendar
-from trading_assets.bars.corporate_actions import derive_actions
-from trading_assets.bars.sample import SampleBars
+from trading_assets.bars.actions.corporate_actions import derive_actions
+from trading_assets.bars.calendars.calendar import get_calendar
+from trading_assets.bars.sources.sample import SampleBars
 from trading_assets.governance.champion import champion_problems
 from trading_assets.governance.promotion import GateResult
 from trading_assets.governance.succession import bundle_of, choose_champion, record_of

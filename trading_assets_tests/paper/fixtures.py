@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from trading_assets.bars.calendar import get_calendar
+from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.paper.gateways import BrokerGateway, build_gateway
 from trading_assets.paper.inputs import SessionInputs, decision_time
 from trading_assets.paper.record import SessionRecord

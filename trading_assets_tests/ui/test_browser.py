@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus
 
-from trading_assets.bars.expectations import EXPECTATIONS
+from trading_assets.bars.validation.expectations import EXPECTATIONS
 from trading_assets.pipeline.instance import open_instance
 from trading_assets_tests.ui.conftest import ROOT, STRATEGY, Demo
 

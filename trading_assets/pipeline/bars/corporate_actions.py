@@ -38,8 +38,8 @@ def corporate_actions_asset(declared: Declared) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         import json
 
-        from trading_assets.bars.corporate_actions import check_actions, collect_actions
-        from trading_assets.bars.listing_spans import silent_symbols
+        from trading_assets.bars.actions.corporate_actions import check_actions, collect_actions
+        from trading_assets.bars.calendars.listing_spans import silent_symbols
 
         task = Task.begin(context, lake, declared, "corporate_actions")
         raw = f"{declared.name}/raw_bars"

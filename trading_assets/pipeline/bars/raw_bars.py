@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from trading_assets.bars.calendar import get_calendar
+from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.errors import DataError, NotCarriedError, UserError
 from trading_assets.periods import Axis
 from trading_assets.pipeline.bars.summaries import summarize
@@ -48,10 +48,10 @@ def raw_bars_asset(declared: Declared) -> dg.AssetsDefinition:
     def raw_bars(
         context: dg.AssetExecutionContext, lake: LakeResource, credentials: CredentialsResource
     ) -> dg.MaterializeResult:
-        from trading_assets.bars.coverage import missing_sessions
+        from trading_assets.bars.calendars.coverage import missing_sessions
         from trading_assets.bars.months import fetch_months
-        from trading_assets.bars.series import fetch_series
-        from trading_assets.bars.sources import build_source
+        from trading_assets.bars.series.readers import fetch_series
+        from trading_assets.bars.sources.build import build_source
 
         task = Task.begin(context, lake, declared, "raw_bars")
         market = declared.market
@@ -130,7 +130,7 @@ def _fetched_before(task: Task) -> dict[str, datetime]:
 
 
 def _stored(task: Task, warn: Callable[[str], None]) -> dict[str, Any]:
-    from trading_assets.bars.sources import FetchedBars
+    from trading_assets.bars.sources.source import FetchedBars
 
     known = task.lake.records(task.node.key)
     stored: dict[str, FetchedBars] = {}

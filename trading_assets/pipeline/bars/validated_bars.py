@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from trading_assets.bars.expectations import EXPECTATIONS
+from trading_assets.bars.validation.expectations import EXPECTATIONS
 from trading_assets.pages import DATA_DOCS
 from trading_assets.periods import Axis
 from trading_assets.pipeline.bars.corporate_actions import LISTINGS
@@ -38,9 +38,9 @@ def validated_bars_asset(declared: Declared) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         import json
 
-        from trading_assets.bars.expectations import judge
         from trading_assets.bars.longer_bars import build_declared_bars
-        from trading_assets.bars.validation import validate_bars
+        from trading_assets.bars.validation.bars import validate_bars
+        from trading_assets.bars.validation.expectations import judge
 
         task = Task.begin(context, lake, declared, "validated_bars")
         raw, actions = f"{declared.name}/raw_bars", f"{declared.name}/corporate_actions"
@@ -104,7 +104,7 @@ def validated_bars_asset(declared: Declared) -> dg.AssetsDefinition:
 
 def _severity(result: Any, validated: Any) -> dg.AssetCheckSeverity:
     """Return ERROR for what blocks; a range with some good months goes on with those."""
-    from trading_assets.bars.expectations import MONTHLY
+    from trading_assets.bars.validation.expectations import MONTHLY
 
     some_months_are_good = len(validated.failed_months) < len(validated.months)
     if not result.blocks or (result.name in MONTHLY and some_months_are_good):

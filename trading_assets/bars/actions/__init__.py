@@ -1,0 +1,1 @@
+"""Splits, dividends, spin-offs and renames, in every version that was known."""

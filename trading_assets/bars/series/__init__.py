@@ -1,0 +1,1 @@
+"""Series beside the bars: macro, fundamentals, news, with their vintages."""

@@ -1,0 +1,1 @@
+"""The protocol of a source of bars, and the sources that need no service of their own."""

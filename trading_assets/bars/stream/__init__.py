@@ -1,0 +1,1 @@
+"""Alpaca's live bars over a websocket."""

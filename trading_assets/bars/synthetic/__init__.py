@@ -1,0 +1,1 @@
+"""A seeded market with everything that happens to real bars."""
