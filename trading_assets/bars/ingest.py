@@ -55,8 +55,7 @@ def merge_revisions(
     if table == "series":
         return merge_vintages(stored, fetched, fetched_before)
     key = _identity(table)
-    fetched = conform(table, fetched).unique(maintain_order=True)
-    _require_single_version(fetched, key)
+    fetched = _single_versions(conform(table, fetched), key)
     if stored is None:
         return fetched.sort(TABLES[table].key)
     stored = conform(table, stored)
@@ -162,7 +161,11 @@ def _month_times(fetched_before: Mapping[date, datetime] | None) -> pl.DataFrame
     )
 
 
-def _require_single_version(fetched: pl.DataFrame, key: list[str]) -> None:
+def _single_versions(fetched: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+    # Repeated bars are rare, and to compare all columns takes longer than to compare the key.
+    if not fetched.select(pl.struct(key).is_duplicated().any()).item():
+        return fetched
+    fetched = fetched.unique(maintain_order=True)
     twice = fetched.filter(pl.struct(key).is_duplicated())
     if not twice.is_empty():
         row = twice.row(0, named=True)
@@ -171,6 +174,7 @@ def _require_single_version(fetched: pl.DataFrame, key: list[str]) -> None:
             " values; expected one version, so fetch again or report it to the vendor"
         )
         raise DataError(msg)
+    return fetched
 
 
 def _require_later_fetch(changed: pl.DataFrame) -> None:

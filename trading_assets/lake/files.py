@@ -151,6 +151,11 @@ def decode_table(payload: bytes) -> pl.DataFrame:
     return pl.read_parquet(io.BytesIO(payload))
 
 
+def decode_columns(payload: bytes) -> pl.DataFrame:
+    """Return the table that `encode_table` wrote without its rows."""
+    return pl.DataFrame(schema=pl.read_parquet_schema(io.BytesIO(payload)))
+
+
 def read_checked(root: Path, file: FileRef, owner: str) -> bytes:
     """Return a file's bytes after comparing them with the manifest's hash.
 

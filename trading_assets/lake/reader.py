@@ -10,7 +10,7 @@ import polars as pl
 from trading_assets.errors import DataError
 from trading_assets.lake import names
 from trading_assets.lake.availability import describe_columns_mismatch, refuse_unusable
-from trading_assets.lake.files import decode_table, read_checked
+from trading_assets.lake.files import decode_columns, decode_table, read_checked
 from trading_assets.lake.manifest import Manifest
 from trading_assets.lake.records import InputRef, PartitionRecord
 
@@ -121,6 +121,22 @@ class LakeReader:
         """Return a table of one commit, current or superseded, after checking its hash."""
         file = record.file(names.table_file(table))
         return decode_table(read_checked(self.root, file, record.label))
+
+    def read_columns(
+        self, asset: str, partitions: Iterable[str | None], table: str = "rows"
+    ) -> list[pl.DataFrame]:
+        """Return the table of each partition without its rows, hashes checked, in that order.
+
+        Raises
+        ------
+        DataError
+            If a partition is missing, or its file is not what was committed.
+        """
+        name = names.table_file(table)
+        return [
+            decode_columns(read_checked(self.root, record.file(name), record.label))
+            for record in self._usable(asset, partitions, allow_failed=True)
+        ]
 
     def read_blobs(
         self, asset: str, partition: str | None = None, allow_failed: bool = False

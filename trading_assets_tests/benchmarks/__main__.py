@@ -2,9 +2,9 @@
 
 import sys
 
-from trading_assets_tests.benchmarks import bars, spine
+from trading_assets_tests.benchmarks import bars, ingest, spine
 
-STAGES = spine.STAGES | bars.STAGES
+STAGES = spine.STAGES | bars.STAGES | ingest.STAGES
 
 
 def main(only: list[str]) -> int:

@@ -33,13 +33,15 @@ from trading_assets_tests.benchmarks.figures import Figure, keep
 from trading_assets_tests.benchmarks.processes import time_command
 
 N_SYMBOLS, BARS_A_SYMBOL = 14, 98_000
+# 10,290,000 bars, to see that time grows with the rows and no faster.
+N_SYMBOLS_OF_MANY = 105
 ROUNDS = 7
 
 
-def minute_bars_spec() -> MarketDataSpec:
-    """Return a year and a day of minute bars of 14 symbols."""
+def minute_bars_spec(n_symbols: int = N_SYMBOLS) -> MarketDataSpec:
+    """Return a year and a day of minute bars of some symbols."""
     return clean_spec(
-        universe=[f"S{number:02}" for number in range(N_SYMBOLS)],
+        universe=[f"S{number:02}" for number in range(n_symbols)],
         bar_length="1m",
         start=date(2014, 12, 31),
         end=date(2015, 12, 31),
@@ -57,6 +59,7 @@ def measure_validation() -> None:
     with tempfile.TemporaryDirectory(prefix="trading_assets_bench_") as name:
         folder = Path(name)
         measure_rules(folder)
+        measure_many(folder)
         module = "trading_assets_tests.benchmarks.bars"
         found = time_command([sys.executable, "-m", module, str(folder)], folder)
     keep(Figure("bars.validate_asset_s", found.seconds, "s", limit=6))
@@ -88,10 +91,31 @@ def measure_rules(folder: Path) -> None:
         keep(Figure(figure, len(rows) / seconds, "bars/s", peer, peer_s / seconds))
 
 
-def best_seconds(work: Callable[[], None]) -> float:
+def measure_many(folder: Path) -> None:
+    """Measure all rules on 14 and on 105 symbols, each in a process of its own."""
+    rates: list[float] = []
+    for n_symbols in (N_SYMBOLS, N_SYMBOLS_OF_MANY):
+        code = f"from {__spec__.name} import *; rate_of_all_rules(Path('rate'), {n_symbols})"
+        found = time_command([sys.executable, "-c", code], folder)
+        rates.append(float((folder / "rate").read_text(encoding="utf-8")))
+    peer = f"{N_SYMBOLS * BARS_A_SYMBOL} bars"
+    keep(Figure("bars.validate_10m_rows_per_s", rates[1], "bars/s", peer, rates[1] / rates[0]))
+    keep(Figure("bars.validate_10m_peak_gb", found.peak_gb, "GB"))
+
+
+def rate_of_all_rules(file: Path, n_symbols: int) -> None:
+    """Write the rate of all rules in bars a second to `file`."""
+    spec = minute_bars_spec(n_symbols)
+    rows = minute_bars(spec).rechunk()
+    listed, months = dict.fromkeys(spec.universe, spec.start), months_of(spec)
+    seconds = best_seconds(lambda: validate_bars(rows, NO_ACTIONS, spec, months, listed, NOW), 3)
+    file.write_text(str(len(rows) / seconds), encoding="utf-8")
+
+
+def best_seconds(work: Callable[[], object], rounds: int = ROUNDS) -> float:
     """Return the seconds of the quickest of several runs, the one least disturbed by others."""
     seconds: list[float] = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         started = perf_counter()
         work()
         seconds.append(perf_counter() - started)

@@ -7,7 +7,7 @@ from polars.testing import assert_frame_equal
 from trading_assets.errors import DataError
 from trading_assets.lake.records import InputRef
 from trading_assets.lake.store import Lake
-from trading_assets_tests.lake.samples import BARS, commit, made_by, rows_of, write_of
+from trading_assets_tests.lake.samples import BARS, commit, made_by, only_file, rows_of, write_of
 
 FIRST, SECOND, THIRD = "2000-01-01", "2000-02-01", "2000-03-01"
 
@@ -17,6 +17,23 @@ def test_partitions_are_joined_in_the_order_given(lake: Lake) -> None:
     joined = lake.read(BARS, [SECOND, FIRST])
     assert_frame_equal(joined[:20], rows_of(SECOND))
     assert_frame_equal(joined[20:], rows_of(FIRST))
+
+
+def test_the_columns_of_each_partition_are_read_without_its_rows(lake: Lake) -> None:
+    commit(lake, FIRST)
+    commit(lake, SECOND, tables={"rows": rows_of(SECOND).drop("close")})
+    first, second = lake.read_columns(BARS, [FIRST, SECOND])
+    assert first.schema == rows_of(FIRST).schema
+    assert second.schema == rows_of(SECOND).drop("close").schema
+    assert first.is_empty()
+
+
+def test_columns_of_a_changed_file_are_refused(lake: Lake) -> None:
+    commit(lake, FIRST)
+    file = only_file(lake, BARS, FIRST)
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(DataError, match="was changed after its commit"):
+        lake.read_columns(BARS, [FIRST])
 
 
 def test_missing_partitions_are_named_with_what_to_run(lake: Lake) -> None:

@@ -10,13 +10,12 @@ from trading_assets.bars.actions.derived import derive_actions
 from trading_assets.bars.actions.history import newest_actions
 from trading_assets.bars.actions.total_returns import total_returns
 from trading_assets.bars.calendars.calendar import ExchangeCalendar
+from trading_assets.symbols import SYMBOL_PATTERN
 
 # Where these functions were before the table's parts became modules of their own.
 __all__ = ["check_actions", "collect_actions", "derive_actions", "total_returns"]
 
 KINDS = ("split", "dividend", "spin_off", "rename")
-# What `trading_assets.declared.Symbol` allows; a rename must not bring in another spelling.
-_SYMBOL_PATTERN = r"^[A-Z0-9][A-Z0-9.\-/]{0,15}$"
 
 
 def collect_actions(
@@ -27,8 +26,9 @@ def collect_actions(
     Parameters
     ----------
     rows : DataFrame
-        Table `raw_bars`, all revisions; actions are derived from the newest, within each feed, as a
-        change from one feed's level to another's is no action.
+        Table `raw_bars`, all revisions, or what `newest_closes` leaves of it; actions are derived
+        from the newest, within each feed, as a change from one feed's level to another's is no
+        action.
     announced : DataFrame
         Table `corporate_actions` as fetched, all versions; the newest of each action counts, and
         wins over a derived one of its symbol and ex date.
@@ -41,10 +41,7 @@ def collect_actions(
         Table `corporate_actions`, one row a symbol, ex date and kind.
     """
     announced = newest_actions(announced)
-    # The last bar of a session carries its close, whatever the bar's length.
-    newest = rows.sort("event_time", "revision").unique(
-        ["symbol", "session", "feed"], keep="last", maintain_order=True
-    )
+    newest = newest_closes(rows)
     by_feed = [
         derive_actions(newest.filter(feed=feed), calendar)
         for feed in newest["feed"].unique().sort().to_list()
@@ -57,6 +54,21 @@ def collect_actions(
         .join(explained, on=["symbol", "ex_date"], how="anti")
     )
     return pl.concat([announced, derived]).sort("symbol", "ex_date", "kind")
+
+
+def newest_closes(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the row that carries each session's close, of each feed, in its newest revision.
+
+    That is the last bar of the session, whatever the bar's length. To reduce parts of a table and
+    put them together equals to reduce the table, as long as no session is in two parts.
+    """
+    session = ["symbol", "session", "feed"]
+    time = pl.col("event_time")
+    return (
+        rows.filter(time == time.max().over(session))
+        .sort("event_time", "revision", maintain_order=True)
+        .unique(session, keep="last", maintain_order=True)
+    )
 
 
 def check_actions(actions: pl.DataFrame) -> list[str]:
@@ -104,7 +116,7 @@ def _rules() -> dict[str, pl.Expr]:
         "is a rename to itself; expected another ticker": is_rename
         & (renamed == symbol).fill_null(value=False),
         "is a rename to a symbol that is not allowed; expected capitals, digits, '.', '-' or '/'": (
-            is_rename & ~renamed.str.contains(_SYMBOL_PATTERN).fill_null(value=True)
+            is_rename & ~renamed.str.contains(SYMBOL_PATTERN).fill_null(value=True)
         ),
         "is one of two renames to one ticker on one day; expected one": is_rename
         & renamed.is_not_null()

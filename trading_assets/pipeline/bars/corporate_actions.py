@@ -38,7 +38,12 @@ def corporate_actions_asset(declared: Declared) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         import json
 
-        from trading_assets.bars.actions.corporate_actions import check_actions, collect_actions
+        from trading_assets.bars.actions.companies import rename_problems, undeclared_tickers
+        from trading_assets.bars.actions.corporate_actions import (
+            check_actions,
+            collect_actions,
+            newest_closes,
+        )
         from trading_assets.bars.calendars.listing_spans import silent_symbols
 
         task = Task.begin(context, lake, declared, "corporate_actions")
@@ -47,13 +52,16 @@ def corporate_actions_asset(declared: Declared) -> dg.AssetsDefinition:
         if not stored:
             msg = f"{node.key} needs {raw}, which has no partition yet; materialize it first"
             raise DataError(msg)
-        rows, announced = task.lake.read(raw, stored), task.lake.read(raw, stored, "actions")
+        # Month by month: of many minutes only the closes are kept in memory.
+        rows = pl.concat([newest_closes(task.lake.read(raw, [month])) for month in stored])
+        announced = task.lake.read(raw, stored, "actions")
         actions = collect_actions(rows, announced)
         listings = rows.group_by("symbol").agg(pl.col("session").min()).sort("symbol")
         first_sessions: dict[str, date] = dict(listings.iter_rows())
         listed = {symbol: day.isoformat() for symbol, day in first_sessions.items()}
         silent = silent_symbols(declared.market, first_sessions, task.now)
-        problems = check_actions(actions)
+        silent += undeclared_tickers(declared.market.universe, actions)
+        problems = check_actions(actions) or rename_problems(rows, actions)
         records = task.commit(
             [
                 task.write(

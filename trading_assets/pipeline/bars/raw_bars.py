@@ -48,6 +48,7 @@ def raw_bars_asset(declared: Declared) -> dg.AssetsDefinition:
     def raw_bars(
         context: dg.AssetExecutionContext, lake: LakeResource, credentials: CredentialsResource
     ) -> dg.MaterializeResult:
+        from trading_assets.bars.actions.history import newest_actions
         from trading_assets.bars.calendars.coverage import missing_sessions
         from trading_assets.bars.months import fetch_months
         from trading_assets.bars.series.readers import fetch_series
@@ -85,7 +86,8 @@ def raw_bars_asset(declared: Declared) -> dg.AssetsDefinition:
         )
         report_partitions(context, records)
         rows = pl.concat([bars.rows for bars in fetched.values()])
-        gaps = missing_sessions(rows, market, task.now)
+        actions = newest_actions(pl.concat([bars.actions for bars in fetched.values()]))
+        gaps = missing_sessions(rows, market, task.now, actions)
         notes = next(iter(fetched.values())).notes
         return dg.MaterializeResult(
             metadata={
@@ -108,8 +110,8 @@ def raw_bars_asset(declared: Declared) -> dg.AssetsDefinition:
 
 def _column_problems(task: Task) -> list[str]:
     """Hold what a reader gets back against the schema, not what was about to be written."""
-    stored = task.lake.read(task.node.key, task.keys)
-    return column_problems("raw_bars", stored)
+    stored = task.lake.read_columns(task.node.key, task.keys)
+    return [problem for month in stored for problem in column_problems("raw_bars", month)]
 
 
 def _months(task: Task) -> list[Any]:

@@ -3,7 +3,11 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from trading_assets.bars.actions.corporate_actions import check_actions, collect_actions
+from trading_assets.bars.actions.corporate_actions import (
+    check_actions,
+    collect_actions,
+    newest_closes,
+)
 from trading_assets.bars.actions.derived import derive_actions
 from trading_assets.bars.actions.history import WITHDRAWN
 from trading_assets.bars.actions.total_returns import total_returns
@@ -11,6 +15,7 @@ from trading_assets.bars.sources.build import build_source
 from trading_assets.errors import DataError
 from trading_assets.schema import TABLES
 from trading_assets_tests.bars.example_bars import CALENDAR, NOW, make_spec
+from trading_assets_tests.bars.example_minutes import minutes, with_history
 
 
 @pytest.fixture(scope="module")
@@ -340,3 +345,26 @@ def test_an_adjusted_row_on_a_closed_day_is_known_at_the_next_open() -> None:
     actions = derive_actions(rows)
     assert actions["ex_date"].to_list() == [date(2010, 1, 18)]
     assert actions["knowledge_time"].to_list() == [datetime(2010, 1, 19, 14, 30, tzinfo=UTC)]
+
+
+def test_the_closes_of_parts_are_the_closes_of_the_whole() -> None:
+    rows = with_history(minutes(CALENDAR, date(2020, 3, 4), date(2020, 3, 10)))
+    first = pl.col("session") < date(2020, 3, 6)
+    parts = [newest_closes(rows.filter(part)) for part in (first, ~first)]
+    assert pl.concat(parts).equals(newest_closes(rows))
+    sessions = CALENDAR.sessions(date(2020, 3, 4), date(2020, 3, 10))
+    assert pl.concat(parts)["session"].to_list() == sessions
+
+
+def test_a_sessions_close_is_its_last_bar_in_the_newest_revision() -> None:
+    rows = minutes(CALENDAR, date(2020, 3, 4), date(2020, 3, 4))
+    last = rows.tail(1).with_columns(close=pl.lit(77.0), revision=pl.lit(1, pl.Int32))
+    early = rows.head(1).with_columns(close=pl.lit(55.0), revision=pl.lit(3, pl.Int32))
+    assert newest_closes(pl.concat([last, rows, early]))["close"].to_list() == [77.0]
+
+
+def test_actions_of_closes_are_the_actions_of_all_bars(sample: pl.DataFrame) -> None:
+    announced = TABLES["corporate_actions"].empty()
+    of_closes = collect_actions(newest_closes(sample), announced)
+    assert of_closes.equals(collect_actions(sample, announced))
+    assert len(of_closes) == 95
