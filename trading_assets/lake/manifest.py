@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from trading_assets.errors import ConflictError
 from trading_assets.lake import commits, tables
+from trading_assets.lake.availability import label
 from trading_assets.lake.connections import ManifestConnections
 from trading_assets.lake.locks import LOCK_TIMEOUT_SECONDS
 from trading_assets.lake.names import TABLE_SUFFIX
@@ -56,7 +58,10 @@ class Manifest:
         self.close = self._connections.close
 
     def commit(
-        self, drafts: Sequence[PartitionRecord], texts: Mapping[str, str]
+        self,
+        drafts: Sequence[PartitionRecord],
+        texts: Mapping[str, str],
+        replaced: Mapping[tuple[str, str], int] | None = None,
     ) -> list[PartitionRecord]:
         """Point each partition to its new content, all of them or none.
 
@@ -66,11 +71,18 @@ class Manifest:
             New commits, their `commit_id` not yet meant.
         texts : mapping
             Documents by digest.
+        replaced : mapping, optional
+            Which commit has to be current for it, by asset and partition; 0 where there is none.
 
         Returns
         -------
         list of PartitionRecord
             In the order given; where nothing but the run differs, the commit that is already there.
+
+        Raises
+        ------
+        ConflictError
+            If another commit is current than the one to be replaced.
         """
         with self._connections.writing() as connection:
             present = {
@@ -80,6 +92,7 @@ class Manifest:
                     connection, asset, [d.partition for d in drafts if d.asset == asset]
                 )
             }
+            _require_current(present, replaced or {})
             settled = [present.get((draft.asset, draft.partition), draft) for draft in drafts]
             news = [
                 index
@@ -208,6 +221,20 @@ class Manifest:
         with self._connections.reading() as connection:
             rows = connection.execute(query).all()
         return [(Trial(*row[:5], first_seen=row[5]), row[6]) for row in rows]
+
+
+def _require_current(
+    present: Mapping[tuple[str, str], PartitionRecord], replaced: Mapping[tuple[str, str], int]
+) -> None:
+    for key, commit_id in replaced.items():
+        found = present.get(key)
+        if (found.commit_id if found else 0) != commit_id:
+            told = f"commit {found.commit_id} of run {found.run_id}" if found else "none"
+            msg = (
+                f"{label(*key)} was written by another process meanwhile ({told}); expected commit"
+                f" {commit_id or 'none'} to be current still, so run again, nothing was committed"
+            )
+            raise ConflictError(msg)
 
 
 def _same(trial: Trial) -> list[sa.ColumnElement[bool]]:

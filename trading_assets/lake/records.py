@@ -65,6 +65,9 @@ class PartitionWrite:
         Last session whose data could be in it; None where time does not extend it.
     first_session, last_session : date or None
         Sessions of its rows.
+    replaces : int or None
+        `commit_id` of the content that this one was made from, 0 where there was none: another one
+        that is current by then refuses the commit. None replaces whatever there is.
     """
 
     asset: str
@@ -80,6 +83,7 @@ class PartitionWrite:
     known_until: date | None = None
     first_session: date | None = None
     last_session: date | None = None
+    replaces: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

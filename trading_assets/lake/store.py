@@ -103,6 +103,8 @@ class Lake(LakeReader):
 
         Raises
         ------
+        ConflictError
+            If a partition is no longer what a write `replaces`; nothing is committed.
         DataError
             If a name is not allowed, a table does not follow its schema, another process keeps its
             lock, or the disk refuses. Then nothing is committed and what was stored stays readable.
@@ -115,7 +117,12 @@ class Lake(LakeReader):
                 drafts = stage(writer, writes, stamp)
                 writer.settle()
                 self._fault("pre_manifest")
-                records = self._manifest.commit(drafts, stamp.documents)
+                replaced = {
+                    (write.asset, write.partition or ""): write.replaces
+                    for write in writes
+                    if write.replaces is not None
+                }
+                records = self._manifest.commit(drafts, stamp.documents, replaced)
                 self._fault("post_manifest")
         except OSError as error:
             msg = (

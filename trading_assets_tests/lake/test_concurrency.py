@@ -1,12 +1,26 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
+import polars as pl
+import pytest
 from polars.testing import assert_frame_equal
 
+from trading_assets.errors import ConflictError
 from trading_assets.lake.store import Lake
 from trading_assets_tests.lake.processes import commit_each, start
-from trading_assets_tests.lake.samples import BARS, MONTHS, commit, open_lake, rows_of
+from trading_assets_tests.lake.samples import (
+    BARS,
+    MONTHS,
+    commit,
+    made_by,
+    open_lake,
+    rows_of,
+    write_of,
+)
+
+FIRST, SECOND = MONTHS[:2]
 
 
 def join_all(processes: list) -> list[int | None]:
@@ -83,3 +97,50 @@ def test_assets_with_a_commit_are_listed_in_order(lake: Lake) -> None:
     commit(lake, MONTHS[0])
     commit(lake, MONTHS[0], asset="known_optimum/features")
     assert lake.assets() == ["known_optimum/features", BARS]
+
+
+def test_what_was_made_from_an_older_commit_is_refused_and_nothing_is_lost(lake: Lake) -> None:
+    commit(lake, FIRST)
+    before = lake.records(BARS)[FIRST].commit_id
+    commit(lake, FIRST, scale=2.0)
+    with pytest.raises(ConflictError, match=f"expected commit {before} to be current still"):
+        commit(lake, FIRST, scale=3.0, replaces=before)
+    assert lake.read(BARS, [FIRST]).equals(rows_of(FIRST, 2.0))
+    commit(lake, FIRST, scale=3.0, replaces=lake.records(BARS)[FIRST].commit_id)
+    assert lake.read(BARS, [FIRST]).equals(rows_of(FIRST, 3.0))
+
+
+def test_of_two_that_write_a_partition_first_one_is_refused(lake: Lake) -> None:
+    commit(lake, FIRST, replaces=0)
+    with pytest.raises(ConflictError, match="expected commit none to be current still"):
+        commit(lake, FIRST, scale=2.0, replaces=0)
+    assert lake.read(BARS, [FIRST]).equals(rows_of(FIRST))
+
+
+def test_a_conflict_in_one_partition_leaves_the_others_of_the_commit_alone(lake: Lake) -> None:
+    commit(lake, FIRST)
+    with pytest.raises(ConflictError):
+        lake.commit([write_of(SECOND), write_of(FIRST, scale=2.0, replaces=0)], made_by())
+    assert list(lake.records(BARS)) == [FIRST]
+
+
+def test_sixty_revisions_by_four_writers_at_once_are_all_kept(lake: Lake) -> None:
+    def add(number: int) -> None:
+        while True:
+            record = lake.records(BARS).get(FIRST)
+            rows = rows_of(FIRST, float(number), 1)
+            if record is not None:
+                rows = pl.concat([lake.read_table(record), rows])
+            write = write_of(
+                FIRST, tables={"rows": rows}, replaces=record.commit_id if record else 0
+            )
+            try:
+                lake.commit([write], made_by())
+            except ConflictError:
+                continue
+            return
+
+    with ThreadPoolExecutor(4) as writers:
+        list(writers.map(add, range(1, 61)))
+    closes = lake.read(BARS, [FIRST])["close"].sort().to_list()
+    assert closes == [number * 20000101.0 for number in range(1, 61)]

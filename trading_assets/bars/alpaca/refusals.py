@@ -11,9 +11,8 @@ from typing import Any, cast
 
 import requests
 
+from trading_assets.bars.alpaca.keys import KEY_NAMES
 from trading_assets.errors import DataError, UserError
-
-KEY_NAMES = ("ALPACA_API_KEY", "ALPACA_SECRET_KEY")
 
 _RECENT_SIP = 42210000
 _MAX_MESSAGE = 160

@@ -25,12 +25,13 @@ from trading_assets.bars.alpaca.answers import (
     stamp_placed_bars,
 )
 from trading_assets.bars.alpaca.client import MarketDataReader
-from trading_assets.bars.alpaca.refusals import KEY_NAMES, InvalidRequestError
+from trading_assets.bars.alpaca.keys import read_keys
+from trading_assets.bars.alpaca.refusals import InvalidRequestError
 from trading_assets.bars.alpaca.transport import Patience
 from trading_assets.bars.calendars.calendar import ExchangeCalendar
 from trading_assets.bars.resampling import resample_bars
 from trading_assets.bars.sources.source import FetchedBars, declared_feed
-from trading_assets.errors import MissingKeyError, UserError
+from trading_assets.errors import UserError
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.schema import TABLES
 from trading_assets.source_specs import AlpacaSource, BarLength
@@ -94,7 +95,7 @@ class AlpacaBars:
         """
         self._require_usable(as_of)
         feed, url = self._source.feed, self._source.url
-        reader = MarketDataReader(self._keys(), url, feed, self._patience)
+        reader = MarketDataReader(read_keys(self._credentials), url, feed, self._patience)
         return FetchedBars(
             self._rows(reader, start, end, as_of),
             TABLES["series"].empty(),
@@ -172,21 +173,6 @@ class AlpacaBars:
             for frame in placed
             for session, close in frame.select("session", "close").iter_rows()
         }
-
-    def _keys(self) -> tuple[str, str]:
-        missing = [name for name in KEY_NAMES if not self._credentials.get(name)]
-        if missing:
-            msg = (
-                f"the alpaca source needs {' and '.join(missing)}, not set in the environment;"
-                " set it to a key of your Alpaca paper account"
-            )
-            raise MissingKeyError(msg)
-        api_key, secret_key = (self._credentials[name] for name in KEY_NAMES)
-        for name, key in zip(KEY_NAMES, (api_key, secret_key), strict=True):
-            if not key.isascii() or not key.isprintable() or " " in key:
-                msg = f"{name} holds a space, line end or other sign no key has; set it anew"
-                raise UserError(msg)
-        return api_key, secret_key
 
     def _require_usable(self, as_of: datetime) -> None:
         if as_of.tzinfo is None:

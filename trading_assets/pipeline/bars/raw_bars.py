@@ -1,7 +1,7 @@
 """The asset `raw_bars`: a source's bars as they came, a month a partition."""
 
-from collections.abc import Callable
-from datetime import date, datetime
+from collections.abc import Callable, Mapping
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import polars as pl
 
 from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.errors import DataError, NotCarriedError, UserError
+from trading_assets.lake.store import PartitionRecord
 from trading_assets.periods import Axis
 from trading_assets.pipeline.bars.summaries import summarize
 from trading_assets.pipeline.checks import check, check_spec
@@ -59,14 +60,17 @@ def raw_bars_asset(declared: Declared) -> dg.AssetsDefinition:
         calendar = get_calendar(market.calendar)
         source = build_source(market, calendar, credentials.read())
         try:
-            stored = _stored(task, context.log.warning)
+            known = task.lake.records(task.node.key)
+            stored = stored_months(task, known, context.log.warning)
             fetched = fetch_months(
                 source,
                 _months(task),
                 stored,
                 task.now,
                 partial(fetch_series, market, calendar),
-                fetched_before=_fetched_before(task),
+                fetched_before={
+                    key: record.as_of for key, record in known.items() if record.as_of is not None
+                },
                 has_fallback=market.fallback is not None,
             )
         except UserError as error:
@@ -80,6 +84,9 @@ def raw_bars_asset(declared: Declared) -> dg.AssetsDefinition:
                     {"rows": bars.rows, "series": bars.series, "actions": bars.actions},
                     known_until=_known_until(task, bars.rows),
                     as_of=task.now,
+                    # Another run, or live bars, may have added rows to what was read above; the
+                    # next attempt starts from those.
+                    replaces=known[key].commit_id if key in known else 0,
                 )
                 for key, bars in fetched.items()
             ]
@@ -126,15 +133,12 @@ def _months(task: Task) -> list[Any]:
     ]
 
 
-def _fetched_before(task: Task) -> dict[str, datetime]:
-    records = task.lake.records(task.node.key)
-    return {key: record.as_of for key, record in records.items() if record.as_of is not None}
-
-
-def _stored(task: Task, warn: Callable[[str], None]) -> dict[str, Any]:
+def stored_months(
+    task: Task, known: Mapping[str, PartitionRecord], warn: Callable[[str], None]
+) -> dict[str, Any]:
+    """Return what the lake has of a task's months, by key, without those whose files are lost."""
     from trading_assets.bars.sources.source import FetchedBars
 
-    known = task.lake.records(task.node.key)
     stored: dict[str, FetchedBars] = {}
     for key in (key for key in task.keys if key in known):
         record = known[key]
