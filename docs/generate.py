@@ -1,8 +1,8 @@
-"""Writes the generated parts of README.md and data/README.md.
+"""Writes the generated parts of README.md, docs/figures.md and data/README.md.
 
 `python docs/generate.py` replaces what stands between the markers `<!-- NAME:begin -->` and
 `<!-- NAME:end -->`: the figures of docs/figures.jsonl, and the columns of every stored table. A
-test holds both files against this module.
+test holds the files against this module.
 """
 
 import json
@@ -67,17 +67,21 @@ def read_figures(path: Path) -> list[Figure]:
 
 
 def render_figures(figures: Iterable[Figure]) -> str:
-    """Return the verdict's table and the table of all other figures as Markdown."""
+    """Return the verdict's table and the table of all figures that have a limit as Markdown."""
     everything = list(figures)
     if not everything:
         return NONE_YET
     judged = [figure for figure in everything if figure.name.startswith(VERDICT)]
-    measured = [figure for figure in everything if not figure.name.startswith(VERDICT)]
     tables = [_verdict_table(judged)] if judged else []
-    if measured:
-        header = ("Figure", "Value", "Limit", "Compared with", "Ratio", "Cores", "Date")
-        tables.append(_table(header, [_measured_row(figure) for figure in measured]))
-    return "\n\n".join(tables)
+    limited = [figure for figure in everything if figure.limit is not None]
+    return "\n\n".join([*tables, *([render_measured(limited)] if limited else [])])
+
+
+def render_measured(figures: Iterable[Figure]) -> str:
+    """Return the table of all figures but the verdict's as Markdown."""
+    measured = [figure for figure in figures if not figure.name.startswith(VERDICT)]
+    header = ("Figure", "Value", "Limit", "Compared with", "Ratio", "Cores", "Date")
+    return _table(header, [_measured_row(figure) for figure in measured]) if measured else NONE_YET
 
 
 def render_columns() -> str:
@@ -117,6 +121,7 @@ def generated(root: Path = ROOT, figures: Path = FIGURES) -> dict[Path, str]:
     """Return the whole text of each file that has a generated part."""
     contents = {
         root / "README.md": ("figures", render_figures(read_figures(figures))),
+        root / "docs" / "figures.md": ("figures", render_measured(read_figures(figures))),
         root / "data" / "README.md": ("columns", render_columns()),
     }
     return {

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING
 
 from trading_assets.errors import UserError
@@ -55,6 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     sql.add_argument("--format", choices=("table", "csv"), default="table")
     sql.add_argument("--rows", type=int, default=50, help="rows of the table that are shown")
     sql.set_defaults(function=_sql)
+    stream = commands.add_parser("stream", help="store Alpaca's live bars while a session lasts")
+    stream.add_argument("market_data", metavar="DATA_SET")
+    stream.add_argument("--minutes", type=float, help="end after so long, whatever the session")
+    stream.set_defaults(function=_stream)
     listed = commands.add_parser("list", help="list declarations and their assets")
     listed.set_defaults(function=_list)
     sweep = commands.add_parser("sweep", help="mark runs failed whose process is gone")
@@ -123,6 +127,13 @@ def _sql(options: argparse.Namespace) -> int:
     return 0
 
 
+def _stream(options: argparse.Namespace) -> int:
+    from trading_assets.pipeline.live_bars import run_stream
+
+    print(run_stream(options.market_data, options.minutes))
+    return 0
+
+
 def _list(options: argparse.Namespace) -> int:
     from trading_assets.graph import market_data_graph, strategy_graph
     from trading_assets.pipeline.settings import read_settings
@@ -173,11 +184,9 @@ def _pages(options: argparse.Namespace) -> int:
 
 
 def _lake() -> "Lake":
-    from trading_assets.lake.store import Lake
-    from trading_assets.pipeline.settings import read_settings
+    from trading_assets.pipeline.settings import open_lake, read_settings
 
-    settings = read_settings()
-    return Lake(settings.data, lambda: datetime.now(UTC), settings.manifest_url)
+    return open_lake(read_settings())
 
 
 if __name__ == "__main__":

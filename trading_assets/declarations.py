@@ -15,8 +15,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from trading_assets.declared import Profile
-from trading_assets.errors import DeclarationError
+from trading_assets.declaration_text import read_yaml
+from trading_assets.declared import NAME, Profile
+from trading_assets.errors import DeclarationError, shown
+from trading_assets.lake.names import RESERVED
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.members_file import members_path, read_members
 from trading_assets.strategy import Strategy, merge_overlay
@@ -27,6 +29,11 @@ COMPONENTS: dict[str, type[MarketDataSpec] | type[Strategy]] = {
 }
 FILE_NAME = "defs.yaml"
 PACKAGED = Path(__file__).parent / "defs"
+
+_MOST_SENTENCES = 10
+_LONGEST_PART = 60
+_LONGEST_PROBLEM = 400
+_DEEPEST_FIELD = 8
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -98,6 +105,7 @@ def load_declarations(roots: Sequence[Path], profile: Profile) -> Declarations:
         if name in files:
             msg = f"{path}: the name {name!r} is already declared in {files[name]}; rename a folder"
             raise DeclarationError(msg)
+        _require_name(path)
         declared = read_declaration(path, profile)
         files[name] = path
         if isinstance(declared, MarketDataSpec):
@@ -114,6 +122,17 @@ def load_declarations(roots: Sequence[Path], profile: Profile) -> Declarations:
             raise DeclarationError(msg)
         _require_daily_bars(strategy, market_data[strategy.market_data], files[name])
     return Declarations(market_data, strategies, files)
+
+
+def _require_name(path: Path) -> None:
+    name = path.parent.name
+    if not NAME.match(name) or name in RESERVED:
+        msg = (
+            f"{path.parent}: the folder's name is the declaration's; expected a lower-case letter,"
+            f" then letters, digits and _, at most 40, and none of {', '.join(sorted(RESERVED))};"
+            " rename it"
+        )
+        raise DeclarationError(msg)
 
 
 def _require_daily_bars(strategy: Strategy, market: MarketDataSpec, path: Path) -> None:
@@ -138,31 +157,40 @@ def read_declaration(path: Path, profile: Profile) -> MarketDataSpec | Strategy:
     document = parse_document(path)
     model = COMPONENTS[document["type"]]
     attributes = cast("dict[str, Any]", document["attributes"])
-    declared = _validate(model, attributes, path)
+    return _in_profile(model, attributes, path, profile)
+
+
+def _in_profile(
+    model: type[MarketDataSpec] | type[Strategy],
+    attributes: Mapping[str, Any],
+    path: Path,
+    profile: Profile,
+    prefix: str = "",
+) -> MarketDataSpec | Strategy:
+    declared = _validate(model, attributes, path, prefix)
     overlay = cast("dict[str, Any]", getattr(declared.profiles, profile))
     if not overlay:
         return declared
-    return _validate(model, merge_overlay(attributes, overlay), path, f"profile {profile}: ")
+    merged = merge_overlay(attributes, overlay)
+    return _validate(model, merged, path, f"{prefix}profile {profile}: ")
 
 
 def parse_document(path: Path) -> dict[str, Any]:
     """Return a declaration file as plain values, its `type` and `attributes` present."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark is not None else 1
-        problem = getattr(error, "problem", None) or "not readable"
-        msg = f"{path}:{line}: not YAML: {problem}"
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path}: cannot be read ({error}); expected a file in UTF-8"
         raise DeclarationError(msg) from error
+    document = read_yaml(text, str(path))
     if not isinstance(document, dict):
         msg = f"{path}:1: expected a mapping with `type` and `attributes`"
         raise DeclarationError(msg)
     values = cast("dict[str, Any]", document)
     kind = values.get("type")
-    if kind not in COMPONENTS:
+    if not isinstance(kind, str) or kind not in COMPONENTS:
         expected = " or ".join(COMPONENTS)
-        msg = f"{path}:{_line_of(path, ('type',))}: type was {kind!r}; expected {expected}"
+        msg = f"{path}:{_line_of(path, ('type',))}: type was {shown(kind)}; expected {expected}"
         raise DeclarationError(msg)
     if not isinstance(values.get("attributes"), dict):
         msg = f"{path}:{_line_of(path, ('attributes',))}: attributes is missing; expected a mapping"
@@ -182,10 +210,10 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     for text in assignments:
         path, separator, value = text.partition("=")
         keys = path.strip().split(".")
-        if not separator or not all(keys):
-            msg = f"--set was {text!r}; expected field=value, such as costs.fee_bps=2"
+        if not separator or not all(keys) or len(keys) > _DEEPEST_FIELD:
+            msg = f"--set was {shown(text)}; expected field=value, such as costs.fee_bps=2"
             raise DeclarationError(msg)
-        nested: dict[str, Any] = {keys[-1]: yaml.safe_load(value)}
+        nested: dict[str, Any] = {keys[-1]: read_yaml(value, f"--set {shown(path)}")}
         for key in reversed(keys[:-1]):
             nested = {key: nested}
         overlay = merge_overlay(overlay, nested)
@@ -209,10 +237,12 @@ def write_variant(base: Path, overlay: Mapping[str, Any], target: Path) -> None:
     DeclarationError
         If the varied declaration does not follow its model; nothing is written then.
     """
+    _require_name(target)
     document = parse_document(base)
     attributes = merge_overlay(document["attributes"], overlay)
     model = COMPONENTS[document["type"]]
-    _validate(model, attributes, base, "--set: ")
+    # Only this profile takes variants.
+    _in_profile(model, attributes, base, "development", "--set: ")
     # The variant stands in another folder, where a file of the base is not.
     standalone = _with_members(model, attributes, base)
     text = yaml.safe_dump({**document, "attributes": standalone}, sort_keys=False)
@@ -258,7 +288,14 @@ def _sentences(error: ValidationError, model: type[BaseModel], path: Path, prefi
     places = {_as_written(problem["loc"]) for problem in problems}
     # A wrong item also makes its container too short: only the item is worth a sentence.
     kept = [p for p in problems if not any(_is_inside(at, _as_written(p["loc"])) for at in places)]
-    return "\n".join(f"{path}:{_sentence(problem, model, path, prefix)}" for problem in kept)
+    sentences = [
+        f"{path}:{_sentence(each, model, path, prefix)}" for each in kept[:_MOST_SENTENCES]
+    ]
+    if len(kept) > _MOST_SENTENCES:
+        sentences.append(
+            f"{path}: {len(kept) - _MOST_SENTENCES} more mistakes; correct these first"
+        )
+    return "\n".join(sentences)
 
 
 def _sentence(problem: ErrorDetails, model: type[BaseModel], path: Path, prefix: str) -> str:
@@ -267,11 +304,13 @@ def _sentence(problem: ErrorDetails, model: type[BaseModel], path: Path, prefix:
     if problem["type"] == "extra_forbidden":
         text = f"unknown field; {_known(location[-1], _fields_at(model, location[:-1]))}"
     elif problem["type"] != "value_error":
-        text = f"was {problem['input']!r}; {text[0].lower()}{text[1:]}"
+        text = f"was {shown(problem['input'])}; {text[0].lower()}{text[1:]}"
     if problem["type"] == "union_tag_invalid":
         location.append(str(problem.get("ctx", {}).get("discriminator", "")).strip("'"))
-    location = [str(part) for part in _as_written(tuple(location))]
+    location = [part[:_LONGEST_PART] for part in map(str, _as_written(tuple(location)))]
     line = _line_of(path, ("attributes", *location))
+    if len(text) > _LONGEST_PROBLEM:
+        text = f"{text[: _LONGEST_PROBLEM // 2]} ... {text[-_LONGEST_PROBLEM // 2 :]}"
     return f"{line}: {prefix}{'.'.join(location) or 'attributes'}: {text}"
 
 
@@ -308,7 +347,7 @@ def _tag_of(member: Any) -> str | None:  # noqa: ANN401  an annotation is no typ
 
 def _known(name: str, names: Iterable[str]) -> str:
     choices = sorted(names)
-    close = get_close_matches(name, choices, n=1)
+    close = get_close_matches(name[:_LONGEST_PART], choices, n=1)
     if close:
         return f"did you mean {close[0]!r}?"
     return f"expected one of {', '.join(choices)}" if choices else "none is declared"

@@ -22,13 +22,24 @@ PACKAGE = Path(__file__).parent
 # A month has at most 23 sessions: enough to reach the anchor of the newest month's features.
 DECISION_SESSIONS = 23 * (LOOKBACK_MONTHS + 1)
 
-TRADING_ROOMS = ("simulation", "risk", "policy")
+# What puts stored bars and actions together by company.
+COMPANY_CODE = (
+    "bars/actions/companies.py",
+    "bars/actions/renames.py",
+    "pipeline/market_tables.py",
+)
+TRADING_ROOMS = ("simulation", "risk", "policy", *COMPANY_CODE)
 LEARNING_ROOMS = ("features", "forecast", *TRADING_ROOMS)
 # What a stage's results depend on. A change to any of these files makes its partitions stale.
 STAGE_CODE: Mapping[str, tuple[str, ...]] = {
     "bars": ("schema.py", "bars", "pipeline/bars"),
-    "features": ("schema.py", "features", "pipeline/features.py"),
-    "forecast": ("schema.py", "features", "forecast", "pipeline/forecast.py"),
+    "features": (
+        "schema.py",
+        "features",
+        *COMPANY_CODE,
+        "pipeline/features.py",
+    ),
+    "forecast": ("schema.py", "features", "forecast", *COMPANY_CODE, "pipeline/forecast.py"),
     "policy": ("schema.py", *TRADING_ROOMS, "pipeline/policy.py"),
     "backtest": ("schema.py", *TRADING_ROOMS, "backtest", "pipeline/backtest.py"),
     "governance": (

@@ -5,15 +5,16 @@ the environment; `trading_assets.declarations` finds and parses the YAML files.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from trading_assets.declared import Declared, Overlays, Symbol
+from trading_assets.bars.calendars.calendar import get_calendar
+from trading_assets.declared import Day, Declared, Overlays, Symbol
 from trading_assets.membership import Members
 from trading_assets.source_specs import BAR_MINUTES, BarLength, SeriesSource, Source
+from trading_assets.symbols import compose
 
 
 class ValidationSpec(Declared):
@@ -44,6 +45,13 @@ class ValidationSpec(Declared):
     )
 
 
+def _once_each(symbols: Sequence[Any]) -> list[Any]:
+    """Return each symbol once; what is no text stays, for its own rule to refuse."""
+    texts = [compose(symbol) for symbol in symbols if isinstance(symbol, str)]
+    others = [symbol for symbol in symbols if not isinstance(symbol, str)]
+    return [*dict.fromkeys(texts), *others]
+
+
 class MarketDataSpec(Declared):
     """One data set: where bars come from, for which symbols, and how they are judged."""
 
@@ -69,12 +77,15 @@ class MarketDataSpec(Declared):
     calendar: Literal["XNYS", "24/7", "24/5"] = Field(
         default="XNYS", description="Calendar of the sessions: New York, crypto or forex."
     )
-    start: date = Field(description="First session asked for.")
-    end: date | None = Field(
+    start: Day = Field(description="First session asked for.")
+    end: Day | None = Field(
         default=None, description="Last session; absent while the data set is live."
     )
     publication_lag_minutes: int = Field(
-        default=15, ge=0, description="Minutes from a bar's close until a trader can use it."
+        default=15,
+        ge=0,
+        le=366 * 1440,
+        description="Minutes from a bar's close until a trader can use it.",
     )
     validation: ValidationSpec = Field(default_factory=ValidationSpec)
     profiles: Overlays = Field(default_factory=Overlays)
@@ -94,7 +105,7 @@ class MarketDataSpec(Declared):
         if len(members) != len(cast("Sequence[Any]", universe)) or not members:
             return given
         symbols = [cast("Mapping[str, Any]", member).get("symbol") for member in members]
-        return {**given, "members": members, "universe": list(dict.fromkeys(symbols))}
+        return {**given, "members": members, "universe": _once_each(symbols)}
 
     @field_validator("universe")
     @classmethod
@@ -110,6 +121,14 @@ class MarketDataSpec(Declared):
         if self.end is not None and self.end < self.start:
             msg = f"end {self.end} is before start {self.start}; expected end on or after start"
             raise ValueError(msg)
+        calendar = get_calendar(self.calendar)
+        for label, day in (("start", self.start), ("end", self.end)):
+            if day is not None and not calendar.first_day <= day <= calendar.last_day:
+                msg = (
+                    f"{label} was {day}; expected a day from {calendar.first_day} to"
+                    f" {calendar.last_day}, which the calendars cover"
+                )
+                raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

@@ -12,11 +12,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from trading_assets.errors import DeclarationError
+from trading_assets.errors import DeclarationError, shown
 from trading_assets.membership import Member, order_stints
 
 _COLUMNS = tuple(Member.model_fields)
 _SUFFIX = ".csv"
+_LONGEST_NAME = 200
 
 
 def members_path(name: str, folder: Path) -> Path:
@@ -27,22 +28,29 @@ def members_path(name: str, folder: Path) -> Path:
     DeclarationError
         If it is no CSV file's name or leads out of `folder`, by a link too.
     """
-    if not name.endswith(_SUFFIX) or "\0" in name:
+    if not name.endswith(_SUFFIX) or "\0" in name or len(name) > _LONGEST_NAME:
         msg = (
-            f"was {name!r}; expected a list of symbols, a list of members, or the name of a CSV"
+            f"was {shown(name)}; expected a list of symbols, a list of members, or the name of a CSV"
             " file such as members.csv"
         )
         raise DeclarationError(msg)
     parts = PurePosixPath(name.replace("\\", "/"))
     is_absolute = parts.is_absolute() or bool(PureWindowsPath(name).drive)
     target = folder / name
-    if is_absolute or ".." in parts.parts or not target.resolve().is_relative_to(folder.resolve()):
+    if is_absolute or ".." in parts.parts or not _is_within(target, folder):
         msg = (
-            f"was {name!r}, which is not in the declaration's folder; expected a file in it, such"
+            f"was {shown(name)}, which is not in the declaration's folder; expected a file in it, such"
             " as members.csv"
         )
         raise DeclarationError(msg)
     return target
+
+
+def _is_within(target: Path, folder: Path) -> bool:
+    try:
+        return target.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return False  # a name that no file can have, or a link that leads to itself
 
 
 def read_members(path: Path) -> list[dict[str, str]]:
@@ -103,10 +111,10 @@ def _require_known_columns(place: str, header: list[str]) -> None:
         if name not in _COLUMNS:
             close = get_close_matches(name, _COLUMNS, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"expected {', '.join(_COLUMNS)}"
-            msg = f"{place}: column {name!r} is unknown; {hint}"
+            msg = f"{place}: column {shown(name)} is unknown; {hint}"
             raise DeclarationError(msg)
         if header.count(name) > 1:
-            msg = f"{place}: column {name!r} is there twice; expected it once"
+            msg = f"{place}: column {shown(name)} is there twice; expected it once"
             raise DeclarationError(msg)
     if "symbol" not in header:
         msg = f"{place}: column 'symbol' is missing; expected it, as it says who is a member"
@@ -124,7 +132,7 @@ def _member(place: str, given: dict[str, str]) -> Member:
             text = "is empty; expected a symbol such as AAPL"
         elif problem["type"] != "value_error":
             value: Any = problem["input"]
-            text = f"was {value!r}; {text[0].lower()}{text[1:]}"
+            text = f"was {shown(value)}; {text[0].lower()}{text[1:]}"
         msg = f"{place}: {column}: {text}"
         raise DeclarationError(msg) from error
 

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from trading_assets.declared import Declared, Symbol
+from trading_assets.declared import Day, Declared, Symbol
 from trading_assets.delistings import delisting_cause
 
 
@@ -14,8 +14,8 @@ class Member(Declared):
     """A symbol's time in the universe; both ends are part of it, an absent end is open."""
 
     symbol: Symbol
-    first_session: date | None = Field(default=None, description="First day in the universe.")
-    last_session: date | None = Field(default=None, description="Last day in the universe.")
+    first_session: Day | None = Field(default=None, description="First day in the universe.")
+    last_session: Day | None = Field(default=None, description="Last day in the universe.")
     delisting_reason: str | None = Field(
         default=None,
         min_length=1,

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from trading_assets.errors import UserError
 from trading_assets.pages import DATA_DOCS
@@ -33,11 +33,44 @@ def pages_server(data: Path, port: int) -> ThreadingHTTPServer:
 
 
 def is_served(target: str) -> bool:
-    """Return whether a request's path names a page: a known suffix in a served folder."""
-    path = PurePosixPath(unquote(urlsplit(target).path))
-    parts = path.parts[1:]
-    is_plain = bool(parts) and not any(part.startswith(".") for part in parts)
-    return is_plain and parts[0] in SERVED_FOLDERS and path.suffix in SERVED_SUFFIXES
+    """Return whether a request's target names a page: a known suffix in a served folder."""
+    return bool(_page_parts(target))
+
+
+def served_file(data: Path, target: str) -> Path | None:
+    """Return the page that a request's target names, or None if there is none.
+
+    Parameters
+    ----------
+    data : Path
+        Data folder.
+    target : str
+        As it stands in the request, percent-encoded once. A part that is empty or begins with a
+        dot, a NUL, and a link that leads out of its served folder name no page.
+    """
+    parts = _page_parts(target)
+    if not parts:
+        return None
+    folder = data / parts[0]
+    try:
+        file = folder.joinpath(*parts[1:]).resolve()
+        is_page = file.is_relative_to(folder.resolve()) and file.is_file()
+    except (OSError, RuntimeError):
+        # Names that are too long, and links that lead to themselves.
+        return None
+    return file if is_page else None
+
+
+def _page_parts(target: str) -> list[str]:
+    path = target.partition("?")[0].partition("#")[0]
+    try:
+        root, *parts = unquote(path, errors="strict").split("/")
+    except UnicodeDecodeError:
+        return []
+    is_plain = not root and all(part and part[0] != "." and "\0" not in part for part in parts)
+    if not is_plain or len(parts) < 2 or parts[0] not in SERVED_FOLDERS:
+        return []
+    return parts if PurePosixPath(parts[-1]).suffix in SERVED_SUFFIXES else []
 
 
 class _PagesHandler(SimpleHTTPRequestHandler):
@@ -47,10 +80,14 @@ class _PagesHandler(SimpleHTTPRequestHandler):
         if host not in (LOOPBACK, "localhost"):
             self.send_error(HTTPStatus.FORBIDDEN, "Only requests to this machine are answered")
             return None
-        if not is_served(self.path):
+        if served_file(Path(self.directory), self.path) is None:
             self.send_error(HTTPStatus.NOT_FOUND, "Reports and Data Docs only")
             return None
         return super().send_head()
+
+    def translate_path(self, path: str) -> str:
+        """Return the page, as `served_file` reads the path; nothing else decides what is sent."""
+        return str(served_file(Path(self.directory), path) or "")
 
     def log_message(self, format: str, *args: object) -> None:  # the library's name
         """Stay silent: the server shares a terminal with Dagster."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 DATA_DOCS = "data_docs"
+DATA_DOCS_INDEX, QUARANTINE = "index.html", "quarantine.html"
 DEFAULT_URL = "http://127.0.0.1:3070"
 
 

@@ -1,19 +1,18 @@
 """The three partition axes as plain dates: months, walk-forward folds and exchange sessions.
 
-A key is a date `YYYY-MM-DD`: a month's first day, a test window's first day, or the session.
-Dagster's partitions are built from the same numbers; a test holds the two against each other.
+A key is a date `YYYY-MM-DD`: a month's first day, a test window's first day, or the session. Which
+day it is, and so which keys exist, is decided in the time zone of the data set's calendar: New York
+for its exchange, UTC for crypto and forex. Dagster's partitions are built from the same numbers; a
+test holds the two against each other.
 """
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from trading_assets.bars.calendars.calendar import ExchangeCalendar, get_calendar
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.strategy import FoldsSpec
-
-NEW_YORK = "America/New_York"
 
 
 class Axis(StrEnum):
@@ -29,11 +28,6 @@ def add_months(day: date, months: int) -> date:
     """Return the first day of the month `months` after that of `day`."""
     index = day.year * 12 + day.month - 1 + months
     return date(index // 12, index % 12 + 1, 1)
-
-
-def exchange_date(now: datetime) -> date:
-    """Return the date in New York at an aware moment."""
-    return now.astimezone(ZoneInfo(NEW_YORK)).date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +51,11 @@ class Periods:
         return get_calendar(self.market.calendar)
 
     @property
+    def time_zone(self) -> str:
+        """Name of the zone in which days, and so partitions, begin and end."""
+        return self.calendar.time_zone.key
+
+    @property
     def fold_months(self) -> int:
         """Months of a test window."""
         return 3 if self.folds is not None and self.folds.period == "quarter" else 12
@@ -66,9 +65,13 @@ class Periods:
         """First day of the session axis: where the first test window begins."""
         return self.folds.first if self.folds is not None else self.market.start
 
+    def today(self, now: datetime) -> date:
+        """Return the date at the aware moment `now` in the calendar's time zone."""
+        return now.astimezone(self.calendar.time_zone).date()
+
     def last_day(self, now: datetime) -> date:
         """Return the newest day whose session exists at `now`: today, or the data's end."""
-        today = exchange_date(now)
+        today = self.today(now)
         return today if self.market.end is None else min(today, self.market.end)
 
     def last_fold_end(self) -> date | None:
@@ -137,7 +140,7 @@ class Periods:
     def _fold_keys(self, now: datetime) -> list[str]:
         if self.folds is None:
             return []
-        today = exchange_date(now)
+        today = self.today(now)
         end = self.last_fold_end()
         keys: list[str] = []
         first = self.folds.first

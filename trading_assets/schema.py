@@ -46,6 +46,9 @@ class Table:
 
 
 SYMBOL = Column("symbol", pl.String, "Ticker as the source spells it")
+COMPANY = Column(
+    "symbol", pl.String, "Newest ticker of the company; `TICKER-YYYYMM` where it lost its ticker"
+)
 SESSION = Column("session", pl.Date, "Exchange session, a date in the exchange's time zone")
 EVENT_TIME = Column("event_time", UTC_TIME, "Close of the bar, UTC")
 KNOWLEDGE_TIME = Column("knowledge_time", UTC_TIME, "When a trader could first have used it, UTC")
@@ -110,7 +113,7 @@ TABLES: dict[str, Table] = {
         key=("symbol", "ex_date", "kind", "knowledge_time"),
     ),
     "validated_bars": Table(
-        (SYMBOL, SESSION, EVENT_TIME, KNOWLEDGE_TIME, REVISION, FEED, *_PRICES),
+        (COMPANY, SESSION, EVENT_TIME, KNOWLEDGE_TIME, REVISION, FEED, *_PRICES),
         key=("symbol", "event_time"),
     ),
     "quarantine": Table(
@@ -126,7 +129,7 @@ TABLES: dict[str, Table] = {
         key=("symbol", "event_time", "revision", "rule"),
     ),
     "features": Table(
-        (SYMBOL, SESSION, EVENT_TIME, KNOWLEDGE_TIME),
+        (COMPANY, SESSION, EVENT_TIME, KNOWLEDGE_TIME),
         key=("symbol", "session"),
         is_open=True,
     ),

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from trading_assets.addresses import keep_keys_secret
 from trading_assets.declared import Declared, Name, Symbol
 from trading_assets.file_specs import FilesSource
 
@@ -104,27 +104,20 @@ class AlpacaSource(Declared):
         default=None,
         description="Another address of the API, such as a proxy's; Alpaca's own when absent.",
     )
+    stream_url: str | None = Field(
+        default=None,
+        description="Another address of live bars, without the feed; Alpaca's own when absent.",
+    )
 
     @field_validator("url")
     @classmethod
     def _keys_stay_secret_on_the_way(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url)
-        is_loopback = parts.hostname in ("127.0.0.1", "::1", "localhost")
-        if not parts.hostname or parts.port == 0 or parts.scheme not in ("https", "http"):
-            msg = "url is no address; expected https:// and a host"
-            raise ValueError(msg)
-        if parts.username is not None or parts.query or parts.fragment:
-            msg = "url holds more than an address; expected no user, password or query in it"
-            raise ValueError(msg)
-        if parts.scheme == "http" and not is_loopback:
-            msg = (
-                f"url was http to {parts.hostname}; expected https, as keys travel with each"
-                " request (http is for this machine only)"
-            )
-            raise ValueError(msg)
-        return url.rstrip("/")
+        return None if url is None else keep_keys_secret("url", url, "https", "http")
+
+    @field_validator("stream_url")
+    @classmethod
+    def _keys_stay_secret_in_the_stream(cls, url: str | None) -> str | None:
+        return None if url is None else keep_keys_secret("stream_url", url, "wss", "ws")
 
 
 class YfinanceSource(Declared):
@@ -186,6 +179,7 @@ class FilesSeries(Declared):
     release_lag_days: int | None = Field(
         default=None,
         ge=0,
+        le=3660,
         description="Calendar days from a period's end to its publication, for a file that does"
         " not say when a value became known.",
     )
@@ -214,7 +208,10 @@ class ArchSeries(Declared):
         description="Module of `arch.data`: the S&P 500 index, or corporate bond yields."
     )
     release_lag_days: int = Field(
-        default=1, ge=0, description="Calendar days from a period's end to its publication."
+        default=1,
+        ge=0,
+        le=3660,
+        description="Calendar days from a period's end to its publication.",
     )
 
 

@@ -5,12 +5,11 @@ the environment; `trading_assets.declarations` finds and parses the YAML files.
 """
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trading_assets.declared import Declared, Name, Overlays
+from trading_assets.declared import Day, Declared, Name, Overlays
 
 
 class CostsSpec(Declared):
@@ -133,8 +132,8 @@ class FoldsSpec(Declared):
     period: Literal["year", "quarter"] = Field(
         default="year", description="Length of a test window."
     )
-    first: date = Field(description="First day of the first test window.")
-    last: date | None = Field(
+    first: Day = Field(description="First day of the first test window.")
+    last: Day | None = Field(
         default=None, description="First day of the last test window, if it ends."
     )
     train_months: int = Field(default=36, ge=6, description="Whole months before the test window.")

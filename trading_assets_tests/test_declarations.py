@@ -284,7 +284,7 @@ def test_a_file_may_stand_in_a_folder_below(tmp_path: Path) -> None:
         ("symbol,last_session\nIBM\n", 2, "has 1 cells; expected 2"),
         ("symbol\nIBM\n../x\n", 3, "symbol: was '../x'; string should match"),
         ("symbol,last_session\nIBM,2008-01-31\n,2008-01-31\n", 3, "symbol: is empty"),
-        ("symbol,last_session\n\nIBM,soon\n", 3, "last_session: was 'soon'; input should be"),
+        ("symbol,last_session\n\nIBM,soon\n", 3, "last_session: was 'soon'; expected a day"),
         ("symbol,first_session,last_session\nA,2008-01-31,2008-01-30\n", 2, "is before first"),
         ("symbol,delisting_reason\nA,merger\n", 2, "last_session is absent"),
         (

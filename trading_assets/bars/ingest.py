@@ -28,6 +28,9 @@ def merge_revisions(
     is changed or removed. Months do not touch each other: merging a range equals merging each of
     its months.
 
+    A bar that a fetch holds in several versions is stored in all of them, under one revision, for
+    the rule on uniqueness to refuse; the next fetch that holds other versions supersedes them.
+
     Parameters
     ----------
     stored : DataFrame or None
@@ -49,29 +52,41 @@ def merge_revisions(
     Raises
     ------
     DataError
-        If the fetch holds a bar twice with different values, or corrects a bar with a fetch that is
-        not later than the one stored.
+        If the fetch corrects a bar and is not later than the one stored.
     """
     if table == "series":
         return merge_vintages(stored, fetched, fetched_before)
     key = _identity(table)
-    fetched = _single_versions(conform(table, fetched), key)
+    fetched = conform(table, fetched)
+    has_versions = False
+    if _has_repeated(fetched, key):
+        fetched = fetched.unique(maintain_order=True)
+        has_versions = _has_repeated(fetched, key)
     if stored is None:
-        return fetched.sort(TABLES[table].key)
+        return _in_order(fetched, table, has_versions=has_versions)
     stored = conform(table, stored)
     values = [name for name in TABLES[table].names if name not in {*key, *_STAMPS}]
-    newest = stored.sort("revision").unique(key, keep="last", maintain_order=True)
+    newest = stored.sort("revision", maintain_order=True).unique(
+        key, keep="last", maintain_order=True
+    )
     compared = (
         fetched.with_columns(_MONTH)
-        .join(newest, on=key, how="left", suffix="_stored")
+        .join(newest, on=key, how="left", suffix="_stored", maintain_order="left")
         .join(_first_events(stored, key), on=["month", *_of_symbol(key)], how="left")
         .join(_last_fetches(stored, key), on=["month", *_of_feed(key)], how="left")
         .join(_month_times(fetched_before), on="month", how="left")
     )
     is_new = pl.col("revision_stored").is_null()
-    is_changed = ~is_new & pl.any_horizontal(
+    differs = pl.any_horizontal(
         pl.col(name).ne_missing(pl.col(f"{name}_stored")) for name in values
     )
+    has_versions = has_versions or _has_repeated(stored, [*key, "revision"])
+    if has_versions:
+        compared = compared.join(
+            _changed_versions(fetched, stored, key, values), on=key, how="left"
+        )
+        differs = pl.col("is_changed").fill_null(value=False)
+    is_changed = ~is_new & differs
     _require_later_fetch(compared.filter(is_changed))
     is_late = (
         is_new
@@ -85,9 +100,8 @@ def merge_revisions(
         .otherwise("knowledge_time")
         .alias("knowledge_time"),
     )
-    return pl.concat([stored, conform(table, additions.select(TABLES[table].names))]).sort(
-        TABLES[table].key
-    )
+    merged = pl.concat([stored, conform(table, additions.select(TABLES[table].names))])
+    return _in_order(merged, table, has_versions=has_versions)
 
 
 def as_known_at(rows: pl.DataFrame, moment: datetime, table: str = "raw_bars") -> pl.DataFrame:
@@ -119,7 +133,7 @@ def as_known_at(rows: pl.DataFrame, moment: datetime, table: str = "raw_bars") -
         return vintages_known_at(rows, moment)
     return (
         rows.filter(pl.col("knowledge_time") <= pl.lit(moment).cast(UTC_TIME))
-        .sort(*_identity(table), "knowledge_time", "revision")
+        .sort(*_identity(table), "knowledge_time", "revision", maintain_order=True)
         .unique(_identity(table), keep="last", maintain_order=True)
     )
 
@@ -161,20 +175,32 @@ def _month_times(fetched_before: Mapping[date, datetime] | None) -> pl.DataFrame
     )
 
 
-def _single_versions(fetched: pl.DataFrame, key: list[str]) -> pl.DataFrame:
-    # Repeated bars are rare, and to compare all columns takes longer than to compare the key.
-    if not fetched.select(pl.struct(key).is_duplicated().any()).item():
-        return fetched
-    fetched = fetched.unique(maintain_order=True)
-    twice = fetched.filter(pl.struct(key).is_duplicated())
-    if not twice.is_empty():
-        row = twice.row(0, named=True)
-        msg = (
-            f"one fetch holds {row['symbol']} of {row['session']} more than once with different"
-            " values; expected one version, so fetch again or report it to the vendor"
-        )
-        raise DataError(msg)
-    return fetched
+def _has_repeated(rows: pl.DataFrame, key: list[str]) -> bool:
+    return bool(rows.select(pl.struct(key).is_duplicated().any()).item())
+
+
+def _changed_versions(
+    fetched: pl.DataFrame, stored: pl.DataFrame, key: list[str], values: list[str]
+) -> pl.DataFrame:
+    """Return each fetched bar, and whether its last revision holds other versions of it."""
+    is_newest = pl.col("revision") == pl.col("revision").max().over(key)
+    newest = stored.filter(is_newest).select(*key, *values)
+    known = newest.with_columns(is_known=pl.lit(value=True))
+    return (
+        fetched.join(known, on=[*key, *values], how="left", nulls_equal=True)
+        .group_by(key)
+        .agg(pl.col("is_known").fill_null(value=False).all(), pl.len().alias("n_fetched"))
+        .join(newest.group_by(key).agg(pl.len().alias("n_stored")), on=key, how="left")
+        .select(*key, is_changed=~pl.col("is_known") | (pl.col("n_fetched") != pl.col("n_stored")))
+    )
+
+
+def _in_order(rows: pl.DataFrame, table: str, *, has_versions: bool) -> pl.DataFrame:
+    key = TABLES[table].key
+    if not has_versions:
+        return rows.sort(key)
+    # Versions of one bar stand in the order of their values, whatever that of the vendor.
+    return rows.sort([*key, *(name for name in TABLES[table].names if name not in key)])
 
 
 def _require_later_fetch(changed: pl.DataFrame) -> None:

@@ -75,6 +75,7 @@ def stamp_series(
 
 
 def _with_session_close(frame: pl.DataFrame, calendar: ExchangeCalendar) -> pl.DataFrame:
+    _require_complete(frame, "session")
     days: list[date] = frame["session"].unique().sort().to_list()
     closes = [
         calendar.close_time(day) if calendar.is_session(day) else calendar.regular_close_time(day)
@@ -112,14 +113,18 @@ def _in_utc(frame: pl.DataFrame, column: str) -> pl.DataFrame:
             " zone they are in"
         )
         raise DataError(msg)
+    _require_complete(frame, column)
+    return frame.with_columns(pl.col(column).dt.convert_time_zone("UTC").cast(UTC_TIME))
+
+
+def _require_complete(frame: pl.DataFrame, column: str) -> None:
     if frame[column].has_nulls():
         row = frame.filter(pl.col(column).is_null()).row(0, named=True)
         msg = (
-            f"a bar of {row['symbol']} has no {column}; expected a time in every row, because a"
-            " bar without one belongs to no month"
+            f"a bar of {str(row['symbol'])[:40]} has no {column}; expected a time in every row,"
+            " because a bar without one belongs to no month"
         )
         raise DataError(msg)
-    return frame.with_columns(pl.col(column).dt.convert_time_zone("UTC").cast(UTC_TIME))
 
 
 def _with_bar_end(

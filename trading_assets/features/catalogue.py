@@ -4,6 +4,7 @@ The catalogue only grows: a name keeps its formula. It knows nothing of how a fe
 and imports no array library, so that declarations can be checked without one.
 """
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -15,6 +16,10 @@ from trading_assets.strategy import FeaturesSpec
 WILDER_14_BARS = 233
 # The average directional index smooths twice, so its seed lives longer.
 ADX_14_BARS = 252
+
+# A feature of any series that a data set declares: its name follows.
+_SERIES_PREFIX = "series_"
+_SERIES_NAME = r"[a-z][a-z0-9_]{0,39}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +150,7 @@ def _calendar_and_series() -> list[FeatureDefinition]:
         FeatureDefinition(
             "signal",
             "declared series",
-            "newest value of the series `signal` for the bar's session known with the bar",
+            "newest value of the series `signal` known with the bar",
             1,
             "the series' own",
             is_scaled=False,
@@ -166,6 +171,32 @@ FEATURES: dict[str, FeatureDefinition] = {
 }
 
 
+def feature_of(name: str) -> FeatureDefinition:
+    """Return a feature by its name: of the catalogue, or `series_<name>` for any declared series.
+
+    Raises
+    ------
+    UserError
+        If there is no such feature.
+    """
+    if name in FEATURES:
+        return FEATURES[name]
+    series = name.removeprefix(_SERIES_PREFIX)
+    if series != name and re.fullmatch(_SERIES_NAME, series):
+        return FeatureDefinition(
+            name,
+            "declared series",
+            f"newest value of the series `{series}` known with the bar",
+            1,
+            "the series' own",
+            series=series,
+        )
+    near = get_close_matches(name, FEATURES, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(FEATURES)}"
+    msg = f"feature was {name!r}; expected a name of the catalogue: {hint}"
+    raise UserError(msg)
+
+
 def feature_names(spec: FeaturesSpec) -> tuple[str, ...]:
     """Return the names of the features a strategy declares, in column order.
 
@@ -182,11 +213,7 @@ def feature_names(spec: FeaturesSpec) -> tuple[str, ...]:
     else:
         names = spec.names
     for name in names:
-        if name not in FEATURES:
-            near = get_close_matches(name, FEATURES, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(FEATURES)}"
-            msg = f"feature was {name!r}; expected a name of the catalogue: {hint}"
-            raise UserError(msg)
+        feature_of(name)
         if names.count(name) > 1:
             msg = f"features name {name} more than once; expected each once, so remove one"
             raise UserError(msg)
@@ -199,7 +226,7 @@ def feature_names(spec: FeaturesSpec) -> tuple[str, ...]:
 
 def _refuse_too_long_windows(names: tuple[str, ...], scale_bars: int) -> None:
     for name in names:
-        feature = FEATURES[name]
+        feature = feature_of(name)
         longest = LOOKBACK_BARS - feature.lookback_bars + 1
         if feature.is_scaled and scale_bars > longest:
             msg = (
@@ -212,7 +239,7 @@ def _refuse_too_long_windows(names: tuple[str, ...], scale_bars: int) -> None:
 
 def warm_up_bars(name: str, spec: FeaturesSpec) -> int:
     """Return how many bars of a symbol, the row's own included, make a feature non-null."""
-    feature = FEATURES[name]
+    feature = feature_of(name)
     if not feature.is_scaled:
         return feature.lookback_bars
     return feature.lookback_bars + min(SCALE_MIN_BARS, spec.scale_bars) - 1

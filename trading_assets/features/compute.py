@@ -15,8 +15,9 @@ from trading_assets.features.adjustment import (
     adjust_forward,
     list_actions,
 )
-from trading_assets.features.catalogue import FEATURES, feature_names, warm_up_bars
+from trading_assets.features.catalogue import feature_names, feature_of, warm_up_bars
 from trading_assets.features.formulas import FORMULAS, ewma_volatility
+from trading_assets.features.known_series import known_values, list_lines
 from trading_assets.features.scaling import scale_rows
 from trading_assets.features.windows import VOLATILITY_COLUMN, input_window, month_of
 from trading_assets.schema import TABLES, conform
@@ -65,7 +66,7 @@ def compute_features(
     actions : DataFrame
         Table corporate_actions; a row uses only those with ex_date on or before its session.
     series : DataFrame
-        Table series; a row uses only values known with its bar.
+        Table series; a row uses what was known of each with its bar, as `known_values` says.
     spec : FeaturesSpec
         Which features, and the bars of the scaling window.
     sessions : sequence of date
@@ -135,28 +136,35 @@ def _compute_window(
     window: _Window,
 ) -> list[pl.DataFrame]:
     names = feature_names(spec)
+    sources = {name: source for name in names if (source := feature_of(name).series) is not None}
+    lines = list_lines(series, set(sources.values()), window.first, window.last)
     rows = bars.filter(pl.col("session").is_between(window.first, window.last))
-    rows = _join_series(rows, series, names).sort("symbol", "session")
+    rows = rows.sort("symbol", "session")
     frames: list[pl.DataFrame] = []
     for (symbol,), own in rows.partition_by("symbol", as_dict=True).items():
         sessions = own["session"].to_numpy().astype("datetime64[D]")
         asked = np.flatnonzero(np.isin(sessions, window.asked))
         if len(asked):
-            frames.append(_compute_symbol(own, actions.get(str(symbol), ()), spec, asked))
+            known = {name: known_values(lines, source, own) for name, source in sources.items()}
+            frames.append(_compute_symbol(own, actions.get(str(symbol), ()), spec, asked, known))
     return frames
 
 
 def _compute_symbol(
-    rows: pl.DataFrame, actions: Sequence[Action], spec: FeaturesSpec, asked: NDArray[np.int64]
+    rows: pl.DataFrame,
+    actions: Sequence[Action],
+    spec: FeaturesSpec,
+    asked: NDArray[np.int64],
+    known: Mapping[str, Array],
 ) -> pl.DataFrame:
     names = feature_names(spec)
     bars = adjust_forward(rows, actions)
     # Logarithms of damaged prices become nan, hence null; numpy need not warn about them.
     with np.errstate(divide="ignore", invalid="ignore"):
-        raw = {name: _unscaled(name, rows, bars) for name in names}
+        raw = {name: known[name] if name in known else _unscaled(name, bars) for name in names}
         volatility = ewma_volatility(bars)
     values = {name: column[asked] for name, column in raw.items()}
-    scaled = [name for name in names if FEATURES[name].is_scaled]
+    scaled = [name for name in names if feature_of(name).is_scaled]
     if scaled:
         block = scale_rows(np.stack([raw[n] for n in scaled], axis=1), asked, spec.scale_bars)
         values.update({name: block[:, column] for column, name in enumerate(scaled)})
@@ -166,32 +174,12 @@ def _compute_symbol(
     )
 
 
-def _unscaled(name: str, rows: pl.DataFrame, bars: SymbolBars) -> Array:
-    feature = FEATURES[name]
-    if feature.series is not None:
-        return rows[name].cast(pl.Float64).to_numpy()
+def _unscaled(name: str, bars: SymbolBars) -> Array:
     # A copy: some formulas return an array of `bars` itself.
     values = np.array(FORMULAS[name](bars))
     # Recursive indicators have values earlier, which still depend on where the history starts.
-    values[: feature.lookback_bars - 1] = np.nan
+    values[: feature_of(name).lookback_bars - 1] = np.nan
     return values
-
-
-def _join_series(rows: pl.DataFrame, series: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    for name in names:
-        source = FEATURES[name].series
-        if source is None:
-            continue
-        known = (
-            rows.select("symbol", "session", pl.col("knowledge_time").alias("bar_known"))
-            .join(series.filter(pl.col("series") == source), on=["symbol", "session"])
-            .filter(pl.col("knowledge_time") <= pl.col("bar_known"))
-            .sort("revision")
-            .unique(["symbol", "session"], keep="last", maintain_order=True)
-            .select("symbol", "session", pl.col("value").alias(name))
-        )
-        rows = rows.join(known, on=["symbol", "session"], how="left")
-    return rows
 
 
 def _as_nullable(name: str, values: Array) -> pl.Series:

@@ -6,7 +6,7 @@ from datetime import date
 
 import polars as pl
 
-from trading_assets.features.catalogue import FEATURES, feature_names, warm_up_bars
+from trading_assets.features.catalogue import feature_names, feature_of, warm_up_bars
 from trading_assets.features.causality import find_leaks
 from trading_assets.features.compute import compute_features, compute_month
 from trading_assets.features.windows import input_window, month_of
@@ -126,7 +126,7 @@ def _gaps(
     return [
         f"feature {name} is null or infinite in {count} rows after its warm-up of"
         f" {warm_up_bars(name, spec)} bars, first in {counted_from[name]};"
-        f" {FEATURES[name].description}"
+        f" {feature_of(name).description}"
         for name, count in found.items()
         if count
     ]

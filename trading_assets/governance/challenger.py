@@ -27,6 +27,7 @@ from trading_assets.policy.decision import decide
 from trading_assets.policy.fold import TrainingTables, market_of, train_seeds
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import raw_weights
+from trading_assets.policy.renamed import current_symbols, decide_for
 from trading_assets.policy.rollout import build_task, policy_decision
 from trading_assets.simulation.market import Market, row_of
 from trading_assets.simulation.task import TradingTask
@@ -221,8 +222,13 @@ def _champion(trial: _Trial, market: Market) -> Decide | None:
         forecaster = Forecaster.from_files(champion.forecaster_files)
         asked = [day for day in days if day >= trial.window.validation_start]
         forecasts = forecaster.predict(trial.tables.features, asked)
-    task = build_task(market, trial.tables.features, forecasts, trial.strategy)
-    return policy_decision(champion.members, task)
+    universe, actions = trial.market_data.universe, trial.inputs.actions
+    symbols = current_symbols(champion.rules.symbols, universe, actions)
+    own = market
+    if symbols != market.symbols:
+        own = market_of(trial.tables, trial.market_data, symbols)
+    task = build_task(own, trial.tables.features, forecasts, trial.strategy)
+    return decide_for(market.symbols, symbols, policy_decision(champion.members, task))
 
 
 def _decide(trial: _Trial) -> np.ndarray:

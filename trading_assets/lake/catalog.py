@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from trading_assets.errors import DataError, UserError
+from trading_assets.lake.answers import read_answer
 from trading_assets.lake.availability import label
 from trading_assets.lake.files import TEMPORARY_PREFIX, read_checked
 from trading_assets.lake.locks import LOCK_TIMEOUT_SECONDS, hold
@@ -27,6 +28,7 @@ _LOG = logging.getLogger(__name__)
 # Names of assets begin with a letter, so no data set can be called this.
 _STAMP = "_manifest.built_from"
 _MOST_ATTEMPTS = 5
+_LONGEST_SENTENCE = 400
 
 
 class Catalog:
@@ -98,7 +100,7 @@ class Catalog:
         try:
             paths = self._check_files(named_in(sql, views))
             _restrict(connection, paths)
-            return _in_utc(connection.sql(sql).pl())
+            return read_answer(connection.sql(sql))
         except duckdb.Error as error:
             raise UserError(_sentence(error)) from error
         finally:
@@ -184,6 +186,9 @@ def _log_of(database: Path) -> Path:
 def _refuse_unless_select(sql: str) -> None:
     import duckdb
 
+    if any("\ud800" <= character <= "\udfff" for character in sql):
+        msg = f"query {sql.strip()[:80]!r} holds bytes that are no text; expected UTF-8"
+        raise UserError(msg)
     try:
         statements = duckdb.extract_statements(sql)
     except duckdb.Error as error:
@@ -232,10 +237,6 @@ def _restrict(connection: "DuckDBPyConnection", paths: Sequence[str]) -> None:
         connection.execute(f"SET {name}={value}")
 
 
-def _in_utc(frame: pl.DataFrame) -> pl.DataFrame:
-    # DuckDB spells the zone Etc/UTC; the lake's tables say UTC.
-    return frame.with_columns(pl.col(pl.Datetime("us", "Etc/UTC")).dt.convert_time_zone("UTC"))
-
-
 def _sentence(error: Exception) -> str:
-    return " ".join(str(error).split("\n\nLINE")[0].split())
+    text = " ".join(str(error).split("\n\nLINE")[0].split())
+    return text if len(text) <= _LONGEST_SENTENCE else f"{text[:_LONGEST_SENTENCE]} ..."

@@ -76,11 +76,12 @@ def stage(
         If the file system refuses.
     """
     _check_names(writes)
+    inputs = [_settle_inputs(write) for write in writes]
     provenance = stamp.provenance
     config_digest = document_digest(canonical_json(provenance.config))
     environment_digest = document_digest(canonical_json(provenance.environment))
     records: list[PartitionRecord] = []
-    for write in writes:
+    for write, inputs_of_write in zip(writes, inputs, strict=True):
         files = _stage_files(writer, write)
         records.append(
             PartitionRecord(
@@ -103,7 +104,7 @@ def stage(
                 first_session=write.first_session,
                 last_session=write.last_session,
                 files=tuple(files),
-                inputs=_settle_inputs(write),
+                inputs=inputs_of_write,
             )
         )
     return records

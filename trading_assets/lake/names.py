@@ -1,6 +1,7 @@
 """Which names the lake allows: they become folders, views and SQL, so anything else is refused."""
 
 import re
+from datetime import date
 
 from trading_assets.errors import DataError
 
@@ -8,9 +9,12 @@ TABLE_SUFFIX = ".parquet"
 
 _ASSET = re.compile(r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)+")
 _STAGE = re.compile(r"[a-z][a-z0-9_]*")
-_PARTITION = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})?")
+_PARTITION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BLOB = re.compile(r"[a-z0-9][a-z0-9_-]*([/.][a-z0-9][a-z0-9_-]*)*\.[a-z0-9]{1,16}")
 _LONGEST_NAME = 200
+
+# Schemas and databases that DuckDB has under these names; a data set's views would hide behind them.
+RESERVED = frozenset({"catalog", "information_schema", "memory", "pg_catalog", "system", "temp"})
 
 
 def check_asset(asset: str) -> str:
@@ -21,21 +25,36 @@ def check_asset(asset: str) -> str:
             " /, such as us_daily/raw_bars"
         )
         raise DataError(msg)
+    owner = asset.partition("/")[0]
+    if owner in RESERVED:
+        msg = f"asset {asset!r} is not allowed; expected another first name than {owner}, SQL's own"
+        raise DataError(msg)
     return asset
 
 
 def check_partition(partition: str | None) -> str:
     """Return a partition key, empty for None, or refuse it."""
     key = partition or ""
-    if not _PARTITION.fullmatch(key):
-        msg = f"partition {key[:_LONGEST_NAME]!r} is not allowed; expected YYYY-MM-DD or nothing"
+    if key and not (_PARTITION.fullmatch(key) and _is_day(key)):
+        msg = (
+            f"partition {key[:_LONGEST_NAME]!r} is not allowed; expected a day as YYYY-MM-DD, or"
+            " nothing"
+        )
         raise DataError(msg)
     return key
 
 
+def _is_day(key: str) -> bool:
+    try:
+        date.fromisoformat(key)
+    except ValueError:
+        return False
+    return True
+
+
 def check_stage(stage: str) -> str:
     """Return a stage unchanged, or refuse it."""
-    if not _STAGE.fullmatch(stage):
+    if len(stage) > _LONGEST_NAME or not _STAGE.fullmatch(stage):
         msg = f"stage {stage[:_LONGEST_NAME]!r} is not allowed; expected a lower-case name"
         raise DataError(msg)
     return stage
@@ -43,7 +62,7 @@ def check_stage(stage: str) -> str:
 
 def table_file(table: str) -> str:
     """Return the file name of a table, or refuse the table's name."""
-    if not _STAGE.fullmatch(table):
+    if len(table) > _LONGEST_NAME or not _STAGE.fullmatch(table):
         msg = f"table {table[:_LONGEST_NAME]!r} is not allowed; expected a lower-case name"
         raise DataError(msg)
     return f"{table}{TABLE_SUFFIX}"

@@ -17,6 +17,7 @@ import numpy as np
 from trading_assets.errors import DataError
 from trading_assets.simulation.core import SHARE_DECIMALS
 from trading_assets.strategy import RiskSpec
+from trading_assets.symbols import normalize_symbol
 
 Side = Literal["buy", "sell"]
 
@@ -25,7 +26,6 @@ MONEY_STEP = Decimal("1e-6")
 ZERO = Decimal(0)
 
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9_.\-/]{1,128}")
-_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.\-/]{0,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Order:
                 " digits or _ . - /"
             )
             raise DataError(msg)
-        if not _SYMBOL.fullmatch(self.symbol):
+        if normalize_symbol(self.symbol) != self.symbol:
             msg = f"symbol was {self.symbol[:40]!r}; expected a ticker such as AAPL or BRK.B"
             raise DataError(msg)
         is_positive = self.quantity.is_finite() and self.quantity > 0
@@ -203,8 +203,8 @@ def _refusal_reason(draft: Refusal, request: PlanRequest, limits: RiskSpec) -> s
     notional = float(draft.quantity) * price
     if draft.reason:
         return draft.reason
-    if not _SYMBOL.fullmatch(symbol) or age is None:
-        return f"{symbol!r} is not a symbol of the data set; expected one that has bars"
+    if normalize_symbol(symbol) != symbol or age is None:
+        return f"{symbol[:40]!r} is not a symbol of the data set; expected one that has bars"
     if not (math.isfinite(price) and price > 0):
         return f"reference price of {symbol} was {price}; expected a positive close"
     if age > limits.max_data_age_sessions:

@@ -1,12 +1,13 @@
 """Puts a session together: the champion or the fallback decides, the declared gateway trades."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
 
+from trading_assets.bars.actions.companies import newest_tickers
 from trading_assets.bars.calendars.calendar import ExchangeCalendar, get_calendar
 from trading_assets.errors import DataError
 from trading_assets.governance.succession import bundle_of, record_of
@@ -15,12 +16,15 @@ from trading_assets.paper.audit_log import Clock
 from trading_assets.paper.gateways import BrokerGateway
 from trading_assets.paper.inputs import DecisionFunction, SessionInputs, decision_time
 from trading_assets.paper.record import SessionRecord
+from trading_assets.paper.renamed import Renaming, note_renames
 from trading_assets.paper.session import run_session
+from trading_assets.paper.settlement import settle_session
 from trading_assets.paper.simulated import SimulatedBroker
 from trading_assets.policy.bundle import Bundle
-from trading_assets.policy.decision import Decision, decide, decide_by_fallback
+from trading_assets.policy.decision import Decision, decide, decide_by_fallback, narrow_decision
 from trading_assets.policy.fold import declared_volatility
 from trading_assets.policy.observation import declared_rules
+from trading_assets.policy.renamed import current_symbols
 from trading_assets.simulation.market import Market, build_market
 from trading_assets.strategy import Strategy
 
@@ -88,8 +92,11 @@ def trade_session(
         calendar, data.session, strategy.paper.decision_minutes_before_open, data.clock()
     )
     market = _market(data, market_data)
-    return run_session(
-        SessionInputs(
+
+    def inputs(
+        market: Market, previous: SessionRecord | None, stored: SessionRecord | None
+    ) -> SessionInputs:
+        return SessionInputs(
             name=name,
             strategy=strategy,
             session=data.session,
@@ -97,13 +104,31 @@ def trade_session(
             market=market,
             decision_time=until,
             decide=_decider(strategy, market_data, data, calendar),
-            gateway=_gateway(strategy, market, calendar, data),
-            previous=data.previous,
-            stored=data.stored,
+            gateway=_gateway(strategy, market, calendar, data.credentials, stored or previous),
+            previous=previous,
+            stored=stored,
             audit_folder=data.audit_folder,
             clock=data.clock,
         )
-    )
+
+    def since(record: SessionRecord) -> Renaming:
+        return Renaming.since(record, market_data.universe, data.actions)
+
+    previous, stored, settled = data.previous, data.stored, None
+    if stored is not None and stored.status in ("awaiting_fill", "settled"):
+        recorded = since(stored).market_as_recorded(market)
+        return run_session(inputs(recorded, previous, stored))
+    if previous is not None:
+        renaming = since(previous)
+        if renaming.current and previous.status == "awaiting_fill":
+            recorded = renaming.market_as_recorded(market)
+            previous = settled = settle_session(inputs(recorded, previous, None), previous)
+        previous = renaming.carry(previous)
+    if stored is not None:
+        stored = since(stored).carry(stored)
+    record = run_session(inputs(market, previous, stored))
+    record = record if settled is None else replace(record, settled_previous=settled)
+    return note_renames(record, data.actions)
 
 
 def _market(data: SessionData, market_data: MarketDataSpec) -> Market:
@@ -112,9 +137,8 @@ def _market(data: SessionData, market_data: MarketDataSpec) -> Market:
     if len(sessions) < 2:
         msg = f"no bars are known before {data.session}; materialize earlier months first"
         raise DataError(msg)
-    return build_market(
-        known, data.actions, market_data.universe, sessions, declared_volatility(market_data)
-    )
+    symbols = newest_tickers(market_data.universe, data.actions)
+    return build_market(known, data.actions, symbols, sessions, declared_volatility(market_data))
 
 
 def _decider(
@@ -129,25 +153,31 @@ def _decider(
     known = pl.col("knowledge_time") <= limit
     bars, series = data.bars.filter(known), data.series.filter(known)
     champion = record_of(data.champion)
+    symbols = newest_tickers(market_data.universe, data.actions)
 
     def decide_now(held: Mapping[str, float], session: date) -> Decision:
         if champion is None or champion.is_fallback:
-            rules = declared_rules(strategy, market_data.universe)
+            rules = declared_rules(strategy, symbols)
             return decide_by_fallback(strategy.policy.fallback, rules, bars, session)
         bundle = Bundle.from_files(bundle_of(data.champion), champion.champion)
-        return decide(bundle, bars, data.actions, series, held, session)
+        names = current_symbols(bundle.rules.symbols, market_data.universe, data.actions)
+        decision = decide(bundle, bars, data.actions, series, held, session, names)
+        return narrow_decision(decision, symbols)
 
     return decide_now
 
 
 def _gateway(
-    strategy: Strategy, market: Market, calendar: ExchangeCalendar, data: SessionData
+    strategy: Strategy,
+    market: Market,
+    calendar: ExchangeCalendar,
+    credentials: Mapping[str, str],
+    started_from: SessionRecord | None,
 ) -> BrokerGateway:
     if strategy.paper.gateway == "alpaca":
         from trading_assets.paper.alpaca import AlpacaBroker
         from trading_assets.paper.alpaca_client import AlpacaClient
 
-        return AlpacaBroker(AlpacaClient(data.credentials), calendar, strategy.paper)
-    started_from = data.stored or data.previous
+        return AlpacaBroker(AlpacaClient(credentials), calendar, strategy.paper)
     state = b"" if started_from is None else started_from.broker_state
     return SimulatedBroker(strategy, market, calendar, state)

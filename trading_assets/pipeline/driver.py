@@ -21,7 +21,7 @@ from trading_assets.pipeline.instance import (
     set_pool_limits,
     sweep_dead_runs,
 )
-from trading_assets.pipeline.settings import Settings, read_settings
+from trading_assets.pipeline.settings import Settings, open_lake, read_settings
 from trading_assets.plan import (
     Plan,
     RunStep,
@@ -87,7 +87,7 @@ def run_strategy(strategy: str, target: Target, console: Console | None = None) 
     graphs = full_graph(settings.declarations(), strategy)
     target = _resolve(target, graphs)
     started = monotonic()
-    lake = Lake(settings.data, lambda: datetime.now(UTC), settings.manifest_url)
+    lake = open_lake(settings)
     with open_instance(settings.data) as instance:
         set_pool_limits(instance)
         swept = sweep_dead_runs(instance)
@@ -115,7 +115,7 @@ def print_plan(strategy: str, target: Target, console: Console | None = None) ->
     console = console or Console()
     settings = read_settings()
     graphs = full_graph(settings.declarations(), strategy)
-    lake = Lake(settings.data, lambda: datetime.now(UTC), settings.manifest_url)
+    lake = open_lake(settings)
     planned = _planned(graphs, lake, _resolve(target, graphs))
     table = Table("asset", *[state.value for state in State], "first reason")
     for node in [node for graph in graphs for node in graph.nodes]:

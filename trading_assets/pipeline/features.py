@@ -6,6 +6,7 @@ import polars as pl
 from trading_assets.periods import Axis
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
+from trading_assets.pipeline.market_tables import read_market
 from trading_assets.pipeline.resources import LakeResource
 from trading_assets.pipeline.task import Task, report_partitions
 
@@ -13,9 +14,6 @@ from trading_assets.pipeline.task import Task, report_partitions
 def features_assets(declared: Declared) -> list[dg.AssetsDefinition]:
     """Return the features asset of a strategy."""
     node = declared.node("features")
-    bars, actions = (
-        f"{declared.trading.market_data}/{n}" for n in ("validated_bars", "corporate_actions")
-    )
 
     @declare_asset(
         declared,
@@ -42,10 +40,11 @@ def features_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         from trading_assets.features.months import compute_months
 
         task = Task.begin(context, lake, declared, "features")
+        bars, actions = read_market(task)
         computed = compute_months(
-            task.read(bars),
-            task.read(actions),
-            task.read(bars, "series"),
+            bars,
+            actions,
+            task.read(f"{declared.trading.market_data}/validated_bars", "series"),
             declared.trading.features,
             {key: task.declared.graph.periods.span(Axis.MONTH, key).first for key in task.keys},
         )

@@ -9,6 +9,7 @@ from trading_assets.backtest.folds import get_fold
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.instance import TRAINING_POOL
+from trading_assets.pipeline.market_tables import read_market
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
 from trading_assets.strategy import ForecastSpec, Strategy
@@ -170,9 +171,5 @@ def forecast_tables(task: Task) -> Any:
     """Read what a forecaster learns from and predicts with."""
     from trading_assets.forecast.fold import ForecastTables
 
-    strategy = task.declared.trading
-    return ForecastTables(
-        features=task.read(f"{task.declared.name}/features"),
-        bars=task.read(f"{strategy.market_data}/validated_bars"),
-        actions=task.read(f"{strategy.market_data}/corporate_actions"),
-    )
+    bars, actions = read_market(task)
+    return ForecastTables(task.read(f"{task.declared.name}/features"), bars, actions)

@@ -11,6 +11,7 @@ from trading_assets.lake.store import Lake
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.instance import TRAINING_POOL
+from trading_assets.pipeline.market_tables import read_market
 from trading_assets.pipeline.policy import png_metadata
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.sensors import DRIFT_CHECK
@@ -248,9 +249,12 @@ def _inputs(task: Task, session: date) -> Any:
     name, data = task.declared.name, task.declared.trading.market_data
     before = pl.col("session") < session
     stored = champion_files(task.lake, name, task.key, is_inclusive=False)
+    bars, actions = read_market(task)
+    # Renames are no knowledge of a later day here: they say what the stored bars are called.
+    is_known = (pl.col("ex_date") < session) | (pl.col("kind") == "rename")
     return ChallengerInputs(
-        bars=task.read(f"{data}/validated_bars").filter(before),
-        actions=task.read(f"{data}/corporate_actions").filter(pl.col("ex_date") < session),
+        bars=bars.filter(before),
+        actions=actions.filter(is_known),
         series=task.read(f"{data}/validated_bars", "series").filter(before),
         features=task.read(f"{name}/features").filter(before),
         champion_files=bundle_of(stored),

@@ -8,6 +8,7 @@ import dagster as dg
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.governance import champion_files
+from trading_assets.pipeline.market_tables import read_market
 from trading_assets.pipeline.resources import CredentialsResource, LakeResource
 from trading_assets.pipeline.task import Task, report_partitions
 
@@ -46,14 +47,15 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         task = Task.begin(context, lake, declared, "paper_session")
         session = date.fromisoformat(task.key)
         data = declared.trading.market_data
+        bars, actions = read_market(task)
         traded = trade_session(
             declared.name,
             declared.trading,
             declared.market,
             SessionData(
                 session=session,
-                bars=task.read(f"{data}/validated_bars"),
-                actions=task.read(f"{data}/corporate_actions"),
+                bars=bars,
+                actions=actions,
                 series=task.read(f"{data}/validated_bars", "series"),
                 champion=champion_files(task.lake, declared.name, task.key, is_inclusive=True),
                 previous=_stored(task, before=True),

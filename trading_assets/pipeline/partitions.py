@@ -13,7 +13,7 @@ from dagster._core.definitions.partitions.context import (
 
 from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.graph import AssetGraph, AssetNode, Reads
-from trading_assets.periods import NEW_YORK, Axis, Periods, add_months
+from trading_assets.periods import Axis, Periods, add_months
 from trading_assets.pipeline.refusal import Refusal
 
 KEY_FORMAT = "%Y-%m-%d"
@@ -54,7 +54,7 @@ def partitions_of(periods: Periods, axis: Axis) -> PeriodPartitions | None:
     """Return the partitions definition of an axis, or None for an unpartitioned asset.
 
     Months and sessions of a live data set include the one that is still open; a fold exists only
-    when its test window has ended.
+    when its test window has ended. Days begin and end in the time zone of the data set's calendar.
     """
     if axis is Axis.NONE:
         return None
@@ -80,52 +80,61 @@ def mapping_of(
 
 
 def _months(periods: Periods) -> PeriodPartitions:
-    market = periods.market
+    market, zone = periods.market, periods.time_zone
     end = None if market.end is None else add_months(market.end, 1)
     return PeriodPartitions(
         cron_schedule=MONTH_CRON,
-        start=_midnight(add_months(market.start, 0)),
-        end=None if end is None else _midnight(end),
+        start=_midnight(add_months(market.start, 0), zone),
+        end=None if end is None else _midnight(end, zone),
         fmt=KEY_FORMAT,
-        timezone=NEW_YORK,
+        timezone=zone,
         end_offset=1,
     )
 
 
 def _folds(periods: Periods) -> PeriodPartitions:
-    end = periods.last_fold_end()
+    end, zone = periods.last_fold_end(), periods.time_zone
     return PeriodPartitions(
         cron_schedule=QUARTER_CRON if periods.fold_months == 3 else YEAR_CRON,
-        start=_midnight(periods.first_session_day),
-        end=None if end is None else _midnight(end),
+        start=_midnight(periods.first_session_day, zone),
+        end=None if end is None else _midnight(end, zone),
         fmt=KEY_FORMAT,
-        timezone=NEW_YORK,
+        timezone=zone,
     )
 
 
 def _sessions(periods: Periods) -> PeriodPartitions:
-    market = periods.market
+    market, zone = periods.market, periods.time_zone
     first = periods.calendar.next_session(periods.first_session_day - timedelta(days=1))
-    # Windows reach back before the first session: holidays count from where the data begins.
-    holidays = _weekday_holidays(market.calendar, min(first, market.start))
+    # Windows reach back before the first session: days count from where the data begins.
+    closed = _closed_days(market.calendar, min(first, market.start))
     return PeriodPartitions(
         cron_schedule=DAY_CRON,
-        start=_midnight(first),
-        end=None if market.end is None else _midnight(market.end + timedelta(days=1)),
+        start=_midnight(first, zone),
+        end=None if market.end is None else _midnight(market.end + timedelta(days=1), zone),
         fmt=KEY_FORMAT,
-        timezone=NEW_YORK,
+        timezone=zone,
         end_offset=1,
-        exclusions=[WEEKENDS, *holidays],
+        exclusions=list(closed),
     )
 
 
 @cache
-def _weekday_holidays(calendar: str, first: date) -> tuple[datetime, ...]:
+def _closed_days(calendar: str, first: date) -> tuple[str | datetime, ...]:
+    """Return the days without a session from `first` on; weekends as one rule if none trades."""
     known = get_calendar(calendar)
     sessions = set(known.sessions(first, known.last_day))
     days = (first + timedelta(days=n) for n in range((known.last_day - first).days + 1))
-    return tuple(_midnight(day) for day in days if day.weekday() < 5 and day not in sessions)
+    closed = [day for day in days if day not in sessions]
+    zone = known.time_zone.key
+    if any(_is_weekend(day) for day in sessions):
+        return tuple(_midnight(day, zone) for day in closed)
+    return WEEKENDS, *(_midnight(day, zone) for day in closed if not _is_weekend(day))
 
 
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), ZoneInfo(NEW_YORK))
+def _is_weekend(day: date) -> bool:
+    return day.weekday() >= 5
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    return datetime.combine(day, time(), ZoneInfo(zone))

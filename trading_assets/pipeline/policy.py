@@ -10,6 +10,7 @@ from trading_assets.graph import AssetNode
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.instance import TRAINING_POOL
+from trading_assets.pipeline.market_tables import read_market
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
 from trading_assets.strategy import AgentSpec
@@ -163,10 +164,11 @@ def training_tables(task: Task) -> Any:
     """Read what agents are trained on or traded with, in one piece."""
     from trading_assets.policy.fold import TrainingTables
 
-    strategy, name = task.declared.trading, task.declared.name
+    name = task.declared.name
+    bars, actions = read_market(task)
     return TrainingTables(
-        bars=task.read(f"{strategy.market_data}/validated_bars"),
-        actions=task.read(f"{strategy.market_data}/corporate_actions"),
+        bars=bars,
+        actions=actions,
         features=task.read(f"{name}/features"),
         forecasts=task.read(f"{name}/forecasts"),
     )

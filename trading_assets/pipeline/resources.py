@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import PrivateAttr
 
+from trading_assets.lake.locks import LOCK_TIMEOUT_SECONDS
 from trading_assets.lake.store import Lake
 from trading_assets.pages import DEFAULT_URL, page_url
 from trading_assets.pipeline.settings import read_credentials, read_settings
@@ -31,12 +32,16 @@ class LakeResource(dg.ConfigurableResource):
         ISO moment used in place of the clock, for tests and replays; empty for the clock.
     pages_url : str
         Address at which reports and Data Docs are served.
+    lock_timeout_seconds : float
+        How long to wait for another process that commits to the lake, cleans it or rebuilds the
+        catalog.
     """
 
     root: str
     manifest_url: str = ""
     fixed_now: str = ""
     pages_url: str = DEFAULT_URL
+    lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS
 
     _opened: Lake | None = PrivateAttr(default=None)
 
@@ -51,7 +56,12 @@ class LakeResource(dg.ConfigurableResource):
     def open(self) -> Lake:
         """Return the lake, opened once."""
         if self._opened is None:
-            self._opened = Lake(Path(self.root), self.now, self.manifest_url or None)
+            self._opened = Lake(
+                Path(self.root),
+                self.now,
+                self.manifest_url or None,
+                lock_timeout_seconds=self.lock_timeout_seconds,
+            )
         return self._opened
 
 
@@ -115,6 +125,7 @@ def resources() -> dict[str, object]:
             root=str(settings.data),
             manifest_url=settings.manifest_url or "",
             pages_url=settings.pages_url,
+            lock_timeout_seconds=settings.lock_timeout_seconds,
         ),
         "tracking": TrackingResource(
             uri=settings.tracking_uri, artifacts=str(settings.data / "mlflow" / "artifacts")

@@ -8,7 +8,7 @@ import dagster as dg
 
 from trading_assets.governance.retrain import DriftEvent, should_retrain
 from trading_assets.lake.store import Lake
-from trading_assets.periods import Axis, exchange_date
+from trading_assets.periods import Axis
 from trading_assets.pipeline.declared import Declared
 from trading_assets.pipeline.instance import UNFINISHED
 from trading_assets.pipeline.night import request
@@ -96,6 +96,6 @@ def _alarms(records: Iterable[str], store: Lake, asset: str) -> list[DriftEvent]
 
 def _session(declared: Declared, lake: LakeResource) -> date:
     """Return the session that a retrain started now would serve: today's, or the next one."""
-    calendar = declared.graph.periods.calendar
-    today = exchange_date(lake.now())
+    periods = declared.graph.periods
+    calendar, today = periods.calendar, periods.today(lake.now())
     return today if calendar.is_session(today) else calendar.next_session(today)

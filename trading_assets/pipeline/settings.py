@@ -3,8 +3,10 @@
 The only place that reads environment variables; everything else receives values.
 """
 
+import math
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import get_args
@@ -17,6 +19,8 @@ from trading_assets.declarations import (
 )
 from trading_assets.declared import Profile
 from trading_assets.errors import DeclarationError
+from trading_assets.lake.locks import LOCK_TIMEOUT_SECONDS
+from trading_assets.lake.store import Lake
 from trading_assets.pages import DEFAULT_URL
 
 DATA = "TRADING_ASSETS_DATA"
@@ -25,6 +29,7 @@ PROFILE = "TRADING_ASSETS_PROFILE"
 ONLY = "TRADING_ASSETS_ONLY"
 MANIFEST_URL = "TRADING_ASSETS_MANIFEST_URL"
 PAGES_URL = "TRADING_ASSETS_PAGES_URL"
+LOCK_TIMEOUT = "TRADING_ASSETS_LOCK_TIMEOUT_SECONDS"
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 CREDENTIALS = ("ALPACA_API_KEY", "ALPACA_SECRET_KEY")
 
@@ -49,6 +54,9 @@ class Settings:
         Declarations that are loaded; empty means all.
     pages_url : str
         Address at which `trading-assets pages` serves reports and Data Docs.
+    lock_timeout_seconds : float
+        How long a process waits for another that commits to the lake, cleans it or rebuilds the
+        catalog.
     """
 
     data: Path
@@ -58,6 +66,7 @@ class Settings:
     tracking_uri: str
     only: tuple[str, ...] = ()
     pages_url: str = DEFAULT_URL
+    lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS
 
     @property
     def variants(self) -> Path:
@@ -95,7 +104,7 @@ def read_settings() -> Settings:
     Raises
     ------
     DeclarationError
-        If the profile is unknown or a named folder does not exist.
+        If the profile is unknown, a named folder does not exist, or a number is none.
     """
     data = Path(os.environ.get(DATA) or "data").absolute()
     profile = os.environ.get(PROFILE) or "development"
@@ -105,6 +114,7 @@ def read_settings() -> Settings:
     return Settings(
         data=data,
         pages_url=os.environ.get(PAGES_URL) or DEFAULT_URL,
+        lock_timeout_seconds=_lock_timeout_seconds(),
         profile="production" if profile == "production" else "development",
         private_roots=_private_roots(),
         manifest_url=os.environ.get(MANIFEST_URL) or None,
@@ -113,9 +123,33 @@ def read_settings() -> Settings:
     )
 
 
+def open_lake(settings: Settings) -> Lake:
+    """Return the lake of the data folder, by the clock of this machine."""
+    return Lake(
+        settings.data,
+        lambda: datetime.now(UTC),
+        settings.manifest_url,
+        lock_timeout_seconds=settings.lock_timeout_seconds,
+    )
+
+
 def read_credentials() -> dict[str, str]:
     """Return the broker and data keys that the environment has."""
     return {name: os.environ[name] for name in CREDENTIALS if os.environ.get(name)}
+
+
+def _lock_timeout_seconds() -> float:
+    text = os.environ.get(LOCK_TIMEOUT)
+    if not text:
+        return LOCK_TIMEOUT_SECONDS
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        msg = f"{LOCK_TIMEOUT} was {text[:40]!r}; expected a number of seconds above 0, such as 60"
+        raise DeclarationError(msg)
+    return seconds
 
 
 def _private_roots() -> tuple[Path, ...]:

@@ -1,7 +1,7 @@
 """The decision for one session: the same code for paper trading, scoring and replay."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
@@ -59,6 +59,7 @@ def decide(
     series: pl.DataFrame,
     held_weights: Mapping[str, float],
     decision_session: date,
+    symbols: Sequence[str] | None = None,
 ) -> Decision:
     """Return the bundle's decision at the close of a session.
 
@@ -74,6 +75,8 @@ def decide(
         symbols left out are not held.
     decision_session : date
         Session at whose close is decided.
+    symbols : sequence of str, optional
+        What the bundle's symbols are called now, in its order, where companies were renamed.
 
     Raises
     ------
@@ -82,7 +85,7 @@ def decide(
     """
     from trading_assets.features.compute import compute_features
 
-    rules = bundle.rules
+    rules = bundle.rules if symbols is None else replace(bundle.rules, symbols=tuple(symbols))
     known = bars.filter(pl.col("session") <= decision_session)
     tradable = tradable_at(known, rules.symbols, decision_session)
     sessions = known["session"].unique().sort().to_list()
@@ -104,6 +107,21 @@ def decide(
     held = np.array([_held_row(held_weights, rules)])
     raw = mean_raw_weights(bundle.members, build_observation(context, held, rules))[0]
     return _decision(decision_session, rules, tradable, raw, (forecasts, bundle.digest))
+
+
+def narrow_decision(decision: Decision, symbols: Sequence[str]) -> Decision:
+    """Return a decision on those of its symbols that are among `symbols`."""
+    kept = [place for place, name in enumerate(decision.symbols) if name in symbols]
+    if len(kept) == len(decision.symbols):
+        return decision
+    return replace(
+        decision,
+        symbols=tuple(decision.symbols[place] for place in kept),
+        tradable=decision.tradable[kept],
+        raw_weights=decision.raw_weights[kept],
+        weights=decision.weights[kept],
+        binding_limits=tuple(decision.binding_limits[place] for place in kept),
+    )
 
 
 def decide_by_fallback(

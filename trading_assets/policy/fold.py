@@ -1,11 +1,13 @@
 """Trains every seed of an agent on one window: the same code for folds and for challengers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import polars as pl
 
+from trading_assets.bars.actions.companies import newest_tickers
 from trading_assets.forecast.windows import WindowLike
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.networks import TrainedPolicy
@@ -81,13 +83,15 @@ def declared_volatility(market_data: MarketDataSpec) -> float | None:
     return source.volatility if isinstance(source, WorldSource) else None
 
 
-def market_of(tables: TrainingTables, market_data: MarketDataSpec) -> Market:
-    """Lay the bars of a window out as the market that is traded."""
+def market_of(
+    tables: TrainingTables, market_data: MarketDataSpec, symbols: Sequence[str] | None = None
+) -> Market:
+    """Lay the bars of a window out as the market that is traded, by default of all companies."""
     sessions = tables.bars["session"].unique().sort().to_list()
     return build_market(
         tables.bars,
         tables.actions,
-        market_data.universe,
+        symbols or newest_tickers(market_data.universe, tables.actions),
         sessions,
         declared_volatility(market_data),
     )

@@ -1,3 +1,5 @@
+"""D2: a book that holds a stock over its splits and dividends earns the total return."""
+
 from datetime import UTC, date, datetime
 
 import polars as pl

@@ -123,10 +123,47 @@ def test_nan_and_null_are_values_like_others() -> None:
     assert len(merge_revisions(stored, priced)) == 2 * len(stored)
 
 
-def test_a_fetch_with_two_versions_of_a_bar_is_refused() -> None:
-    twice = pl.concat([fetched(T0), fetched(T0, {("A", SESSIONS[0]): 1.0})])
-    with pytest.raises(DataError, match="A of 2010-03-01 more than once with different values"):
-        merge_revisions(None, twice)
+def versions(as_of: datetime, *closes: float) -> pl.DataFrame:
+    """Return a fetch that holds the first bar once for each close."""
+    bar = (pl.col("symbol") == "A") & (pl.col("session") == SESSIONS[0])
+    rows = fetched(as_of)
+    return pl.concat(
+        [rows.filter(~bar), *(rows.filter(bar).with_columns(close=pl.lit(c)) for c in closes)]
+    )
+
+
+def of_first_bar(rows: pl.DataFrame) -> list[tuple[int, float]]:
+    own = rows.filter(symbol="A", session=SESSIONS[0])
+    return list(own.select("revision", "close").iter_rows())
+
+
+def test_versions_of_a_bar_in_one_fetch_are_all_stored_in_any_order() -> None:
+    stored = merge_revisions(None, versions(T0, 1.0, 2.0))
+    assert of_first_bar(stored) == [(0, 1.0), (0, 2.0)]
+    assert merge_revisions(None, versions(T0, 2.0, 1.0)).equals(stored)
+
+
+def test_versions_that_come_again_add_nothing() -> None:
+    stored = merge_revisions(None, versions(T0, 1.0, 2.0))
+    again = versions(T0 + timedelta(days=1), 2.0, 1.0)
+    assert merge_revisions(stored, again).equals(stored)
+
+
+@pytest.mark.parametrize("closes", [(1.0,), (2.0,), (3.0,), (1.0, 3.0), (1.0, 2.0, 3.0)])
+def test_other_versions_of_a_bar_supersede_those_before(closes: tuple[float, ...]) -> None:
+    stored = merge_revisions(None, versions(T0, 1.0, 2.0))
+    merged = merge_revisions(stored, versions(T0 + timedelta(days=1), *closes))
+    assert of_first_bar(merged) == [(0, 1.0), (0, 2.0), *((1, close) for close in closes)]
+    assert len(merged) == len(stored) + len(closes)
+    assert as_known_at(merged, T0 + timedelta(hours=1)).equals(
+        as_known_at(stored, T0 + timedelta(hours=1))
+    )
+
+
+def test_versions_of_a_bar_after_one_are_a_revision() -> None:
+    stored = merge_revisions(None, versions(T0, 1.0))
+    merged = merge_revisions(stored, versions(T0 + timedelta(days=1), 1.0, 2.0))
+    assert of_first_bar(merged) == [(0, 1.0), (1, 1.0), (1, 2.0)]
 
 
 def test_a_fetch_that_repeats_a_bar_stores_it_once() -> None:

@@ -18,6 +18,7 @@ import polars as pl
 
 from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.bars.validation.bars import validate_bars
+from trading_assets.bars.validation.expectation_suites import begin_import
 from trading_assets.bars.validation.expectations import judge
 from trading_assets.bars.validation.judged_rows import select_judged_rows
 from trading_assets.bars.validation.quarantine import quarantine_rows
@@ -177,6 +178,7 @@ def write_months(rows: pl.DataFrame, folder: Path) -> None:
 
 def validate_files(folder: Path) -> None:
     """Do what the asset does with the months below `folder`."""
+    begin_import()
     spec = minute_bars_spec()
     rows = pl.concat([pl.read_parquet(file) for file in sorted((folder / "raw").glob("*.parquet"))])
     listed = dict.fromkeys(spec.universe, spec.start)

@@ -16,10 +16,11 @@ import dagster as dg
 import pytest
 
 from trading_assets.lake.store import Lake, PartitionRecord, PartitionWrite, Provenance
-from trading_assets.periods import NEW_YORK, Axis
+from trading_assets.periods import Axis
 from trading_assets.pipeline.component import market_data_definitions, strategy_definitions
 from trading_assets.pipeline.declared import Declared, declared_strategy
 from trading_assets.pipeline.resources import LakeResource, resources
+from trading_assets.pipeline.schedules import NEW_YORK
 from trading_assets.pipeline.settings import read_settings
 
 NY = ZoneInfo(NEW_YORK)

@@ -9,7 +9,8 @@ import dagster as dg
 
 from trading_assets.graph import AssetGraph, AssetNode, Reads, market_data_graph, strategy_graph
 from trading_assets.market_data import MarketDataSpec
-from trading_assets.periods import NEW_YORK, Axis
+from trading_assets.periods import Axis
+from trading_assets.pipeline.schedules import NEW_YORK
 from trading_assets.pipeline.settings import read_settings
 from trading_assets.strategy import Strategy
 

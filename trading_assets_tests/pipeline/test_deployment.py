@@ -135,6 +135,7 @@ def test_the_example_environment_names_what_is_read() -> None:
         settings.ONLY,
         settings.MANIFEST_URL,
         settings.PAGES_URL,
+        settings.LOCK_TIMEOUT,
         settings.TRACKING_URI,
         *settings.CREDENTIALS,
         *VARIABLES,

@@ -8,8 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trading_assets.graph import AssetGraph, AssetNode, Reads, market_data_graph, strategy_graph
-from trading_assets.periods import NEW_YORK, Axis
+from trading_assets.periods import Axis
 from trading_assets.pipeline.partitions import mapping_of, partitions_of
+from trading_assets.pipeline.schedules import NEW_YORK
 from trading_assets.survey import upstream_keys
 from trading_assets_tests.pipeline.shipped import (
     FIXED_NOW,

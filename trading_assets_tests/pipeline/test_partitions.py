@@ -9,8 +9,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from trading_assets.graph import strategy_graph
-from trading_assets.periods import NEW_YORK, Axis, Periods
+from trading_assets.periods import Axis, Periods
 from trading_assets.pipeline.partitions import partitions_of
+from trading_assets.pipeline.schedules import NEW_YORK
 from trading_assets_tests.pipeline.shipped import (
     FIXED_NOW,
     Shipped,

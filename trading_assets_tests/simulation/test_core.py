@@ -48,11 +48,13 @@ def test_a_target_is_filled_at_the_next_open_and_marked_at_its_close():
     assert result.equity[0] == 1_050.0
 
 
-def test_a_split_scales_the_quantity_and_the_target_and_leaves_equity_unchanged():
+@pytest.mark.parametrize("ratio", [2.0, 3.0, 0.1])
+def test_a_split_scales_the_quantity_and_the_target_and_leaves_equity_unchanged(ratio: float):
+    """D2: a position is scaled by the split, forward (2:1, 3:1) and reverse (1:10)."""
     books = held([10.0], [300.0], cash=500.0)
-    bar = make_bar([100.0], [100.0], split_ratio=3.0)
+    bar = make_bar([300.0 / ratio], [300.0 / ratio], split_ratio=ratio)
     result = step(books, books.quantity, bar, CostsSpec(), is_long_only=True)
-    assert result.books.quantity[0, 0] == 30.0
+    assert result.books.quantity[0, 0] == 10.0 * ratio
     assert result.trade[0, 0] == 0.0
     assert result.costs[0] == 0.0
     assert result.equity[0] == equity_of(books)[0]

@@ -46,6 +46,17 @@ def test_an_action_takes_effect_on_the_first_session_from_its_ex_date():
     assert market.cash_per_share[:, 0].tolist() == [0.0, 0.5, 0.0]
 
 
+def test_a_spin_off_pays_its_worth_and_a_rename_nothing():
+    """D2: what is spun off reaches the holder as cash; a rename is no event of a position."""
+    days = make_sessions(2)
+    actions = make_actions([("A", days[1], "spin_off", 1.0, 5.5), ("A", days[1], "rename", 1.0, 0)])
+    market = build_market(make_bars({"A": [100.0, 94.5]}), actions, ("A",), days)
+    assert market.cash_per_share[:, 0].tolist() == [0.0, 5.5]
+    assert market.split_ratio[:, 0].tolist() == [1.0, 1.0]
+    returns = total_returns_of(market.close, market.split_ratio, market.cash_per_share)
+    assert returns[1, 0] == 0.0
+
+
 def test_total_returns_include_splits_and_cash():
     close = np.array([[100.0], [49.0], [50.0]])
     ratio = np.array([[1.0], [2.0], [1.0]])

@@ -1,26 +1,20 @@
 """The real UI on the demo's instance, and a headless Chromium that looks at it."""
 
-import json
 import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Generator, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 import pytest
 
 from trading_assets.declarations import PACKAGED, load_declarations
 from trading_assets.graph import AssetGraph, full_graph
 from trading_assets.lake.store import Lake
+from trading_assets_tests.ui.servers import free_port, started, wait_until_loaded
 
 ROOT = Path(__file__).parents[2]
 STRATEGY = "us_equities"
@@ -35,11 +29,8 @@ FLAGS = (
     "--disable-sync",
 )
 VIEWPORT = {"width": 1800, "height": 1000}
-START_SECONDS = 180
-STOP_SECONDS = 30
 PATIENCE_MS = 60_000
 SETTINGS = ("DAGSTER_HOME", "MLFLOW_TRACKING_URI")
-LOCATIONS = "{workspaceOrError{... on Workspace{locationEntries{locationOrLoadError{__typename}}}}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +75,14 @@ def address(chromium: str, demo: Demo, tmp_path_factory: pytest.TempPathFactory)
     }
     # Strategies on live data have schedules that may be due while the test runs.
     environment["TRADING_ASSETS_ONLY"] = ",".join(graph.owner for graph in demo.graphs)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     dagster = Path(sys.executable).with_name("dagster")
     log = tmp_path_factory.mktemp("ui") / "dagster_dev.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [dagster, "dev", "--workspace", "workspace.yaml", "--port", str(port)],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_heed_signals,
-        )
-        try:
-            _wait_until_loaded(url, process, log)
-            yield url
-        finally:
-            _stop(process)
+    command = [dagster, "dev", "--workspace", "workspace.yaml", "--port", str(port)]
+    with started(command, ROOT, environment, log) as process:
+        wait_until_loaded(url, process, log)
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +104,7 @@ def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture
-def page(browser: Any, address: str) -> Iterator[Any]:
+def page(browser: Any) -> Iterator[Any]:
     opened = browser.new_page()
     # The first visit is greeted by a dialog that covers the page.
     opened.add_locator_handler(
@@ -154,35 +131,3 @@ def pytest_runtest_makereport(
 @pytest.fixture(autouse=True)
 def _keep_a_folder_for_the_screenshot(tmp_path: Path) -> None:
     """Have `tmp_path` made for every test, since a failed one needs it."""
-
-
-def _heed_signals() -> None:
-    # A shell that starts the tests in the background lets its children ignore these.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _wait_until_loaded(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError):
-            if "RepositoryLocation" in _ask(url, LOCATIONS):
-                return
-        time.sleep(0.5)
-    pytest.fail(f"the UI did not come up:\n{log.read_text(errors='replace')[-4000:]}")
-
-
-def _ask(url: str, query: str) -> str:
-    body = json.dumps({"query": query}).encode()
-    request = Request(f"{url}/graphql", body, {"content-type": "application/json"})
-    with urlopen(request, timeout=30) as answer:
-        return answer.read().decode()
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGINT)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(STOP_SECONDS)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

@@ -5,7 +5,7 @@ ticker goes on under the new one; who takes the old one afterwards is another in
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import polars as pl
@@ -14,14 +14,26 @@ from trading_assets.errors import DataError
 
 # Exchanges hold a ticker back after its company has gone; two companies never share one that soon.
 _SOONEST_REUSE = timedelta(days=10)
+_A_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
-    """A day on which a ticker changes hands: its company leaves for another, or one arrives."""
+class Turn:
+    """A day on which a ticker changes hands.
+
+    Attributes
+    ----------
+    day : date
+        The rename's ex date, the first day of what follows.
+    leaves_for : str or None
+        Ticker that the company which held this one goes on under; None where one only arrives.
+    is_taken : bool
+        Whether a company arrives: the ticker is held by a known one from `day` on.
+    """
 
     day: date
     leaves_for: str | None
+    is_taken: bool
 
 
 def follow_renames(
@@ -39,7 +51,8 @@ def follow_renames(
     rows : DataFrame
         Any table with the columns symbol and session (or ex_date: `corporate_actions` itself, whose
         splits and dividends have to follow the bars), each row under the ticker it had that day. A
-        source that has mapped tickers already must not be passed through here.
+        source that has mapped tickers already must not be passed through here. An action whose ex
+        date is the rename's own is about shares that were held under the old ticker before.
     actions : DataFrame
         Table `corporate_actions`, one version of each; kinds other than rename are passed over.
     as_of : date, optional
@@ -58,37 +71,77 @@ def follow_renames(
         If two companies would share a ticker at one time: a rename is missing, or the source has
         mapped the tickers already.
     """
-    turns = _turns(actions if as_of is None else actions.filter(pl.col("ex_date") <= as_of))
+    turns = ticker_turns(actions if as_of is None else actions.filter(pl.col("ex_date") <= as_of))
     if not turns or rows.is_empty():
         return rows
     day = "session" if "session" in rows.columns else "ex_date"
     found = _labels(rows, turns, day)
     if found.is_empty():
         return rows
-    # Actions may be many in a day; it is bars that show who traded.
-    if day == "session":
+    # Actions and further series may be many in a day; it is bars that show who traded.
+    shows_trading = day == "session" and "series" not in rows.columns
+    if shows_trading:
         _require_gap_before_reuse(found)
     relabelled = (
         rows.with_row_index("_row")
         .join(found.select("_row", "label"), on="_row", how="left", maintain_order="left")
         .drop("_row")
     )
-    if day == "session":
+    if shows_trading:
         _require_one_holder(relabelled)
     return relabelled.with_columns(pl.coalesce("label", "symbol").alias("symbol")).drop("label")
 
 
-def _labels(rows: pl.DataFrame, turns: Mapping[str, Sequence[_Turn]], day: str) -> pl.DataFrame:
+def ticker_turns(actions: pl.DataFrame) -> dict[str, list[Turn]]:
+    """Return the days on which each ticker that a rename names changes hands, in order.
+
+    Parameters
+    ----------
+    actions : DataFrame
+        Table `corporate_actions`, one version of each; kinds other than rename are passed over.
+    """
+    turns: dict[str, list[Turn]] = {}
+    renames = actions.filter(kind="rename").select("symbol", "ex_date", "new_symbol").drop_nulls()
+    for old, day, new in renames.sort("ex_date", "symbol").iter_rows():
+        turns.setdefault(old, []).append(Turn(day, new, is_taken=False))
+        turns.setdefault(new, []).append(Turn(day, None, is_taken=True))
+    return {ticker: _in_order(of_ticker) for ticker, of_ticker in turns.items()}
+
+
+def newest_label(ticker: str, turn: Turn, turns: Mapping[str, Sequence[Turn]]) -> str:
+    """Return the newest ticker of the company that held `ticker` until `turn`.
+
+    `TICKER-YYYYMM` where the company lost its ticker to another one, as nothing says where it went.
+    """
+    while turn.leaves_for is not None:
+        ticker, day = turn.leaves_for, turn.day
+        following = next((t for t in turns[ticker] if t.day > day), None)
+        if following is None:
+            return ticker
+        turn = following
+    return f"{ticker}-{turn.day:%Y%m}"
+
+
+def _labels(rows: pl.DataFrame, turns: Mapping[str, Sequence[Turn]], day: str) -> pl.DataFrame:
     """Return the number of each row that gets another label, with the turn that gives it."""
+    # Bars of the day of the turn are the next holder's, actions are about shares held before it.
+    of_last = _A_DAY if day == "session" else timedelta(0)
     by_turn = pl.DataFrame(
         [
-            (ticker, turn.day, _label(ticker, turn, turns), turn.leaves_for is None)
+            (
+                ticker,
+                turn.day,
+                turn.day - (of_last if turn.leaves_for and not turn.is_taken else _A_DAY),
+                newest_label(ticker, turn, turns),
+                turn.leaves_for is None,
+            )
             for ticker, ticker_turns in turns.items()
             for turn in ticker_turns
         ],
         schema={
             "symbol": pl.String,
             "turn": pl.Date,
+            "last_day": pl.Date,
             "label": pl.String,
             "is_displaced": pl.Boolean,
         },
@@ -100,43 +153,27 @@ def _labels(rows: pl.DataFrame, turns: Mapping[str, Sequence[_Turn]], day: str) 
         .filter(pl.col("symbol").is_in(list(turns)))
         .sort("day")
         .join_asof(
-            by_turn.sort("turn"),
+            by_turn.sort("last_day"),
             left_on="day",
-            right_on="turn",
+            right_on="last_day",
             by="symbol",
             strategy="forward",
-            allow_exact_matches=False,
             check_sortedness=False,
         )
         .filter(pl.col("label").is_not_null())
     )
 
 
-def _turns(actions: pl.DataFrame) -> dict[str, list[_Turn]]:
-    turns: dict[str, list[_Turn]] = {}
-    renames = actions.filter(kind="rename").select("symbol", "ex_date", "new_symbol")
-    for old, day, new in renames.sort("ex_date", "symbol").iter_rows():
-        turns.setdefault(old, []).append(_Turn(day, new))
-        turns.setdefault(new, []).append(_Turn(day, None))
-    return {ticker: _in_order(of_ticker) for ticker, of_ticker in turns.items()}
-
-
-def _in_order(turns: Sequence[_Turn]) -> list[_Turn]:
+def _in_order(turns: Sequence[Turn]) -> list[Turn]:
     # Tickers may be swapped on one day: as the holder leaves, the one who arrives displaces nobody.
     left = {turn.day for turn in turns if turn.leaves_for is not None}
-    kept = [turn for turn in turns if turn.leaves_for is not None or turn.day not in left]
+    taken = {turn.day for turn in turns if turn.is_taken}
+    kept = [
+        replace(turn, is_taken=turn.day in taken)
+        for turn in turns
+        if turn.leaves_for is not None or turn.day not in left
+    ]
     return sorted(kept, key=lambda turn: turn.day)
-
-
-def _label(ticker: str, turn: _Turn, turns: Mapping[str, Sequence[_Turn]]) -> str:
-    """Return the newest ticker of the company that held `ticker` until `turn`."""
-    while turn.leaves_for is not None:
-        ticker, day = turn.leaves_for, turn.day
-        following = next((t for t in turns[ticker] if t.day > day), None)
-        if following is None:
-            return ticker
-        turn = following
-    return f"{ticker}-{turn.day:%Y%m}"
 
 
 def _require_gap_before_reuse(found: pl.DataFrame) -> None:

@@ -1,17 +1,20 @@
 """What each kind of Alpaca's corporate actions does to a holder of one share."""
 
-import math
-import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from trading_assets.symbols import normalize_symbol
+
 ORIGIN = "alpaca corporate actions"
 
 Json = dict[str, Any]
 
-_TICKER = re.compile(r"[A-Z0-9][A-Z0-9.\-/]{0,15}")
+# Beyond what `check_actions` calls plausible, it is no ratio at all.
+_LARGEST_RATIO = 1e6
+_NO_TICKER = "is to a ticker that is not allowed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Action:
 
 
 def _split(entry: Json) -> Iterator[Action]:
-    ratio = _rate(entry, "new_rate") / _rate(entry, "old_rate")
+    ratio = _ratio(entry, "new_rate", "old_rate")
     symbol, ex_date = _text(entry, "symbol"), _day(entry, "ex_date")
     if ratio != 1:
         yield Action(symbol, ex_date, "split", split_ratio=ratio)
@@ -54,6 +57,8 @@ def _split(entry: Json) -> Iterator[Action]:
 
 def _stock_dividend(entry: Json) -> Iterator[Action]:
     ratio = 1.0 + _rate(entry, "rate")
+    if ratio > _LARGEST_RATIO:
+        raise ValueError
     yield Action(_text(entry, "symbol"), _day(entry, "ex_date"), "split", split_ratio=ratio)
 
 
@@ -62,19 +67,21 @@ def _cash_dividend(entry: Json) -> Iterator[Action]:
     currency = entry.get("currency") or "USD"
     if currency != "USD":
         yield Action(symbol, ex_date, "dividend", left_out="is paid in another currency than USD")
-    elif entry["rate"] == 0:
+    elif entry["rate"] == 0 and not isinstance(entry["rate"], bool):
         yield Action(symbol, ex_date, "dividend", left_out="pays nothing")
     else:
         yield Action(symbol, ex_date, "dividend", cash_usd=_rate(entry, "rate"))
 
 
 def _spin_off(entry: Json) -> Iterator[Action]:
+    ticker = normalize_symbol(_text(entry, "new_symbol"))
     yield Action(
         _text(entry, "source_symbol"),
         _day(entry, "ex_date"),
         "spin_off",
-        needs=_text(entry, "new_symbol"),
-        shares=_rate(entry, "new_rate") / _rate(entry, "source_rate"),
+        needs=ticker,
+        shares=_ratio(entry, "new_rate", "source_rate"),
+        left_out="" if ticker else _NO_TICKER,
     )
 
 
@@ -93,15 +100,17 @@ def _merger(entry: Json) -> Iterator[Action]:
     else:
         acquirer = _text(entry, "acquirer_symbol")
         yield from (
-            replace(action, needs=acquirer) for action in _rename(symbol, acquirer, ex_date)
+            replace(action, needs=action.new_symbol)
+            for action in _rename(symbol, acquirer, ex_date)
         )
 
 
 def _rename(symbol: str, new_symbol: str, ex_date: date) -> Iterator[Action]:
-    if _TICKER.fullmatch(new_symbol) is None:
-        yield Action(symbol, ex_date, "rename", left_out="is to a ticker that is not allowed")
-    elif new_symbol != symbol:
-        yield Action(symbol, ex_date, "rename", new_symbol=new_symbol)
+    ticker = normalize_symbol(new_symbol)
+    if ticker is None:
+        yield Action(symbol, ex_date, "rename", left_out=_NO_TICKER)
+    elif ticker != symbol:
+        yield Action(symbol, ex_date, "rename", new_symbol=ticker)
 
 
 def _text(entry: Json, field: str) -> str:
@@ -119,9 +128,17 @@ def _rate(entry: Json, field: str) -> float:
     value = entry[field]
     if type(value) not in (int, float):
         raise TypeError
-    if not math.isfinite(value) or value <= 0:
+    # An integer may have more digits than a floating-point number holds.
+    if not 0 < value <= sys.float_info.max:
         raise ValueError
     return float(value)
+
+
+def _ratio(entry: Json, new: str, old: str) -> float:
+    ratio = _rate(entry, new) / _rate(entry, old)
+    if not 1 / _LARGEST_RATIO <= ratio <= _LARGEST_RATIO:
+        raise ValueError
+    return ratio
 
 
 READERS: Mapping[str, Callable[[Json], Iterator[Action]]] = {

@@ -19,7 +19,7 @@ import polars as pl
 
 from trading_assets.bars.alpaca.action_kinds import ORIGIN, READERS, Action
 from trading_assets.bars.calendars.calendar import ExchangeCalendar
-from trading_assets.errors import DataError
+from trading_assets.errors import DataError, shown
 from trading_assets.schema import UTC_TIME, conform
 
 Json = dict[str, Any]
@@ -40,6 +40,8 @@ class Closes(Protocol):
 def read_actions(answer: Json, symbols: Collection[str]) -> list[Action]:
     """Return the actions of `symbols`, each once, in the order of symbol and date.
 
+    A rename to one of `symbols` is among them, as it ends the time of whoever held the ticker.
+
     Raises
     ------
     DataError
@@ -49,12 +51,12 @@ def read_actions(answer: Json, symbols: Collection[str]) -> list[Action]:
     for group, entries in sorted(answer.items()):
         read = READERS.get(group)
         if read is None:
-            _LOG.warning("corporate actions of kind %s have no place here: left out", group)
+            _LOG.warning("corporate actions of kind %s have no place: left out", shown(group))
             continue
         for entry in _objects(entries, group):
             try:
                 # An action that two pages or two requests hold is one action.
-                found = [action for action in read(entry) if action.symbol in symbols]
+                found = [action for action in read(entry) if _concerns(action, symbols)]
                 actions |= {f"{entry['id']} {action.kind}": action for action in found}
             except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
                 raise _malformed(group, error) from None
@@ -161,6 +163,10 @@ def _objects(entries: Any, group: str) -> list[Json]:  # noqa: ANN401 # whatever
 def _session_of(action: Action, calendar: ExchangeCalendar) -> date:
     day = action.ex_date
     return day if calendar.is_session(day) else calendar.next_session(day)
+
+
+def _concerns(action: Action, symbols: Collection[str]) -> bool:
+    return action.symbol in symbols or action.new_symbol in symbols
 
 
 def _order(action: Action) -> tuple[str, date, str]:

@@ -7,7 +7,7 @@ close too; only those of the session itself are kept.
 
 import logging
 from collections.abc import Collection
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -131,11 +131,12 @@ def _symbol_bars(symbol: str, bars: Any) -> pl.DataFrame:  # noqa: ANN401 # what
             for name, field in _FIELDS.items()
         }
         # Parsed one by one: Alpaca may add fractions of a second.
-        times = [datetime.fromisoformat(start) for start in starts]
-    except (KeyError, TypeError, ValueError) as error:
+        local = [datetime.fromisoformat(start) for start in starts]
+        if any(moment.tzinfo is None for moment in local):
+            raise _unreadable(where=f"a time of {symbol} without a zone")
+        times = [moment.astimezone(UTC) for moment in local]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _unreadable(where=f"{type(error).__name__} in a bar of {symbol}") from None
-    if any(moment.tzinfo is None for moment in times):
-        raise _unreadable(where=f"a time of {symbol} without a zone")
     return pl.DataFrame(
         {
             "symbol": pl.Series([symbol], dtype=pl.String).new_from_index(0, len(times)),
@@ -149,7 +150,7 @@ def _symbol_bars(symbol: str, bars: Any) -> pl.DataFrame:  # noqa: ANN401 # what
 def _numbers(values: list[Any], where: str) -> pl.Series:
     if not {type(value) for value in values} <= {int, float}:
         raise _unreadable(where=f"{where} is no number")
-    numbers = pl.Series(values, dtype=pl.Float64)
+    numbers = pl.Series([float(value) for value in values], dtype=pl.Float64)
     if not numbers.is_finite().all():
         raise _unreadable(where=f"{where} is not finite")
     return numbers

@@ -79,6 +79,16 @@ class ExchangeCalendar:
         ]
         self._session_set = frozenset(self._sessions)
 
+    @property
+    def regular_open(self) -> time:
+        """Hour, in exchange time, at which a session opens unless it is a special one."""
+        return self._regular_hours[0]
+
+    @property
+    def has_pauses(self) -> bool:
+        """Whether a pause precedes every session; where none does, one opens as another closes."""
+        return self._regular_hours != _WHOLE_DAY
+
     def is_session(self, day: date) -> bool:
         """Return whether the exchange trades on `day`."""
         self._require_covered(day)

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from trading_assets.bars.actions.renames import ticker_turns
 from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.bars.calendars.grid import bar_closes, sessions_between
 from trading_assets.bars.calendars.listing_spans import expected_spans
@@ -28,6 +29,7 @@ def expected_bars(
     first_sessions: Mapping[str, date],
     as_of: datetime,
     months: Collection[str] | None = None,
+    actions: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return the bars of `spec.raw_bar_length` that should exist at `as_of`.
 
@@ -43,6 +45,8 @@ def expected_bars(
         Aware moment; a bar counts once its close plus the publication lag has passed.
     months : collection of str, optional
         Months to look at, first days as `YYYY-MM-DD`; all when absent.
+    actions : DataFrame, optional
+        Table `corporate_actions`: its renames say when a ticker's company leaves or arrives.
 
     Returns
     -------
@@ -57,7 +61,8 @@ def expected_bars(
     grid = _promised_bars(spec, as_of, months)
     days = grid["session"]
     pieces: list[pl.DataFrame] = []
-    for span in expected_spans(spec, first_sessions):
+    turns = None if actions is None else ticker_turns(actions)
+    for span in expected_spans(spec, first_sessions, turns):
         first = days.search_sorted(span.first, side="left")
         last = days.search_sorted(span.last, side="right") if span.last else len(days)
         # A slice shares the grid's memory, so a year of minutes of many symbols stays quick.
@@ -120,7 +125,9 @@ def extra_bars(rows: pl.DataFrame, spec: MarketDataSpec) -> pl.DataFrame:
     )
 
 
-def missing_sessions(rows: pl.DataFrame, spec: MarketDataSpec, as_of: datetime) -> list[str]:
+def missing_sessions(
+    rows: pl.DataFrame, spec: MarketDataSpec, as_of: datetime, actions: pl.DataFrame | None = None
+) -> list[str]:
     """Return one sentence for each month in which too many expected bars are missing.
 
     Parameters
@@ -132,13 +139,15 @@ def missing_sessions(rows: pl.DataFrame, spec: MarketDataSpec, as_of: datetime) 
         Its `validation.max_missing_share` bounds the share.
     as_of : datetime
         Aware moment of the fetch.
+    actions : DataFrame, optional
+        Table `corporate_actions`, one version of each, of these months.
     """
     listed = rows.group_by("symbol").agg(pl.col("session").min())
     first_sessions: dict[str, date] = dict(listed.iter_rows())
     if not first_sessions:
         return []
     months = _months_between(rows["session"])
-    expected = expected_bars(spec, first_sessions, as_of, months)
+    expected = expected_bars(spec, first_sessions, as_of, months, actions)
     missing = missing_bars(rows, expected)
     shares = (
         expected.group_by("month")

@@ -1,9 +1,10 @@
 """When bars of a symbol are expected: in its declared membership, or from its first bar on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
+from trading_assets.bars.actions.renames import Turn
 from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.market_data import MarketDataSpec
 
@@ -17,12 +18,20 @@ class ListingSpan:
     last: date | None
 
 
-def expected_spans(spec: MarketDataSpec, first_sessions: Mapping[str, date]) -> list[ListingSpan]:
+def expected_spans(
+    spec: MarketDataSpec,
+    first_sessions: Mapping[str, date],
+    turns: Mapping[str, Sequence[Turn]] | None = None,
+) -> list[ListingSpan]:
     """Return when each symbol of the universe is expected; a declaration's stints do not overlap.
 
     A member's stint begins on its declared first session; one without a first session, and a symbol
     without membership, begin with the symbol's first stored bar. Where there is no such bar either,
     nothing is expected: the symbol may be listed only later.
+
+    A ticker is expected until its company is renamed, and from the day on which a company is
+    renamed to it. Bars of others that held it before or hold it afterwards are welcome, but not
+    expected, unless a declared stint lies within their time.
 
     Parameters
     ----------
@@ -30,6 +39,8 @@ def expected_spans(spec: MarketDataSpec, first_sessions: Mapping[str, date]) -> 
         Universe and members.
     first_sessions : mapping of str to date
         First stored bar of each symbol.
+    turns : mapping of str to Turn, optional
+        When tickers change hands, as `ticker_turns` returns it.
 
     Returns
     -------
@@ -42,7 +53,8 @@ def expected_spans(spec: MarketDataSpec, first_sessions: Mapping[str, date]) -> 
         for declared_first, last in declared.get(symbol, [(None, None)]):
             first = declared_first or first_sessions.get(symbol)
             if first is not None and (last is None or first <= last):
-                spans.append(ListingSpan(symbol, first, last))
+                stint = ListingSpan(symbol, first, last)
+                spans += _within_turns(stint, (turns or {}).get(symbol, ()))
     return spans
 
 
@@ -78,6 +90,22 @@ def silent_symbols(
             for stint_first, stint_last in declared.get(symbol, [(None, None)])
         )
     ]
+
+
+def _within_turns(stint: ListingSpan, turns: Sequence[Turn]) -> list[ListingSpan]:
+    """Return the parts of a stint in which the ticker's holder is known by a rename."""
+    inside = [
+        turn
+        for turn in turns
+        if stint.first < turn.day and (stint.last is None or turn.day <= stint.last)
+    ]
+    parts: list[ListingSpan] = []
+    first, is_known = stint.first, True
+    for turn in inside:
+        if is_known and turn.leaves_for is not None:
+            parts.append(ListingSpan(stint.symbol, first, turn.day - timedelta(days=1)))
+        first, is_known = turn.day, turn.is_taken
+    return [*parts, ListingSpan(stint.symbol, first, stint.last)] if is_known else parts
 
 
 def _declared_stints(spec: MarketDataSpec) -> dict[str, list[tuple[date | None, date | None]]]:

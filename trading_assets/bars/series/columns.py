@@ -1,4 +1,4 @@
-"""Columns of a CSV or Parquet file of series: found, typed, and refused row by row."""
+"""Columns of a CSV or Parquet file of series or actions: found, typed, refused row by row."""
 
 import io
 from collections.abc import Collection, Mapping
@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from trading_assets.bars.series.readers import MARKET_WIDE
+from trading_assets.bars.symbol_columns import exactly, spelled
 from trading_assets.errors import DataError, UserError
 from trading_assets.schema import UTC_TIME
 
@@ -43,7 +44,7 @@ def read_columns(
         If it cannot be read.
     """
     if file.suffix not in {".csv", ".parquet"} or not file.is_file():
-        msg = f"{file} is no file to read series from; expected an existing .csv or .parquet"
+        msg = f"{file} is no file to read; expected an existing .csv or .parquet"
         raise UserError(msg)
     try:
         content = io.BytesIO(file.read_bytes())
@@ -69,7 +70,7 @@ def read_columns(
         raise UserError(msg)
     return table.select(
         pl.int_range(1, pl.len() + 1).alias("row"),
-        *(pl.col(theirs).alias(name) for name, theirs in own.items() if theirs in table.columns),
+        *(exactly(theirs).alias(name) for name, theirs in own.items() if theirs in table.columns),
     )
 
 
@@ -83,9 +84,7 @@ def of_universe(rows: pl.DataFrame, universe: Collection[str], file: Path) -> pl
     """
     if "symbol" not in rows.columns:
         return rows.with_columns(pl.lit(MARKET_WIDE).alias("symbol"))
-    rows = rows.with_columns(
-        pl.col("symbol").cast(pl.String).str.normalize("NFC").str.strip_chars()
-    )
+    rows = rows.with_columns(spelled(pl.col("symbol")))
     empty = rows.filter(pl.col("symbol").is_null() | (pl.col("symbol") == ""))
     if not empty.is_empty():
         msg = f"{place(file, empty)}: symbol was empty; expected a ticker, or * for the market"

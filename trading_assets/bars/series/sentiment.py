@@ -4,7 +4,6 @@ The lexicon is this project's own short list of words and phrases, `finance_lexi
 """
 
 import csv
-import importlib
 import math
 import re
 import unicodedata
@@ -15,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
 
+from trading_assets.bars.own_modules import import_own_module
 from trading_assets.errors import DataError, UserError
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[.,;:!?]")
@@ -149,11 +149,7 @@ def build_sentiment_model(name: str) -> SentimentModel:
     if name == "vader":
         return VaderModel()
     module_name, _, attribute = name.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        msg = f"model was {name!r}, whose module cannot be imported ({error}); install it"
-        raise UserError(msg) from error
+    module = import_own_module(module_name, "model's module")
     factory = getattr(module, attribute, None)
     model = factory() if callable(factory) else None
     if not isinstance(model, SentimentModel):

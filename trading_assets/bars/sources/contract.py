@@ -13,9 +13,11 @@ from trading_assets.bars.sources.source import BarSource, FetchedBars, declared_
 from trading_assets.errors import UserError
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.schema import TABLES, UTC_TIME, column_problems
+from trading_assets.symbols import SYMBOL_PATTERN
 
 _TABLES = ("rows", "series", "actions")
 _TABLE_NAMES = {"rows": "raw_bars", "series": "series", "actions": "corporate_actions"}
+_LONGEST_SHOWN = 40
 _PRICES = ("open", "high", "low", "close")
 
 
@@ -91,6 +93,8 @@ def delivery_problems(
     length = spec.raw_bar_length
     sources = [spec.source] if spec.fallback is None else [spec.source, spec.fallback]
     feeds = [declared_feed(source) for source in sources]
+    is_spelled = pl.col("symbol").str.contains(SYMBOL_PATTERN)
+    spelling = "has a symbol that is none; expected capitals, digits and . - /"
     row_rules = {
         f"is not of feed {' or '.join(feeds)}": ~pl.col("feed").is_in(feeds),
         f"is not of bar length {length}": pl.col("bar_length") != length,
@@ -107,12 +111,14 @@ def delivery_problems(
         "became known after the moment of the fetch": pl.col("knowledge_time") > now,
         f"has an ex date outside {start} to {end}": ~pl.col("ex_date").is_between(start, end),
     }
+    of_bars = {spelling: ~is_spelled}
+    of_series = {spelling: ~is_spelled & (pl.col("symbol") != "*")}
     return [
-        *_broken(fetched.rows, "bar", row_rules | stamp_rules, "event_time"),
+        *_broken(fetched.rows, "bar", of_bars | row_rules | stamp_rules, "event_time"),
         *_repeated(fetched.rows, "raw_bars", "event_time"),
-        *_broken(fetched.series, "series value", stamp_rules, "event_time"),
+        *_broken(fetched.series, "series value", of_series | stamp_rules, "event_time"),
         *_repeated(fetched.series, "series", "event_time"),
-        *_broken(fetched.actions, "action", action_rules, "ex_date"),
+        *_broken(fetched.actions, "action", of_bars | action_rules, "ex_date"),
         *_repeated(fetched.actions, "corporate_actions", "ex_date"),
     ]
 
@@ -126,7 +132,9 @@ def _broken(
         if not bad.is_empty():
             row = bad.row(0, named=True)
             others = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-            found.append(f"the {what} of {row['symbol']} at {row[time_column]}{others} {rule}")
+            symbol = str(row["symbol"])[:_LONGEST_SHOWN]
+            named = symbol if symbol.isascii() and symbol.isprintable() else repr(symbol)
+            found.append(f"the {what} of {named} at {row[time_column]}{others} {rule}")
     return found
 
 

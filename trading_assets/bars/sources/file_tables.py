@@ -7,13 +7,15 @@ from pathlib import Path
 import polars as pl
 
 from trading_assets.bars.sources.file_times import TimeReading, read_times
-from trading_assets.errors import DataError
+from trading_assets.bars.symbol_columns import exactly, spelled
+from trading_assets.errors import DataError, shown
 from trading_assets.file_specs import FilesSource
 
 NUMBERS = ("open", "high", "low", "close", "volume", "vendor_adjusted_close")
 # What vendors write where they have no number.
 _NO_NUMBER = ("", "nan", "na", "n/a", "null", "none", "-", "--")
 _LIMIT_NAMED = 8
+_LONGEST_REASON = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,14 @@ class DataFile:
     def is_parquet(self) -> bool:
         """Whether it is Parquet; otherwise it is CSV, perhaps compressed."""
         return self.path.suffix == ".parquet"
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether `path` is a folder; a name that no file can have is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def column_map(source: FilesSource) -> dict[str, str]:
@@ -87,10 +97,11 @@ def symbols_in(files: Sequence[DataFile], source: FilesSource) -> list[str]:
 def _example(file: DataFile, source: FilesSource) -> str | None:
     column = column_map(source)["time"]
     if file.is_parquet:
-        first = pl.scan_parquet(file.path).select(pl.col(column).cast(pl.String))
+        table = pl.scan_parquet(file.path, glob=False)
     else:
-        first = _scan_csv(file, source).select(column)
-    values = first.filter(pl.col(column).is_not_null()).head(1).collect()
+        table = _scan_csv(file, source)
+    first = table.select(exactly(column).cast(pl.String).alias("time"))
+    values = first.filter(pl.col("time").is_not_null()).head(1).collect()
     return values.item() if len(values) else None
 
 
@@ -99,6 +110,7 @@ def _scan_csv(file: DataFile, source: FilesSource, *, with_numbers: bool = False
     numbers = {columns[name]: pl.Float64() for name in NUMBERS if name in columns}
     return pl.scan_csv(
         file.path,
+        glob=False,  # a file's name is no pattern
         separator=source.separator,
         decimal_comma=source.decimal_comma,
         infer_schema=False,
@@ -108,7 +120,7 @@ def _scan_csv(file: DataFile, source: FilesSource, *, with_numbers: bool = False
 
 def _scan(file: DataFile, source: FilesSource, example: str | None) -> pl.LazyFrame:
     if file.is_parquet:
-        table = pl.scan_parquet(file.path, missing_columns="raise")
+        table = pl.scan_parquet(file.path, glob=False, missing_columns="raise")
         dtype = table.collect_schema()[column_map(source)["time"]]
     else:
         table, dtype = _scan_csv(file, source, with_numbers=True), pl.String()
@@ -116,14 +128,12 @@ def _scan(file: DataFile, source: FilesSource, example: str | None) -> pl.LazyFr
 
 
 def _ours(table: pl.LazyFrame, source: FilesSource) -> pl.LazyFrame:
-    return table.select(pl.col(own).alias(name) for name, own in column_map(source).items())
+    return table.select(exactly(own).alias(name) for name, own in column_map(source).items())
 
 
 def _typed(table: pl.LazyFrame, file: DataFile, times: TimeReading) -> pl.LazyFrame:
     symbol = (
-        pl.col("symbol").cast(pl.String).str.strip_chars().str.normalize("NFC")
-        if file.symbol is None
-        else pl.lit(file.symbol).alias("symbol")
+        spelled(pl.col("symbol")) if file.symbol is None else pl.lit(file.symbol).alias("symbol")
     )
     return table.with_columns(times.value.alias("time")).select(
         symbol,
@@ -138,10 +148,10 @@ def _read_closely(file: DataFile, source: FilesSource) -> pl.DataFrame:
     missing = [own for own in columns.values() if own not in raw.columns]
     if missing:
         ours = next(name for name, own in columns.items() if own == missing[0])
-        shown = ", ".join(raw.columns[:_LIMIT_NAMED]) + ", ..." * (len(raw.columns) > _LIMIT_NAMED)
+        named = ", ".join(raw.columns[:_LIMIT_NAMED]) + ", ..." * (len(raw.columns) > _LIMIT_NAMED)
         msg = (
-            f"{file.path} lacks the column {', '.join(missing)}; it has {shown}, so name the"
-            f" file's own under `columns`, such as {ours}: {raw.columns[-1]}"
+            f"{file.path} lacks the column {', '.join(missing)[:_LONGEST_REASON]}; it has {named[:_LONGEST_REASON]}, so name the"
+            f" file's own under `columns`, such as {ours}: {raw.columns[-1][:40]}"
         )
         raise DataError(msg)
     table = _ours(raw.lazy(), source).collect()
@@ -149,18 +159,27 @@ def _read_closely(file: DataFile, source: FilesSource) -> pl.DataFrame:
         _numbers(table[name], file, columns[name], source) for name in NUMBERS if name in columns
     )
     texts: list[str] = table["time"].cast(pl.String).drop_nulls().head(1).to_list()
-    times = read_times(table.schema["time"], texts[0] if texts else None, source)
-    _require_times(table, times, file, source)
-    return _typed(table.lazy(), file, times).collect()
+    try:
+        times = read_times(table.schema["time"], texts[0] if texts else None, source)
+        _require_times(table, times, file, source)
+        return _typed(table.lazy(), file, times).collect()
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).split("\n", maxsplit=1)[0][:_LONGEST_REASON]
+        msg = (
+            f"{file.path} has times that cannot be read as declared ({reason}); expected time_format"
+            f" {shown(source.time_format)} and time_zone {shown(source.time_zone)} to be ones that"
+            " exist, so correct them"
+        )
+        raise DataError(msg) from error
 
 
 def _raw(file: DataFile, source: FilesSource) -> pl.DataFrame:
     try:
         if file.is_parquet:
-            return pl.read_parquet(file.path)
-        return pl.read_csv(file.path, separator=source.separator, infer_schema=False)
+            return pl.read_parquet(file.path, glob=False)
+        return pl.read_csv(file.path, glob=False, separator=source.separator, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
-        reason = str(error).split("\n", maxsplit=1)[0]
+        reason = str(error).split("\n", maxsplit=1)[0][:_LONGEST_REASON]
         msg = f"{file.path} cannot be read ({reason}); replace the file, or narrow `pattern`"
         raise DataError(msg) from error
 

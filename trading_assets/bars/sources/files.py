@@ -1,32 +1,39 @@
 """Bars from a folder of CSV or Parquet files, whatever the vendor's layout; no network."""
 
 import re
-import unicodedata
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from urllib.parse import unquote
 
 import polars as pl
-from pydantic import TypeAdapter, ValidationError
 
 from trading_assets.bars.calendars.calendar import ExchangeCalendar
 from trading_assets.bars.calendars.grid import session_dates
-from trading_assets.bars.sources.file_tables import DataFile, column_map, read_tables, symbols_in
+from trading_assets.bars.sources.file_actions import read_file_actions
+from trading_assets.bars.sources.file_tables import (
+    DataFile,
+    column_map,
+    is_folder,
+    read_tables,
+    symbols_in,
+)
 from trading_assets.bars.sources.source import FetchedBars
 from trading_assets.bars.stamps import stamp_bars
-from trading_assets.declared import Symbol
 from trading_assets.errors import DataError, UserError
 from trading_assets.file_specs import FilesSource
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.schema import TABLES, UTC_TIME
+from trading_assets.symbols import normalize_symbol
 
 _SUFFIXES = (".csv", ".csv.gz", ".parquet")
-_SYMBOL: TypeAdapter[str] = TypeAdapter(Symbol)
 _NAMED = 5
+_LONGEST_SHOWN = 300
 
 
 class FileBars:
     """Bars that a folder holds, as it holds them: prices are taken for unadjusted ones.
+
+    Tickers are those of the day, too: a file of actions says which companies were renamed.
 
     Every fetch reads the folder again, so files may be added or corrected between two; what
     changed becomes revisions. Rows of symbols outside the universe are not delivered. Nothing in a
@@ -59,10 +66,12 @@ class FileBars:
         self._calendar = calendar
 
     def fetch(self, start: date, end: date, as_of: datetime) -> FetchedBars:
-        """Return the files' bars of the sessions `start` to `end`; they carry no actions.
+        """Return the files' bars of the sessions `start` to `end`, and the declared actions.
 
         Raises
         ------
+        UserError
+            If the file of actions or one of its columns is missing.
         DataError
             If the folder or its files are missing, unreadable, or not as declared.
         """
@@ -75,7 +84,23 @@ class FileBars:
             self._require_known_symbols(files)
         stamped = stamp_bars(self._dated(table), self._spec, self._calendar, as_of)
         rows = stamped.filter(pl.col("session").is_between(start, end))
-        return FetchedBars(rows, TABLES["series"].empty(), TABLES["corporate_actions"].empty())
+        return FetchedBars(rows, TABLES["series"].empty(), self._actions(start, end, as_of))
+
+    def _actions(self, start: date, end: date, as_of: datetime) -> pl.DataFrame:
+        if self._source.actions is None:
+            return TABLES["corporate_actions"].empty()
+        spec = self._spec
+        found = read_file_actions(
+            self._source.actions,
+            spec.folder,
+            spec.universe,
+            self._calendar,
+            spec.publication_lag_minutes,
+        )
+        is_asked_for = pl.col("ex_date").is_between(start, end)
+        return found.filter(
+            is_asked_for & (pl.col("knowledge_time") <= pl.lit(as_of).cast(UTC_TIME))
+        )
 
     @property
     def _folder(self) -> Path:
@@ -90,13 +115,18 @@ class FileBars:
 
     def _paths(self) -> list[Path]:
         folder, pattern = self._folder, self._source.pattern
-        if not folder.is_dir():
-            msg = f"{folder} is no folder; expected the folder of the data files, so check `folder`"
+        if not is_folder(folder):
+            msg = f"{str(folder)[:_LONGEST_SHOWN]} is no folder; expected the folder of the data files, so check `folder`"
             raise DataError(msg)
+        declared = self._source.actions
+        actions = None if declared is None else self._spec.folder / declared.file
         paths = sorted(
             path
             for path in folder.glob(pattern)
-            if path.name.endswith(_SUFFIXES) and not path.name.startswith(".") and path.is_file()
+            if path != actions
+            and path.name.endswith(_SUFFIXES)
+            and not path.name.startswith(".")
+            and path.is_file()
         )
         if not paths:
             msg = (
@@ -147,12 +177,11 @@ class FileBars:
 
 def _symbol_of(path: Path) -> str:
     name = unquote(re.sub(r"(\.csv|\.csv\.gz|\.parquet)$", "", path.name))
-    symbol = unicodedata.normalize("NFC", name)
-    try:
-        return _SYMBOL.validate_python(symbol)
-    except ValidationError:
+    symbol = normalize_symbol(name)
+    if symbol is None:
         msg = (
             f"file name {path.name[:60]!r} in {path.parent} is no symbol; expected capitals, digits"
             " and . - or %2F, such as BRK.B.csv, so rename the file or narrow `pattern`"
         )
-        raise DataError(msg) from None
+        raise DataError(msg)
+    return symbol

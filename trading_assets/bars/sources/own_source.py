@@ -1,6 +1,5 @@
 """A source of one's own: found by name, called, and held to what every source promises."""
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -8,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from trading_assets.bars.calendars.calendar import ExchangeCalendar
+from trading_assets.bars.own_modules import import_own_module
 from trading_assets.bars.sources.contract import delivery_problems
 from trading_assets.bars.sources.source import BarSource, FetchedBars
 from trading_assets.errors import DataError, UserError
@@ -95,14 +95,7 @@ class OwnSource:
 
 def _load(factory: str, arguments: Mapping[str, Any]) -> Callable[..., Any]:
     module_name, _, name = factory.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except (ImportError, SyntaxError) as error:
-        msg = (
-            f"source module {module_name} cannot be imported ({error}); install its package, or put"
-            " its folder on PYTHONPATH"
-        )
-        raise UserError(msg) from error
+    module = import_own_module(module_name, "source module")
     found = getattr(module, name, None)
     if not callable(found):
         what = "nothing" if found is None else f"a {type(found).__name__}"

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
+from trading_assets.symbols import normalize_symbol
+
 BarKind = Literal["b", "u", "d"]
 
 _CODES_OF_A_HALT = {"2", "H", "P"}
@@ -118,7 +120,7 @@ def _read_bar(frame: Frame, message: Mapping[str, Any]) -> None:
     frame.bars.append(
         BarMessage(
             kind=message["T"],
-            symbol=_text(message, "S"),
+            symbol=_symbol(message),
             start=_moment(message, "t"),
             open=open_,
             high=high,
@@ -134,7 +136,7 @@ def _read_status(frame: Frame, message: Mapping[str, Any]) -> None:
     code = _text(message, "sc")
     if code in _CODES_OF_A_HALT | _CODES_OF_A_RESUMPTION:
         frame.halts.append(
-            HaltMessage(_text(message, "S"), _moment(message, "t"), code in _CODES_OF_A_HALT)
+            HaltMessage(_symbol(message), _moment(message, "t"), code in _CODES_OF_A_HALT)
         )
 
 
@@ -183,6 +185,14 @@ def _text(message: Mapping[str, Any], name: str) -> str:
         return value
     msg = f"{name} is no text"
     raise _UnreadableError(msg)
+
+
+def _symbol(message: Mapping[str, Any]) -> str:
+    symbol = normalize_symbol(_text(message, "S"))
+    if symbol is None:
+        msg = "S is no symbol"
+        raise _UnreadableError(msg)
+    return symbol
 
 
 def _moment(message: Mapping[str, Any], name: str) -> datetime:

@@ -71,7 +71,8 @@ class StreamedBars:
             )
             raise UserError(msg)
         length = cast("StreamedLength", spec.raw_bar_length)
-        return cls(spec.universe, spec.source.feed, length, calendar, since, until)
+        url = spec.source.stream_url or ALPACA_STREAM_URL
+        return cls(spec.universe, spec.source.feed, length, calendar, since, until, url)
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -133,7 +133,7 @@ def validate_bars(
     asked = month_key().is_in(list(months))
     quarantine = quarantine.filter(asked)
     warnings = find_implausible(clean, actions, spec).filter(asked)
-    expected = expected_bars(spec, first_sessions, as_of, months)
+    expected = expected_bars(spec, first_sessions, as_of, months, actions)
     counts, missing = _compare(expected, clean, judged.rows)
     parts = counts | {"missing": missing} | _counted_rows(judged, clean, quarantine, warnings)
     summary = judge_months(count_by_month(months, parts), spec.validation)

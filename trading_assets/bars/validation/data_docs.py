@@ -3,43 +3,53 @@
 The pages of Great Expectations load styles and scripts from half a dozen hosts, and its index is
 drawn by such a script. A page about somebody's data should tell nobody that it was opened and work
 without a network: references to other hosts are taken out, a short style and an index of our own
-take their place.
+take their place, and a page of the quarantine stands beside them.
 """
 
 import contextlib
 import errno
 import re
 import tempfile
-from html import escape
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from trading_assets.bars.calendars.coverage import month_key
-from trading_assets.bars.validation.expectation_suites import SuiteRun
+from trading_assets.bars.validation.expectation_suites import Criterion, Outcome, SuiteRun
+from trading_assets.bars.validation.html_pages import (
+    EXPECTATIONS,
+    STYLE,
+    VALIDATION,
+    links,
+    page,
+    table,
+)
+from trading_assets.bars.validation.quarantine_page import quarantine_page
 from trading_assets.errors import DataError
-
-INDEX, VALIDATION, EXPECTATIONS = "index.html", "validation.html", "expectations.html"
+from trading_assets.pages import DATA_DOCS_INDEX, QUARANTINE
 
 _ATTEMPTS = 5
-_SUMMARY = (
-    *("month", "verdict", "expected", "received", "passed", "quarantined", "missing"),
-    *("duplicated", "repeated", "revised", "missing_share", "quarantine_share"),
-    *("data_quality_pct", "outlier_returns", "split_like_jumps", "stale_closes", "late_sessions"),
+_COUNTS = (
+    *("month", "verdict", "data_quality_pct", "expected", "received", "passed", "quarantined"),
+    *("missing", "quarantine_share", "missing_share"),
 )
-
+_WARNINGS = (
+    *("month", "duplicated", "repeated", "revised", "late_sessions"),
+    *("outlier_returns", "split_like_jumps", "stale_closes"),
+)
+# Great Expectations writes one section a column, in the order of their names: what failed comes
+# first here, and what is about the run's own machinery is not shown.
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem }
-table { border-collapse: collapse; margin: .5rem 0 1.5rem }
-td:first-child { white-space: nowrap }
-th, td { border: 1px solid #8886; padding: .25rem .6rem; text-align: left; vertical-align: top }
-td.n { text-align: right; font-variant-numeric: tabular-nums }
-.failed, .fa-times { color: #c62828 } .passed, .fa-check-circle { color: #2e7d32 }
 .fa-times::before { content: "failed" } .fa-check-circle::before { content: "passed" }
 .fa-exclamation-triangle::before { content: "failed"; color: #c62828 }
-.navbar, footer, .modal, .sticky, button { display: none }
-@media (prefers-color-scheme: dark) { body { background: #111; color: #ddd } a { color: #8ab4f8 } }
+.navbar, footer, .modal, .sticky, button, hr, .lead, #section-1 [id$=-parent] { display: none }
+.row > div:has(> .ge-section) { display: flex; flex-direction: column }
+.show-scrollbars > span + span::before { content: ", " }
+.ge-section { order: 1; padding-bottom: 0 !important; margin-bottom: 0 !important }
+.ge-section:has(.text-danger), .ge-section:has(.fa-exclamation-triangle) { order: 0 }
+#section-1 { order: -1 }
 """
 _ELSEWHERE = (
     re.compile(r"<script\b.*?</script>", re.DOTALL | re.IGNORECASE),
@@ -51,7 +61,12 @@ _ELSEWHERE = (
 
 
 def write_data_docs(
-    run: SuiteRun, months: pl.DataFrame, quarantine: pl.DataFrame, folder: Path, title: str
+    run: SuiteRun,
+    criteria: Sequence[Criterion],
+    months: pl.DataFrame,
+    quarantine: pl.DataFrame,
+    folder: Path,
+    title: str,
 ) -> Path:
     """Write the pages of one run, replacing those of the run before, and return the index.
 
@@ -59,10 +74,12 @@ def write_data_docs(
     ----------
     run : SuiteRun
         What `run_suite` returned.
+    criteria : sequence of Criterion
+        What was expected, in the order of the run's outcomes.
     months : DataFrame
         The table it judged.
     quarantine : DataFrame
-        Table `quarantine`; its rows are counted by month and rule.
+        Table `quarantine`; its rows are counted by month and rule, and shown on a page.
     folder : Path
         Folder of the pages, which is replaced as a whole: no page of another run stays.
     title : str
@@ -80,10 +97,14 @@ def write_data_docs(
         pages.mkdir()
         _keep(next(site.glob("validations/**/*.html")), pages / VALIDATION)
         _keep(next(site.glob("expectations/**/*.html")), pages / EXPECTATIONS)
-        index = _index_page(title, months, quarantine)
-        (pages / INDEX).write_text(index, encoding="utf-8")
+        outcomes = list(zip(criteria, run.outcomes, strict=True))
+        for name, text in (
+            (DATA_DOCS_INDEX, _index_page(title, outcomes, months, quarantine)),
+            (QUARANTINE, quarantine_page(title, months, quarantine)),
+        ):
+            (pages / name).write_text(text, encoding="utf-8")
         _replace(folder, pages, Path(aside))
-    return folder / INDEX
+    return folder / DATA_DOCS_INDEX
 
 
 def _build_site(context: Any, folder: Path) -> None:  # noqa: ANN401 # untyped library
@@ -109,10 +130,11 @@ def _keep(page: Path, target: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for reference in _ELSEWHERE:
         text = reference.sub("", text)
-    text = re.sub(r'href="(?:\.\./)*index\.html"', f'href="{INDEX}"', text)
+    text = re.sub(r'href="(?:\.\./)*index\.html"', f'href="{DATA_DOCS_INDEX}"', text)
     text = re.sub(r'href="(?:\.\./)*expectations/[^"]*"', f'href="{EXPECTATIONS}"', text)
     # The style of Great Expectations comes first, so that ours decides.
-    text = text.replace("</head>", f"<style>{_STYLE}</style></head>", 1)
+    text = text.replace("</head>", f"<style>{STYLE}{_STYLE}</style></head>", 1)
+    text = text.replace("<body>", f"<body>{links(target.name)}", 1)
     target.write_text(text, encoding="utf-8")
 
 
@@ -137,36 +159,47 @@ def _replace(folder: Path, pages: Path, aside: Path) -> None:
     raise DataError(msg)
 
 
-def _index_page(title: str, months: pl.DataFrame, quarantine: pl.DataFrame) -> str:
-    shown = [name for name in _SUMMARY if name in months.columns]
+def _index_page(
+    title: str,
+    outcomes: Sequence[tuple[Criterion, Outcome]],
+    months: pl.DataFrame,
+    quarantine: pl.DataFrame,
+) -> str:
     counts = (
         quarantine.group_by(month_key(), "rule", "reason")
         .agg(pl.len().alias("bars"))
         .sort("month", "rule", "reason")
     )
     n_bars = quarantine.select(pl.struct("symbol", "event_time").n_unique()).item()
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>Bars of {escape(title)}</h1>"
-        f'<p><a href="{VALIDATION}">Results of all expectations</a> '
-        f'<a href="{EXPECTATIONS}">What is expected</a></p>'
-        f"<h2>Quarantine: {n_bars} bars</h2>{_html_table(counts) if len(counts) else ''}"
-        f"<h2>Months</h2>{_html_table(months.select(shown))}</body></html>"
+    body = (
+        _failed(outcomes),
+        f"<h2>Quarantine: {n_bars} bars</h2>",
+        f'{table(counts)}<p><a href="{QUARANTINE}">Each of them</a></p>' if len(counts) else "",
+        f"<h2>Months</h2>{_columns(months, _COUNTS)}",
+        "<h2>Copies, revisions, and bars that are used but look odd</h2>",
+        _columns(months, _WARNINGS),
     )
+    return page(DATA_DOCS_INDEX, f"Bars of {title}", "".join(body))
 
 
-def _html_table(frame: pl.DataFrame) -> str:
-    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in frame.columns)
-    body = "".join(
-        "<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in frame.iter_rows()
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+def _failed(outcomes: Sequence[tuple[Criterion, Outcome]]) -> str:
+    failed = [(criterion, outcome) for criterion, outcome in outcomes if not outcome.passed]
+    n_met = len(outcomes) - len(failed)
+    said = f"<h2>Expectations</h2><p>{n_met} of {len(outcomes)} are met.</p>"
+    if not failed:
+        return said
+    lines = [
+        (
+            "failed",
+            "error" if criterion.blocks else "warning",
+            criterion.description,
+            outcome.observed,
+        )
+        for criterion, outcome in failed
+    ]
+    names = ["status", "severity", "what was expected", "what was observed"]
+    return said + table(pl.DataFrame(lines, schema=names, orient="row").unique(maintain_order=True))
 
 
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f'<td class="n">{value:.6g}</td>'
-    if isinstance(value, int):
-        return f'<td class="n">{value}</td>'
-    text = "" if value is None else escape(str(value))
-    return f'<td class="{text}">{text}</td>' if text in ("passed", "failed") else f"<td>{text}</td>"
+def _columns(months: pl.DataFrame, names: Sequence[str]) -> str:
+    return table(months.select(name for name in names if name in months.columns))

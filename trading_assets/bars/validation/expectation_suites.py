@@ -4,9 +4,10 @@ It judges a table with one row a month of counts that polars made in passing, so
 grow with the number of bars. Great Expectations is imported when a run begins: that takes seconds.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from threading import Thread
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +16,7 @@ import polars as pl
 from trading_assets.errors import DataError
 
 _NAME = "bars"
+_GREAT_EXPECTATIONS = "great_expectations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,11 @@ class SuiteRun:
     context: Any
 
 
+def begin_import() -> None:
+    """Import Great Expectations in a thread, while this one computes what it is to judge."""
+    Thread(target=import_module, args=(_GREAT_EXPECTATIONS,)).start()
+
+
 def run_suite(months: pl.DataFrame, criteria: Sequence[Criterion]) -> SuiteRun:
     """Judge the month table in one in-memory context; nothing is written and nothing is sent.
 
@@ -95,7 +102,7 @@ def run_suite(months: pl.DataFrame, criteria: Sequence[Criterion]) -> SuiteRun:
     DataError
         If a criterion could not be evaluated.
     """
-    gx = _import_great_expectations()
+    gx: Any = import_module(_GREAT_EXPECTATIONS)
     context = gx.get_context(mode="ephemeral")
     context.enable_analytics(enable=False)
     context.variables.progress_bars = {"globally": False}
@@ -124,14 +131,6 @@ def run_suite(months: pl.DataFrame, criteria: Sequence[Criterion]) -> SuiteRun:
         _outcome(found[number], criterion, months) for number, criterion in enumerate(criteria)
     ]
     return SuiteRun(outcomes, context)
-
-
-def _import_great_expectations() -> ModuleType:
-    with warnings.catch_warnings():
-        # It imports sre_constants and sre_parse, which Python 3.11 deprecates.
-        warnings.filterwarnings("ignore", "module 'sre_", DeprecationWarning)
-        import great_expectations
-    return great_expectations
 
 
 def _expectation(gxe: ModuleType, criterion: Criterion, number: str) -> Any:  # noqa: ANN401 # untyped library

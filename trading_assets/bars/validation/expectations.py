@@ -60,9 +60,10 @@ def judge(
     from trading_assets.bars.validation.month_table import month_table
 
     months = month_table(validated)
-    run = run_suite(months, _criteria(validated))
+    criteria = _criteria(validated)
+    run = run_suite(months, criteria)
     if data_docs is not None:
-        write_data_docs(run, months, validated.quarantine, data_docs, title)
+        write_data_docs(run, criteria, months, validated.quarantine, data_docs, title)
     results: list[ExpectationResult] = []
     for expectation in EXPECTATIONS:
         own = [outcome for outcome in run.outcomes if outcome.name == expectation.name]

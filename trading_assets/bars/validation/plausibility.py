@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from trading_assets.bars.actions.companies import actions_by_company, bars_by_company
 from trading_assets.bars.validation.judged_rows import slices_by_symbol
 from trading_assets.bars.validation.session_moves import SMALLEST_JUMP, large_moves
 from trading_assets.market_data import MarketDataSpec
@@ -39,9 +40,9 @@ def find_implausible(
     ----------
     bars : DataFrame
         Clean bars of table `raw_bars` by symbol and event_time, unique in these; earlier ones
-        improve the judgement.
+        improve the judgement. Moves are those of companies: a rename is none.
     actions : DataFrame
-        Table `corporate_actions`.
+        Table `corporate_actions`, as bars under the ticker of the day.
     spec : MarketDataSpec
         Bar length, publication lag and bounds.
 
@@ -52,8 +53,11 @@ def find_implausible(
     """
     bound = spec.validation.max_return_sigmas
     n_stale = spec.validation.stale_bars or STALE_BARS[spec.raw_bar_length]
+    marked = bars.with_columns(pl.col("symbol").alias("ticker"))
+    companies = bars_by_company(marked, actions)
+    actions = actions_by_company(actions)
     found: list[pl.DataFrame] = []
-    for part in slices_by_symbol(bars) or [bars]:
+    for part in slices_by_symbol(companies) or [companies]:
         moves = large_moves(part, actions, spec.raw_bar_length, bound)
         found += [
             _outliers(moves, bound),
@@ -61,7 +65,12 @@ def find_implausible(
             _stale_runs(part, n_stale),
             _late_bars(part, spec.publication_lag_minutes),
         ]
-    return pl.concat(found).sort(_SHOWN[:4])
+    odd = pl.concat(found)
+    if companies is not marked:
+        tickers = companies.select("symbol", "event_time", "ticker")
+        odd = odd.join(tickers, on=["symbol", "event_time"], how="left")
+        odd = odd.select(pl.col("ticker").alias("symbol"), *_SHOWN[1:])
+    return odd.sort(_SHOWN[:4])
 
 
 def _outliers(moves: pl.DataFrame, bound: float) -> pl.DataFrame:

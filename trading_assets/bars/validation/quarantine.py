@@ -6,6 +6,7 @@ from datetime import date, datetime
 import polars as pl
 
 from trading_assets.bars.calendars.calendar import ExchangeCalendar
+from trading_assets.bars.calendars.coverage import month_key
 from trading_assets.bars.calendars.grid import bar_closes
 from trading_assets.bars.validation.judged_rows import (
     BAR,
@@ -47,9 +48,14 @@ def quarantine_rows(
         return rows, TABLES["quarantine"].empty()
     broken = pl.concat([broken for _, broken in parts])
     lines = pl.concat([_quarantine_lines(broken, rule) for rule in rules])
-    # Copies of one bar share a key; the table keeps one line for each rule they break.
+    # Copies of one bar share a key; a month's table keeps one line for each rule they break.
     key = TABLES["quarantine"].key
-    quarantine = lines.unique(key, keep="first", maintain_order=True).sort(key)
+    quarantine = (
+        lines.with_columns(month_key().alias("_month"))
+        .unique([*key, "_month"], keep="first", maintain_order=True)
+        .drop("_month")
+        .sort(key)
+    )
     is_broken = pl.concat([is_broken for is_broken, _ in parts])
     return rows.filter(~is_broken), conform("quarantine", quarantine)
 

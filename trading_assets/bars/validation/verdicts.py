@@ -126,4 +126,6 @@ def _share(part: str, whole: str) -> pl.Expr:
 
 def _name_bars(rows: pl.DataFrame, bar_length: BarLength) -> str:
     bars = rows.unique(["symbol", "session", "event_time"], keep="first", maintain_order=True)
-    return first_few(bars.head(_NAMED_AT_MOST).select(bar_name(bar_length)).to_series().to_list())
+    # A row may lack the very symbol or time that names it.
+    name = bar_name(bar_length).fill_null("a bar without symbol or time")
+    return first_few(bars.head(_NAMED_AT_MOST).select(name).to_series().to_list())

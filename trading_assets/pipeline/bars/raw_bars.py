@@ -146,13 +146,20 @@ def stored_months(
             stored[key] = FetchedBars(
                 rows=task.lake.read_table(record, "rows"),
                 series=task.lake.read_table(record, "series"),
-                actions=task.lake.read_table(record, "actions"),
+                actions=_with_renames(task.lake.read_table(record, "actions")),
             )
         except DataError as error:
             # A file that is lost or damaged is restored by fetching the month anew, as the error
             # advises; its earlier revisions cannot be carried on.
             warn(f"{error}; the month is fetched as if for the first time")
     return stored
+
+
+def _with_renames(actions: pl.DataFrame) -> pl.DataFrame:
+    # Actions that were stored before renames were known lack their column.
+    if "new_symbol" in actions.columns:
+        return actions
+    return actions.with_columns(pl.lit(None, dtype=pl.String).alias("new_symbol"))
 
 
 def _known_until(task: Task, rows: pl.DataFrame) -> date | None:

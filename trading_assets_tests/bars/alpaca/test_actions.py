@@ -146,7 +146,7 @@ def test_a_name_change_and_a_reverse_split_with_a_new_ticker_are_renames() -> No
             "name_changes": [
                 action(1, old_symbol="AAPL", new_symbol="APPL", old_cusip="a", new_cusip="b"),
                 action(2, old_symbol="IBM", new_symbol="IBM", old_cusip="a", new_cusip="b"),
-                # Somebody else's: its new ticker is ours.
+                # Somebody else's, but its new ticker is ours: who held that before is another.
                 action(3, old_symbol="OLD", new_symbol="IBM", old_cusip="a", new_cusip="b"),
             ],
             "reverse_splits": [
@@ -160,6 +160,7 @@ def test_a_name_change_and_a_reverse_split_with_a_new_ticker_are_renames() -> No
         ("AAPL", date(2023, 3, 8), "rename", 1.0, 0.0, "APPL"),
         ("IBM", date(2023, 3, 9), "rename", 1.0, 0.0, "IBMX"),
         ("IBM", date(2023, 3, 9), "split", 0.125, 0.0, None),
+        ("OLD", date(2023, 3, 8), "rename", 1.0, 0.0, "IBM"),
     ]
     assert table["knowledge_time"][0] == OPEN
     assert check_actions(table) == []

@@ -211,7 +211,7 @@ def test_another_calendar_than_new_yorks_is_refused() -> None:
         ("data.alpaca.markets", "no address"),
         ("https://user:canary@example.org", "no user, password or query"),
         ("https://example.org/?key=canary", "no user, password or query"),
-        ("http://example.org", "expected https, as keys travel with each request"),
+        ("http://example.org", "expected https, as keys travel to that address"),
         ("http://127.0.0.1.example.org", "expected https"),
     ],
 )

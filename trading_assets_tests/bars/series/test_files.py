@@ -197,7 +197,7 @@ def test_parquet_types_are_read_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_or_column_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"macro\.csv is no file to read series from"):
+    with pytest.raises(UserError, match=r"macro\.csv is no file to read"):
         fetch(series_spec(tmp_path, FILE))
     with pytest.raises(UserError, match="lacks the columns series, knowledge_time; it has"):
         fetched(tmp_path, "reference_time,value", "2020-01-31,1")

@@ -68,6 +68,30 @@ def test_a_module_that_is_no_python_is_one_sentence(
 
 
 @pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import no_such_package_at_all", "No module named 'no_such_package_at_all'"),
+        ("x = {}['key']", "KeyError: 'key'"),
+        ("def f():\n    return NAME\n\nf()", "NameError: name 'NAME' is not defined"),
+        ("raise ValueError('two\\nlines')", "ValueError: two"),
+    ],
+)
+def test_a_module_that_fails_while_it_is_imported_is_one_sentence(
+    code: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "failing_bars_module.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError) as refusal:
+        build_source(own_spec("failing_bars_module:Source"), CALENDAR, {}).fetch(START, END, NOW)
+    sentence = str(refusal.value)
+    line = 2 if "NAME" in code else 1
+    assert sentence.startswith("source module failing_bars_module cannot be imported (")
+    assert f"{reason} in {tmp_path / 'failing_bars_module.py'} line {line})" in sentence
+    assert sentence.endswith("or correct the module")
+    assert "\n" not in sentence
+
+
+@pytest.mark.parametrize(
     ("fault", "sentence"),
     [
         ("column", "table raw_bars lacks volume"),

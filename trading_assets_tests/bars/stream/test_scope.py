@@ -4,10 +4,12 @@ from datetime import date, datetime
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from trading_assets.bars.sources.source import FetchedBars
 from trading_assets.bars.stream.scope import StreamedBars, backfill_from
 from trading_assets.errors import UserError
+from trading_assets.source_specs import AlpacaSource
 from trading_assets_tests.bars.example_bars import CALENDAR, make_spec
 from trading_assets_tests.bars.stream.stream_server import Faults
 from trading_assets_tests.bars.stream.stream_session import END, LAG, OPEN, SYMBOLS, make_session
@@ -39,6 +41,32 @@ def test_what_is_streamed_follows_the_declaration() -> None:
     wanted = StreamedBars.of(spec, CALENDAR, OPEN, END)
     assert (wanted.symbols, wanted.feed, wanted.bar_length) == (SYMBOLS, "sip", "1m")
     assert wanted.channels == ("bars", "updatedBars")
+    assert wanted.url == "wss://stream.data.alpaca.markets/v2"
+
+
+def test_a_declared_address_is_streamed_from() -> None:
+    source = {"kind": "alpaca", "stream_url": "ws://127.0.0.1:9/"}
+    spec = make_spec(source=source, universe=("IBM",), bar_length="1m")
+    assert StreamedBars.of(spec, CALENDAR, OPEN, END).url == "ws://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("https://example.org", "stream_url is no address; expected wss://"),
+        ("stream.data.alpaca.markets", "no address"),
+        ("wss://user:canary@example.org", "no user, password or query"),
+        ("wss://example.org/?key=canary", "no user, password or query"),
+        ("ws://example.org", "stream_url was ws to example.org; expected wss, as keys travel"),
+        ("ws://localhost.example.org", "expected wss"),
+    ],
+)
+def test_a_declared_address_to_which_keys_must_not_travel_is_refused(
+    url: str, sentence: str
+) -> None:
+    with pytest.raises(ValidationError, match=sentence) as caught:
+        AlpacaSource(kind="alpaca", stream_url=url)
+    assert "canary" not in caught.value.errors()[0]["msg"]
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 
 from trading_assets.bars.validation.bars import ValidatedMonths, validate_bars
-from trading_assets.bars.validation.data_docs import EXPECTATIONS as EXPECTATIONS_PAGE
-from trading_assets.bars.validation.data_docs import INDEX, VALIDATION
 from trading_assets.bars.validation.expectations import EXPECTATIONS, judge
+from trading_assets.bars.validation.html_pages import EXPECTATIONS as EXPECTATIONS_PAGE
+from trading_assets.bars.validation.html_pages import VALIDATION
+from trading_assets.pages import DATA_DOCS_INDEX, QUARANTINE
 from trading_assets_tests.bars.validation.example_clean_bars import (
     NO_ACTIONS,
     NOW,
@@ -40,8 +41,9 @@ def words(page: Path) -> str:
 def test_data_docs_show_the_quarantine_and_every_expectation(tmp_path: Path) -> None:
     folder = tmp_path / "data_docs" / "us <daily>"
     judge(validated(3), folder, "us <daily>")
-    assert sorted(os.listdir(folder)) == [EXPECTATIONS_PAGE, INDEX, VALIDATION]  # noqa: PTH208
-    index = words(folder / INDEX)
+    pages = [EXPECTATIONS_PAGE, DATA_DOCS_INDEX, QUARANTINE, VALIDATION]
+    assert sorted(page.name for page in folder.iterdir()) == pages
+    index = words(folder / DATA_DOCS_INDEX)
     assert "Quarantine: 3 bars" in index
     assert "2019-10-01 bar_was_traded no share was traded, so the prices are no trades 3" in index
     assert "us &lt;daily&gt;" in index
@@ -79,7 +81,7 @@ def test_a_later_run_replaces_the_pages_as_a_whole(tmp_path: Path) -> None:
     judge(validated(2), docs)
     (docs / "stray.html").write_text("of an older version")
     judge(validated(4), docs)
-    assert "Quarantine: 4 bars" in words(docs / INDEX)
+    assert "Quarantine: 4 bars" in words(docs / DATA_DOCS_INDEX)
     assert not (docs / "stray.html").exists()
 
 
@@ -99,7 +101,7 @@ def test_runs_at_the_same_time_leave_one_whole_set_of_pages(tmp_path: Path) -> N
     for thread in threads:
         thread.join()
     assert failures == []
-    assert len(list(docs.iterdir())) == 3
+    assert len(list(docs.iterdir())) == 4
     assert os.listdir(tmp_path) == ["docs"]  # noqa: PTH208 # names only
 
 
@@ -118,4 +120,4 @@ def test_pages_that_another_run_put_there_in_the_meantime_are_replaced(
     monkeypatch.setattr(Path, "rename", rename_after_a_rival)
     judge(validated(2), docs)
     assert not (docs / "rival.html").exists()
-    assert "Quarantine: 2 bars" in words(docs / INDEX)
+    assert "Quarantine: 2 bars" in words(docs / DATA_DOCS_INDEX)

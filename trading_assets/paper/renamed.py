@@ -1,0 +1,91 @@
+"""Sessions on both sides of a rename: a record keeps its own tickers, the account goes on.
+
+A session is settled under the tickers it was decided under. The next one opens with the same
+shares under the tickers that its data has.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from trading_assets.bars.actions.companies import newest_tickers, symbols_since
+from trading_assets.paper.ledger import AccountState
+from trading_assets.paper.record import SessionRecord
+from trading_assets.simulation.market import Market
+
+# In a record's summary, where its data knew any rename: the newest one's ex date.
+RENAMED_UNTIL = "renamed_until"
+
+
+@dataclass(frozen=True, slots=True)
+class Renaming:
+    """What a record's symbols are called in newer data.
+
+    Attributes
+    ----------
+    current : mapping of str to str
+        The record's symbol to today's; empty where none has another name.
+    """
+
+    current: Mapping[str, str]
+
+    @classmethod
+    def since(
+        cls, record: SessionRecord, universe: tuple[str, ...], actions: pl.DataFrame
+    ) -> "Renaming":
+        """Return what happened to tickers since a record was decided."""
+        renames = actions.filter(pl.col("kind") == "rename")
+        until = record.summary.get(RENAMED_UNTIL)
+        is_seen = pl.col("ex_date") <= (date.min if until is None else date.fromisoformat(until))
+        unseen = renames.filter(~is_seen)
+        symbols = newest_tickers(universe, renames.filter(is_seen))
+        if symbols == newest_tickers(universe, renames):
+            return cls({})
+        return cls(symbols_since(symbols, unseen))
+
+    def market_as_recorded(self, market: Market) -> Market:
+        """Return the market under the tickers of the record."""
+        recorded = {new: old for old, new in self.current.items()}
+        return replace(market, symbols=tuple(recorded.get(name, name) for name in market.symbols))
+
+    def carry(self, record: SessionRecord) -> SessionRecord:
+        """Return a record from which a session under today's tickers goes on."""
+        if not self.current:
+            return record
+        return replace(
+            record,
+            opening=self._state(record.opening),
+            closing=None if record.closing is None else self._state(record.closing),
+            broker_state=self._broker_state(record.broker_state),
+        )
+
+    def _name(self, symbol: str) -> str:
+        return self.current.get(symbol, symbol)
+
+    def _state(self, state: AccountState) -> AccountState:
+        quantity = {self._name(symbol): held for symbol, held in state.quantity.items()}
+        return replace(state, quantity=quantity)
+
+    def _broker_state(self, content: bytes) -> bytes:
+        if not content:  # a broker elsewhere keeps its own books
+            return content
+        values: dict[str, Any] = json.loads(content)
+        for name in ("quantity", "price_usd", "target_weight"):
+            if name in values:
+                values[name] = {self._name(key): value for key, value in values[name].items()}
+        values["orders"] = [
+            {**order, "symbol": self._name(order["symbol"])} for order in values["orders"]
+        ]
+        return json.dumps(values, sort_keys=True, indent=1).encode()
+
+
+def note_renames(record: SessionRecord, actions: pl.DataFrame) -> SessionRecord:
+    """Return a record that says up to when its data knew renames, if it knew any."""
+    days = actions.filter(pl.col("kind") == "rename")["ex_date"].sort()
+    if days.is_empty():
+        return record
+    return replace(record, summary={**record.summary, RENAMED_UNTIL: days[-1].isoformat()})
