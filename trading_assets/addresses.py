@@ -23,6 +23,10 @@ def keep_keys_secret(field: str, address: str, encrypted: str, plain: str) -> st
         If it is no address of one of the schemes, holds more than an address, or is not encrypted
         and leads to another machine.
     """
+    # `urlsplit` passes over line ends, and what it reads is not what is sent.
+    if not address.isascii() or not address.isprintable() or " " in address or "\\" in address:
+        msg = f"{field} holds a space, line end or other sign that no address has; write it anew"
+        raise ValueError(msg)
     parts = urlsplit(address)
     if not parts.hostname or parts.port == 0 or parts.scheme not in (encrypted, plain):
         msg = f"{field} is no address; expected {encrypted}:// and a host"

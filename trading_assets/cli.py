@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from trading_assets.errors import UserError
+from trading_assets.errors import UserError, shown
 
 if TYPE_CHECKING:
     from trading_assets.lake.store import Lake
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 FAILED = 1
 MISTAKEN = 2
 INTERRUPTED = 130
+
+_MOST_DIGITS = 9
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     sql = commands.add_parser("sql", help="query the lake with DuckDB")
     sql.add_argument("query")
     sql.add_argument("--format", choices=("table", "csv"), default="table")
-    sql.add_argument("--rows", type=int, default=50, help="rows of the table that are shown")
+    sql.add_argument("--rows", type=_count, default=50, help="rows of the table that are shown")
     sql.set_defaults(function=_sql)
     stream = commands.add_parser("stream", help="store Alpaca's live bars while a session lasts")
     stream.add_argument("market_data", metavar="DATA_SET")
@@ -66,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     clean = commands.add_parser("clean", help="remove files that no stored partition refers to")
     clean.set_defaults(function=_clean)
     pages = commands.add_parser("pages", help="serve reports and Data Docs to this machine")
-    pages.add_argument("--port", type=int, default=3070)
+    pages.add_argument("--port", type=_count, default=3070)
     pages.set_defaults(function=_pages)
     return parser
 
@@ -80,10 +82,19 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        if len(text) == len("YYYY-MM-DD") and text.isascii() and "W" not in text:
+            return date.fromisoformat(text)
     except ValueError:
-        msg = f"{text!r} is no date; expected YYYY-MM-DD"
-        raise argparse.ArgumentTypeError(msg) from None
+        pass
+    msg = f"{shown(text)} is no date; expected YYYY-MM-DD"
+    raise argparse.ArgumentTypeError(msg)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        msg = f"{shown(text)} is no count; expected 0 or more"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -111,17 +122,13 @@ def _target(options: argparse.Namespace) -> "Target":
 
 
 def _sql(options: argparse.Namespace) -> int:
+    from trading_assets.shown_tables import csv_text, print_table
+
     answer = _lake().query(options.query)
     if options.format == "csv":
-        print(answer.write_csv(), end="")
+        print(csv_text(answer), end="")
         return 0
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*answer.columns)
-    for row in answer.head(options.rows).iter_rows():
-        table.add_row(*("" if value is None else str(value) for value in row))
-    Console().print(table)
+    print_table(answer, options.rows)
     if len(answer) > options.rows:
         print(f"{options.rows} of {len(answer)} rows; --rows shows more, --format csv all")
     return 0

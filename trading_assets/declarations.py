@@ -56,7 +56,7 @@ class Declarations:
         """
         for name in names:
             if name not in self.files:
-                msg = f"{name!r} is not declared; {_known(name, self.files)}"
+                msg = f"{shown(name)} is not declared; {_known(name, self.files)}"
                 raise DeclarationError(msg)
         strategies = {n: s for n, s in self.strategies.items() if n in names}
         read = {strategy.market_data for strategy in strategies.values()} | set(names)
@@ -77,7 +77,7 @@ class Declarations:
             If no strategy has that name.
         """
         if name not in self.strategies:
-            msg = f"strategy {name!r} is not declared; {_known(name, self.strategies)}"
+            msg = f"strategy {shown(name)} is not declared; {_known(name, self.strategies)}"
             raise DeclarationError(msg)
         return self.strategies[name]
 

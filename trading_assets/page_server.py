@@ -27,8 +27,9 @@ def pages_server(data: Path, port: int) -> ThreadingHTTPServer:
     handler = partial(_PagesHandler, directory=str(data))
     try:
         return ThreadingHTTPServer((LOOPBACK, port), handler)
-    except OSError as error:
-        msg = f"port {port} cannot be served ({error.strerror}); choose another with --port"
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "there is no such port"
+        msg = f"port {port} cannot be served ({reason}); choose another with --port"
         raise UserError(msg) from error
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from trading_assets.errors import UserError
+from trading_assets.errors import UserError, shown
 from trading_assets.graph import AssetGraph, AssetNode
 from trading_assets.periods import Axis, Span
 from trading_assets.survey import PartitionState, Records, State, Survey
@@ -136,7 +136,7 @@ def _refuse_strangers(graphs: Sequence[AssetGraph], target: Target) -> None:
     known = {node.key for graph in graphs for node in graph.nodes}
     for key in sorted(target.only - known):
         names = ", ".join(sorted(known))
-        msg = f"asset {key!r} is not part of {graphs[-1].owner}; expected one of {names}"
+        msg = f"asset {shown(key)} is not part of {graphs[-1].owner}; expected one of {names}"
         raise UserError(msg)
 
 

@@ -5,11 +5,14 @@ the environment; `trading_assets.declarations` finds and parses the YAML files.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from trading_assets.declared import Day, Declared, Name, Overlays
+from trading_assets.errors import UserError, shown
+
+Sized = TypeVar("Sized", bound=Declared)
 
 
 class CostsSpec(Declared):
@@ -261,6 +264,23 @@ class Strategy(Declared):
         default="stopped", description="Whether schedules and sensor run from the first start on."
     )
     profiles: Overlays = Field(default_factory=Overlays)
+
+
+def with_sizes(spec: Sized, sizes: Mapping[str, int]) -> Sized:
+    """Return a part of a declaration with other sizes, as one launch asks for them.
+
+    Raises
+    ------
+    UserError
+        If a size is outside the bounds of its field.
+    """
+    try:
+        return type(spec).model_validate({**spec.model_dump(), **sizes})
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in problem["loc"])
+        msg = f"config {field} was {shown(problem['input'])}; {problem['msg']}, as in a declaration"
+        raise UserError(msg) from error
 
 
 def merge_overlay(values: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy import event
+from sqlalchemy import event, exc
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+
+from trading_assets.errors import UserError
 
 # Any constant: it names the one lock that writers of a PostgreSQL manifest take in turn.
 _WRITER_LOCK = 7_305_102_517
@@ -67,8 +69,23 @@ def connect_postgresql(url: str, lock_timeout_seconds: float) -> Engines:
         SQLAlchemy address.
     lock_timeout_seconds : float
         How long to wait for other writers.
+
+    Raises
+    ------
+    UserError
+        If it is no such address; it is not repeated, as it may hold a password.
     """
-    engine = sa.create_engine(url, isolation_level="REPEATABLE READ", pool_pre_ping=True)
+    try:
+        address = sa.make_url(url)
+        if address.get_backend_name() != "postgresql":
+            raise exc.ArgumentError
+        engine = sa.create_engine(address, isolation_level="REPEATABLE READ", pool_pre_ping=True)
+    except (exc.ArgumentError, ImportError, ValueError):
+        msg = (
+            "the manifest's address is none of a PostgreSQL database; expected one such as"
+            " postgresql://user@host:5432/name, so correct TRADING_ASSETS_MANIFEST_URL"
+        )
+        raise UserError(msg) from None
 
     def begin(connection: sa.Connection) -> None:
         if connection.get_execution_options().get("is_writer", False):

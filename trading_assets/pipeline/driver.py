@@ -11,7 +11,7 @@ from rich.table import Table
 
 from trading_assets.declarations import parse_assignments, write_variant
 from trading_assets.declared import Name
-from trading_assets.errors import DeclarationError, UserError
+from trading_assets.errors import DeclarationError, UserError, shown
 from trading_assets.graph import AssetGraph, full_graph
 from trading_assets.lake.store import Lake
 from trading_assets.pipeline.events import report_lost_materializations
@@ -207,5 +207,5 @@ def _require_name(name: str) -> None:
     try:
         TypeAdapter(Name).validate_python(name)
     except ValidationError:
-        msg = f"--as was {name!r}; expected lower-case letters, digits and _, at most 40"
+        msg = f"--as was {shown(name)}; expected lower-case letters, digits and _, at most 40"
         raise DeclarationError(msg) from None

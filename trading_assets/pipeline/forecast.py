@@ -12,7 +12,7 @@ from trading_assets.pipeline.instance import TRAINING_POOL
 from trading_assets.pipeline.market_tables import read_market
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
-from trading_assets.strategy import ForecastSpec, Strategy
+from trading_assets.strategy import Strategy, with_sizes
 
 
 class ForecastSizes(dg.Config):
@@ -24,8 +24,8 @@ class ForecastSizes(dg.Config):
         """Return the strategy with these sizes."""
         if self.epochs is None:
             return strategy
-        forecast = {**strategy.forecast.model_dump(), "epochs": self.epochs}
-        return strategy.model_copy(update={"forecast": ForecastSpec.model_validate(forecast)})
+        forecast = with_sizes(strategy.forecast, {"epochs": self.epochs})
+        return strategy.model_copy(update={"forecast": forecast})
 
 
 def forecast_assets(declared: Declared) -> list[dg.AssetsDefinition]:

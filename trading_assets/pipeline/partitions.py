@@ -12,6 +12,7 @@ from dagster._core.definitions.partitions.context import (
 )
 
 from trading_assets.bars.calendars.calendar import get_calendar
+from trading_assets.errors import shown
 from trading_assets.graph import AssetGraph, AssetNode, Reads
 from trading_assets.periods import Axis, Periods, add_months
 from trading_assets.pipeline.refusal import Refusal
@@ -34,18 +35,24 @@ class PeriodPartitions(dg.TimeWindowPartitionsDefinition):
     def validate_partition_key(self, partition_key: str, context: PartitionLoadingContext) -> None:
         """Refuse a key that does not exist, in place of Dagster's error, which names no other."""
         with partition_loading_context(new_ctx=context):
-            if not self.has_partition_key(partition_key):
+            if not self._has(partition_key):
                 raise Refusal(_describe_unknown(partition_key, self))
+
+    def _has(self, partition_key: str) -> bool:
+        try:
+            return self.has_partition_key(partition_key)
+        except OverflowError:
+            return False  # a day at the end of all days, after which none can be looked for
 
 
 def _describe_unknown(key: str, partitions: dg.TimeWindowPartitionsDefinition) -> str:
     known = partitions.get_partition_keys()
     if not known:
-        return f"partition {key!r} does not exist; there is none yet"
+        return f"partition {shown(key)} does not exist; there is none yet"
     place = bisect_left(known, key)
     near = " and ".join(known[max(place - 1, 0) : place + 1])
     return (
-        f"partition {key!r} does not exist; expected one of {len(known)} from {known[0]} to"
+        f"partition {shown(key)} does not exist; expected one of {len(known)} from {known[0]} to"
         f" {known[-1]}, next to it {near}"
     )
 

@@ -13,7 +13,7 @@ from trading_assets.pipeline.instance import TRAINING_POOL
 from trading_assets.pipeline.market_tables import read_market
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
-from trading_assets.strategy import AgentSpec
+from trading_assets.strategy import AgentSpec, with_sizes
 
 
 class AgentSizes(dg.Config):
@@ -24,8 +24,8 @@ class AgentSizes(dg.Config):
 
     def over(self, agent: AgentSpec) -> AgentSpec:
         """Return the agent's specification with these sizes."""
-        given = {k: v for k, v in (("total_steps", self.total_steps), ("seeds", self.seeds)) if v}
-        return AgentSpec.model_validate({**agent.model_dump(), **given})
+        sizes = {"total_steps": self.total_steps, "seeds": self.seeds}
+        return with_sizes(agent, {name: size for name, size in sizes.items() if size is not None})
 
 
 def policy_assets(declared: Declared) -> list[dg.AssetsDefinition]:

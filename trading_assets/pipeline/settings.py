@@ -18,7 +18,7 @@ from trading_assets.declarations import (
     load_declarations,
 )
 from trading_assets.declared import Profile
-from trading_assets.errors import DeclarationError
+from trading_assets.errors import DeclarationError, shown
 from trading_assets.lake.locks import LOCK_TIMEOUT_SECONDS
 from trading_assets.lake.store import Lake
 from trading_assets.pages import DEFAULT_URL
@@ -109,7 +109,7 @@ def read_settings() -> Settings:
     data = Path(os.environ.get(DATA) or "data").absolute()
     profile = os.environ.get(PROFILE) or "development"
     if profile not in get_args(Profile):
-        msg = f"{PROFILE} was {profile!r}; expected development or production"
+        msg = f"{PROFILE} was {shown(profile)}; expected development or production"
         raise DeclarationError(msg)
     return Settings(
         data=data,
@@ -159,7 +159,14 @@ def _private_roots() -> tuple[Path, ...]:
         return (beside,) if beside.is_dir() else ()
     roots = tuple(Path(part).absolute() for part in named.split(os.pathsep) if part)
     for root in roots:
-        if not root.is_dir():
-            msg = f"{DEFS} names {root}, which is not a folder; expected folders of declarations"
+        if not _is_folder(root):
+            msg = f"{DEFS} names {shown(str(root))}, which is not a folder; expected folders of declarations"
             raise DeclarationError(msg)
     return roots
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False  # a name that no folder can have

@@ -14,6 +14,7 @@ from trading_assets_tests.faults.held_locks import sweep_held_locks
 from trading_assets_tests.faults.kills import sweep_crash_points, sweep_random_kills
 from trading_assets_tests.faults.overlap import sweep_overlaps, sweep_threads
 from trading_assets_tests.faults.tally import Tally
+from trading_assets_tests.fuzz.targets import run_all
 
 SEED = 0
 AMOUNTS = Amounts(bit_flips=140, truncations=24, zeroed_blocks=16)
@@ -83,12 +84,26 @@ def refuse(root: Path) -> Tally:
     return tally
 
 
+def fuzz(root: Path) -> Tally:
+    """Throw hostile names, keys, configs and rows at every entry."""
+    tally = Tally()
+    for outcome in run_all(root, SEED):
+        tally.tried += outcome.counts.tried
+        if outcome.failures:
+            tally.harmed[outcome.name] = outcome.failures
+    failures = sum(len(problems) for problems in tally.harmed.values())
+    keep(Figure("bars.fuzz_tried", tally.tried, "inputs"))
+    keep(Figure("bars.fuzz_failures", failures, "inputs", limit=0))
+    return tally
+
+
 SWEEPS: dict[str, Callable[[Path], Tally]] = {
     "corruption": corrupt,
     "kills": kill,
     "overlap": overlap,
     "disk": refuse,
     "locks": sweep_held_locks,
+    "fuzz": fuzz,
 }
 
 

@@ -247,6 +247,29 @@ _action_answers = st.one_of(
 )
 
 TARGETS = (
-    Target("alpaca_bars", _bar_answers, _open_bars, quick=150, full=4_000),
-    Target("alpaca_actions", _action_answers, _open_actions, quick=150, full=4_000),
+    Target(
+        "alpaca_bars",
+        _bar_answers,
+        _open_bars,
+        quick=80,
+        full=2_500,
+        pinned=(
+            {"AAPL": [{**_BAR, "c": 10**400}]},
+            {"AAPL": [{**_BAR, "t": "0001-01-01T00:00:00+14:00"}]},
+            {"AAPL": [{**_BAR, "t": "9999-12-31T23:59:59-14:00"}]},
+        ),
+    ),
+    Target(
+        "alpaca_actions",
+        _action_answers,
+        _open_actions,
+        quick=120,
+        full=4_000,
+        pinned=(
+            {"cash_dividends": [{**_DIVIDEND, "rate": 10**400}]},
+            {"cash_dividends": [{**_DIVIDEND, "rate": False}]},
+            {"forward_splits": [{**_SPLIT, "old_rate": 5e-324}]},
+            {"A\r\nSet-Cookie: x": []},
+        ),
+    ),
 )

@@ -1,6 +1,7 @@
 """Validation of bars once more, in plain Python and row by row: the referee of fuzzed rows."""
 
 import math
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -116,10 +117,18 @@ def _price_rules(row: Row) -> dict[str, bool | None]:
     }
 
 
+def new_york(start: str, end: str) -> exchange_calendars.ExchangeCalendar:
+    """Return New York's calendar as another package has it."""
+    with warnings.catch_warnings():
+        # It lags behind pandas in what it uses of it.
+        warnings.simplefilter("ignore")
+        return exchange_calendars.get_calendar("XNYS", start=start, end=end)
+
+
 @cache
 def bar_ends(length: str) -> dict[date, frozenset[datetime]]:
     """Return the times at which New York's bars of 2019 end, by session; not this project's."""
-    calendar = exchange_calendars.get_calendar("XNYS", start="2019-01-01", end="2019-12-31")
+    calendar = new_york("2019-01-01", "2019-12-31")
     ends: dict[date, frozenset[datetime]] = {}
     for label, opens, closes in zip(
         calendar.sessions, calendar.opens, calendar.closes, strict=True

@@ -250,6 +250,17 @@ _acts = st.dictionaries(
 
 
 TARGETS = (
-    Target("bar_rows", _given, _open, quick=12, full=170),
-    Target("bar_columns", st.tuples(_given, _acts), _open_schema, quick=60, full=1_200),
+    Target(
+        "bar_rows",
+        _given,
+        _open,
+        quick=12,
+        full=200,
+        pinned=(
+            Given("1d", 24_659_731, 0.02, (), (None,), ()),
+            Given("1d", 0, 0.6, (), ("B",), ()),
+            Given("1d", 0, 0.3, (), (None,), ()),
+        ),
+    ),
+    Target("bar_columns", st.tuples(_given, _acts), _open_schema, quick=30, full=1_000),
 )

@@ -141,4 +141,11 @@ def _fits(moment: Any) -> bool:
     return moment is not None and 1700 < moment.year < 2200
 
 
-TARGET = Target("bar_stamps", _given(), _open, quick=60, full=2_500)
+TARGET = Target(
+    "bar_stamps",
+    _given(),
+    _open,
+    quick=40,
+    full=1_500,
+    pinned=(Given(is_daily=True, unit="us", zone="UTC", rows=((None,) * 7,)),),
+)

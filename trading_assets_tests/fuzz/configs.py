@@ -24,7 +24,7 @@ from trading_assets_tests.fuzz.harness import Check, Counts, Target, refusal_of
 from trading_assets_tests.fuzz.lake_keys import TAKEN
 from trading_assets_tests.fuzz.material import HOSTILE_INTEGERS, floats, mixed, names, texts
 from trading_assets_tests.fuzz.rules import merged, name
-from trading_assets_tests.fuzz.yaml_text import TRAPS, UNREADABLE, Pairs, meaning, written
+from trading_assets_tests.fuzz.yaml_text import TRAPS, UNREADABLE, Pairs, Raw, meaning, written
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 _AXES = (Axis.MONTH, Axis.FOLD, Axis.SESSION)
@@ -403,13 +403,63 @@ _folder_names = st.one_of(
 )
 
 TARGETS = (
-    Target("yaml", st.one_of(*map(_trees, _every_template)), _open_texts, quick=300, full=14_000),
+    Target(
+        "yaml",
+        st.one_of(*map(_trees, _every_template)),
+        _open_texts,
+        quick=120,
+        full=7_000,
+        pinned=(
+            Given(0, (("universe", [{"symbol": ["a"]}]),)),
+            Given(
+                0,
+                (
+                    (
+                        "universe",
+                        [
+                            {"symbol": "BR\N{KELVIN SIGN}", "last_session": "2001-01-02"},
+                            {"symbol": "BRK", "first_session": "2005-01-03"},
+                        ],
+                    ),
+                ),
+            ),
+            Given(0, (), (Change(0, "replace", [], "x"),)),
+            Given(0, (), (Change(1, "double", 1, "x"),)),
+            Given(4, (("costs.fee_bps", Raw("on", True)),)),
+            Given(4, (("costs.fee_bps", float("inf")),)),
+            Given(4, (("backtest.initial_equity_usd", float("nan")),)),
+            Given(0, (("start", Raw("20050103", 20_050_103)),)),
+            Given(0, (("start", Raw("'1136073600'", "1136073600")),)),
+            Given(0, (), (Change(8, "replace", Raw("2005-13-45", UNREADABLE), "x"),)),
+            Given(2, (("validation.stale_bars", 1e16),)),
+            Given(0, (("publication_lag_minutes", 2**53),)),
+            Given(0, (), (Change(10, "replace", "\ud800", "x"),)),
+            Given(0, (("description", "A" * 10_000), ("source.kind", "A" * 10_000))),
+            Given(0, (("universe", "A" * 10_000),)),
+            Given(1, (("source.time_zone", "localtime"),)),
+            Given(1, (("fallback.url", "https://a\nb.example"),)),
+        ),
+    ),
     Target(
         "assignments",
         st.one_of(*map(_assigned, _every_template)),
         _open_assignments,
-        quick=150,
+        quick=80,
         full=5_000,
+        pinned=(
+            Given(0, (("description", Raw("[", UNREADABLE)),)),
+            Given(0, (("start", Raw("2005-13-45", UNREADABLE)),)),
+            Given(0, (("profiles.development.description", 1),)),
+            Given(0, ((".".join("a" * 9), 1),)),
+            Given(4, (("policy.agents.ppo.seeds", Raw("!!bool maybe", UNREADABLE)),)),
+        ),
     ),
-    Target("folder_names", _folder_names, _open_folders, quick=60, full=1_500),
+    Target(
+        "folder_names",
+        _folder_names,
+        _open_folders,
+        quick=50,
+        full=1_500,
+        pinned=("catalog", "pg_catalog", "Mine", "a b"),
+    ),
 )

@@ -287,6 +287,29 @@ _settings = st.one_of(
 )
 
 TARGETS = (
-    Target("csv_bars", _files(), _open, quick=150, full=5_000),
-    Target("csv_settings", _settings, _open_settings, quick=150, full=3_000),
+    Target(
+        "csv_bars",
+        _files(),
+        _open,
+        quick=60,
+        full=2_200,
+        pinned=(Given(((" A ", "2000-01-01", "1", "1", "1", "1", "1"),), ",", False, b"", 0),),
+    ),
+    Target(
+        "csv_settings",
+        _settings,
+        _open_settings,
+        quick=80,
+        full=3_000,
+        pinned=(
+            *(
+                Setting("pattern", pattern, _GOOD_FILE, 1.0)
+                for pattern in (".", "./", "**x", "*", "A" * 10_000)
+            ),
+            Setting("folder", "x" * 300, _GOOD_FILE, 1.0),
+            Setting("separator", "\x80", _GOOD_FILE, 1.0),
+            Setting("time_zone", "localtime", _GOOD_FILE, 1.0),
+            Setting("time_format", "A" * 10_000, _GOOD_FILE, 1.0),
+        ),
+    ),
 )

@@ -65,8 +65,8 @@ class Target:
     open: Callable[[Path], AbstractContextManager[Check]]
     quick: int
     full: int
-    least_accepted: float = 0.15
-    least_refused: float = 0.15
+    least_accepted: float = 0.1
+    least_refused: float = 0.1
     pinned: tuple[Any, ...] = ()
 
 

@@ -207,4 +207,21 @@ def _given(kind: str) -> st.SearchStrategy[Given]:
 
 _long_words = st.text(_WORD + "/-.", max_size=210)
 
-TARGET = Target("lake_keys", st.one_of(*map(_given, GOOD)), _open, quick=600, full=14_000)
+TARGET = Target(
+    "lake_keys",
+    st.one_of(*map(_given, GOOD)),
+    _open,
+    quick=200,
+    full=10_000,
+    pinned=tuple(
+        Given(kind, name, is_written=True)
+        for kind, name in (
+            ("partition", "0000-00-00"),
+            ("partition", "2001-02-29"),
+            ("asset", ""),
+            ("asset", "information_schema/tables"),
+            ("stage", "a" * 300),
+            ("table", "a" * 300),
+        )
+    ),
+)

@@ -163,6 +163,14 @@ _paths = st.one_of(
 )  # fmt: skip
 
 TARGETS = (
-    Target("members", _files(), _open, quick=200, full=8_000),
-    Target("members_paths", _paths, _open_paths, quick=80, full=400, least_accepted=0.02),
+    Target("members", _files(), _open, quick=120, full=6_000),
+    Target(
+        "members_paths",
+        _paths,
+        _open_paths,
+        quick=80,
+        full=400,
+        pinned=("loop.csv", "\ud800.csv", "x/" * 3_000 + "m.csv", "link.csv"),
+        least_accepted=0.02,
+    ),
 )

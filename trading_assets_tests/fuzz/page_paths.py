@@ -152,4 +152,20 @@ _targets = st.one_of(
     texts().map(_raw).filter(bool),
 )
 
-TARGET = Target("page_paths", _targets, _open, quick=250, full=9_000)
+TARGET = Target(
+    "page_paths",
+    _targets.filter(bool),
+    _open,
+    quick=200,
+    full=8_000,
+    pinned=(
+        "/lake/%00/lake/x.json",
+        "dagster/lake/x.html",
+        "//[",
+        "/lake/link.html",
+        "/lake/%2e%2e/secret.html",
+        "http://127.0.0.1/lake/x.json",
+        "/lake/" + "a" * 300 + ".html",
+        "/./lake/x.json",
+    ),
+)

@@ -71,7 +71,7 @@ _CHANGING = (
     "SELECT 1; DROP VIEW us_daily.raw_bars", "BEGIN", "USE memory", "DETACH catalog", "EXPLAIN SELECT 1",
     "CREATE MACRO f(x) AS x", "CREATE SECRET s (TYPE s3)", "PREPARE p AS SELECT 1", "", ";", "-- x",
     "SELECT * FROM us_daily.raw_bars WHERE close = ''')", "SELECT", "SELECT * FROM nothing.here",
-    "SELECT * FROM us_daily", "SELECT 1 FROM", "SELECT ''; --'", "SELECT 1/*", "SELECT error('x')",
+    "SELECT * FROM us_daily", "SELECT 1 FROM", "SELECT 1/*", "SELECT error('x')",
     "SELECT INTERVAL 3 MONTH AS i", "SELECT '12:00:00+05'::TIMETZ AS t", "SELECT '101'::BIT AS b",
     "SELECT union_value(num := 2) AS u", "SELECT 340282366920938463463374607431768211455::UHUGEINT",
     "SELECT 'infinity'::TIMESTAMP AS t", "SELECT DATE '5881580-07-10' AS d", "SELECT '-infinity'::DATE",
@@ -170,4 +170,26 @@ _inputs = st.one_of(
     _given("any", st.one_of(texts(), _broken)),
 )
 
-TARGET = Target("sql_text", _inputs, _open, quick=150, full=4_500)
+TARGET = Target(
+    "sql_text",
+    _inputs,
+    _open,
+    quick=60,
+    full=2_500,
+    pinned=(
+        *(
+            Given("changing", sql)
+            for sql in (
+                "SELECT INTERVAL 3 MONTH AS i",
+                "SELECT union_value(num := 2) AS u",
+                "SELECT 'infinity'::TIMESTAMP AS t",
+                "SELECT ['infinity'::TIMESTAMPTZ] AS l",
+                "SELECT '12:00:00+05'::TIMETZ AS t",
+            )
+        ),
+        Given("literal", "\ud800"),
+        Given("literal", "\0'"),
+        Given("any", "SELECT " + "A" * 10_000),
+        Given("reaching", "SELECT * FROM read_parquet('{}')", "{unnamed}"),
+    ),
+)

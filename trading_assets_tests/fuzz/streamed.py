@@ -186,4 +186,4 @@ _frames = st.one_of(
     st.builds(Given, st.just(()), _raw),
 )
 
-TARGET = Target("streamed", _frames, _open, quick=150, full=3_000)
+TARGET = Target("streamed", _frames, _open, quick=80, full=2_500)

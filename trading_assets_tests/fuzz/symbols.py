@@ -248,6 +248,9 @@ TARGET = Target(
     "symbols",
     st.lists(st.one_of(names(), good_symbols()), min_size=30, max_size=120),
     _open,
-    quick=10,
-    full=450,
+    quick=6,
+    full=350,
+    pinned=(
+        ["BR\N{KELVIN SIGN}", "BRK", "A\n", "A" * 17, "", "A\N{GREEK QUESTION MARK}", "\ud800"],
+    ),
 )

@@ -51,7 +51,8 @@ def read_actions(answer: Json, symbols: Collection[str]) -> list[Action]:
     for group, entries in sorted(answer.items()):
         read = READERS.get(group)
         if read is None:
-            _LOG.warning("corporate actions of kind %s have no place: left out", shown(group))
+            kind = group if group.isidentifier() else shown(group)
+            _LOG.warning("corporate actions of kind %s have no place here: left out", kind)
             continue
         for entry in _objects(entries, group):
             try:

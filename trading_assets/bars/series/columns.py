@@ -15,6 +15,8 @@ from trading_assets.schema import UTC_TIME
 
 _LENGTHS = {"day": "1d", "week": "1w", "month": "1mo", "quarter": "1q", "year": "1y"}
 _YEARS = (1800, 2200)
+_LONGEST_REASON = 200
+_LONGEST_PATH = 300
 
 
 def read_columns(
@@ -43,8 +45,10 @@ def read_columns(
     DataError
         If it cannot be read.
     """
-    if file.suffix not in {".csv", ".parquet"} or not file.is_file():
-        msg = f"{file} is no file to read; expected an existing .csv or .parquet"
+    if file.suffix not in {".csv", ".parquet"} or not _is_file(file):
+        msg = (
+            f"{str(file)[:_LONGEST_PATH]} is no file to read; expected an existing .csv or .parquet"
+        )
         raise UserError(msg)
     try:
         content = io.BytesIO(file.read_bytes())
@@ -54,7 +58,8 @@ def read_columns(
             else pl.read_parquet(content)
         )
     except (OSError, pl.exceptions.PolarsError) as error:
-        msg = f"{file} cannot be read ({error}); save it again as {file.suffix}"
+        reason = str(error).split("\n", maxsplit=1)[0][:_LONGEST_REASON]
+        msg = f"{file} cannot be read ({reason}); save it again as {file.suffix}"
         raise DataError(msg) from error
     own = {name: columns.get(name, name) for name in needed}
     missing = [
@@ -64,7 +69,8 @@ def read_columns(
     ]
     if missing:
         msg = (
-            f"{file} lacks the columns {', '.join(missing)}; it has {', '.join(table.columns)}, so"
+            f"{file} lacks the columns {', '.join(missing)[:_LONGEST_REASON]}; it has"
+            f" {', '.join(table.columns)[:_LONGEST_REASON]}, so"
             " name its own under `columns`"
         )
         raise UserError(msg)
@@ -72,6 +78,13 @@ def read_columns(
         pl.int_range(1, pl.len() + 1).alias("row"),
         *(exactly(theirs).alias(name) for name, theirs in own.items() if theirs in table.columns),
     )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False  # a name that no file can have
 
 
 def of_universe(rows: pl.DataFrame, universe: Collection[str], file: Path) -> pl.DataFrame:

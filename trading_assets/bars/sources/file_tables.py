@@ -90,7 +90,8 @@ def symbols_in(files: Sequence[DataFile], source: FilesSource) -> list[str]:
     named = {file.symbol for file in files if file.symbol is not None}
     for file in files if source.symbol_from == "column" else ():
         column = column_map(source)["symbol"]
-        named.update(_raw(file, source).get_column(column).cast(pl.String).drop_nulls().unique())
+        found = _raw(file, source).select(spelled(exactly(column)).alias("symbol"))["symbol"]
+        named.update(found.drop_nulls().unique())
     return sorted(named)
 
 
