@@ -49,7 +49,7 @@ dev: setup
 bench: setup
 	$(BIN)/python -m trading_assets_tests.benchmarks $(ONLY)
 
-# Kills, corrupts, fills disks and holds locks; every fault that did harm is printed.
+# Kills, corrupts, fills disks, holds locks and sends hostile input; all that did harm is printed.
 faults: setup
 	$(BIN)/python -m trading_assets_tests.faults $(ONLY)
 

@@ -83,7 +83,7 @@ class _PlainLoader(yaml.SafeLoader):
             raise ComposerError(None, None, problem, event.start_mark)
         self._sizes[id(node)] = size
 
-    def construct_object(self, node: Node, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002
+    def construct_object(self, node: Node, deep: bool = False) -> Any:  # noqa: ANN401
         try:
             value = super().construct_object(node, deep)
             if isinstance(value, int):
@@ -95,7 +95,7 @@ class _PlainLoader(yaml.SafeLoader):
             raise ConstructorError(None, None, problem, node.start_mark) from error
         return value
 
-    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
+    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         known: set[Hashable] = set()
         for key_node, _ in node.value:
             if key_node.tag == _MERGE:

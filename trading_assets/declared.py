@@ -35,7 +35,7 @@ def _as_written(value: Any) -> Any:  # noqa: ANN401 # whatever YAML holds
     return value
 
 
-def _truth_value(value: bool) -> ValueError:  # noqa: FBT001
+def _truth_value(value: bool) -> ValueError:
     return ValueError(
         f"was {str(value).lower()}; expected another kind of value (YAML takes yes, no, on and off"
         " for true and false, so put a text in quotes)"

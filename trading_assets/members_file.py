@@ -30,8 +30,8 @@ def members_path(name: str, folder: Path) -> Path:
     """
     if not name.endswith(_SUFFIX) or "\0" in name or len(name) > _LONGEST_NAME:
         msg = (
-            f"was {shown(name)}; expected a list of symbols, a list of members, or the name of a CSV"
-            " file such as members.csv"
+            f"was {shown(name)}; expected a list of symbols, a list of members, or the name of a"
+            " CSV file such as members.csv"
         )
         raise DeclarationError(msg)
     parts = PurePosixPath(name.replace("\\", "/"))
@@ -39,8 +39,8 @@ def members_path(name: str, folder: Path) -> Path:
     target = folder / name
     if is_absolute or ".." in parts.parts or not _is_within(target, folder):
         msg = (
-            f"was {shown(name)}, which is not in the declaration's folder; expected a file in it, such"
-            " as members.csv"
+            f"was {shown(name)}, which is not in the declaration's folder; expected a file in it,"
+            " such as members.csv"
         )
         raise DeclarationError(msg)
     return target

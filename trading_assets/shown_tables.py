@@ -28,7 +28,7 @@ def csv_text(frame: pl.DataFrame) -> str:
 
 
 def _has_no_csv(dtype: pl.DataType) -> bool:
-    return dtype.is_nested() or dtype in (pl.Binary, pl.Object)
+    return dtype.is_nested() or isinstance(dtype, pl.Binary | pl.Object)
 
 
 def _texts(column: pl.Series) -> pl.Series:

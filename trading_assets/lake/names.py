@@ -13,7 +13,7 @@ _PARTITION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BLOB = re.compile(r"[a-z0-9][a-z0-9_-]*([/.][a-z0-9][a-z0-9_-]*)*\.[a-z0-9]{1,16}")
 _LONGEST_NAME = 200
 
-# Schemas and databases that DuckDB has under these names; a data set's views would hide behind them.
+# DuckDB has schemas and databases of these names; a data set's views would hide behind them.
 RESERVED = frozenset({"catalog", "information_schema", "memory", "pg_catalog", "system", "temp"})
 
 

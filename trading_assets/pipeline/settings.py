@@ -160,7 +160,10 @@ def _private_roots() -> tuple[Path, ...]:
     roots = tuple(Path(part).absolute() for part in named.split(os.pathsep) if part)
     for root in roots:
         if not _is_folder(root):
-            msg = f"{DEFS} names {shown(str(root))}, which is not a folder; expected folders of declarations"
+            msg = (
+                f"{DEFS} names {shown(str(root))}, which is not a folder; expected folders of"
+                " declarations"
+            )
             raise DeclarationError(msg)
     return roots
 

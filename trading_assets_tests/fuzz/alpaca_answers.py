@@ -251,8 +251,8 @@ TARGETS = (
         "alpaca_bars",
         _bar_answers,
         _open_bars,
-        quick=80,
-        full=2_500,
+        quick=60,
+        full=2_000,
         pinned=(
             {"AAPL": [{**_BAR, "c": 10**400}]},
             {"AAPL": [{**_BAR, "t": "0001-01-01T00:00:00+14:00"}]},
@@ -263,8 +263,8 @@ TARGETS = (
         "alpaca_actions",
         _action_answers,
         _open_actions,
-        quick=120,
-        full=4_000,
+        quick=100,
+        full=3_000,
         pinned=(
             {"cash_dividends": [{**_DIVIDEND, "rate": 10**400}]},
             {"cash_dividends": [{**_DIVIDEND, "rate": False}]},

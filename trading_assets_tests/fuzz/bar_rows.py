@@ -254,13 +254,13 @@ TARGETS = (
         "bar_rows",
         _given,
         _open,
-        quick=12,
-        full=200,
+        quick=6,
+        full=180,
         pinned=(
             Given("1d", 24_659_731, 0.02, (), (None,), ()),
             Given("1d", 0, 0.6, (), ("B",), ()),
             Given("1d", 0, 0.3, (), (None,), ()),
         ),
     ),
-    Target("bar_columns", st.tuples(_given, _acts), _open_schema, quick=30, full=1_000),
+    Target("bar_columns", st.tuples(_given, _acts), _open_schema, quick=20, full=500),
 )

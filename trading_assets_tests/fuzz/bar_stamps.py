@@ -107,12 +107,12 @@ _bad_days = st.one_of(
 _moments = st.datetimes(
     datetime(2019, 1, 1),
     datetime(2027, 12, 31),
-    timezones=st.just(UTC),  # noqa: DTZ001
+    timezones=st.just(UTC),
 ).map(lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000))
 _bad_moments = st.one_of(
     st.none(),
     st.sampled_from((datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))),
-    st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
+    st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(
         lambda moment: moment.replace(microsecond=0)
     ),
 )
@@ -145,7 +145,7 @@ TARGET = Target(
     "bar_stamps",
     _given(),
     _open,
-    quick=40,
-    full=1_500,
+    quick=30,
+    full=1_200,
     pinned=(Given(is_daily=True, unit="us", zone="UTC", rows=((None,) * 7,)),),
 )

@@ -192,8 +192,8 @@ TARGET = Target(
     "commands",
     _given,
     _open,
-    quick=50,
-    full=2_500,
+    quick=30,
+    full=1_500,
     pinned=(
         _listed(_DEFS, "A" * 10_000),
         _listed("TRADING_ASSETS_PROFILE", "A" * 10_000),

@@ -407,8 +407,8 @@ TARGETS = (
         "yaml",
         st.one_of(*map(_trees, _every_template)),
         _open_texts,
-        quick=120,
-        full=7_000,
+        quick=80,
+        full=5_000,
         pinned=(
             Given(0, (("universe", [{"symbol": ["a"]}]),)),
             Given(
@@ -444,8 +444,8 @@ TARGETS = (
         "assignments",
         st.one_of(*map(_assigned, _every_template)),
         _open_assignments,
-        quick=80,
-        full=5_000,
+        quick=60,
+        full=4_000,
         pinned=(
             Given(0, (("description", Raw("[", UNREADABLE)),)),
             Given(0, (("start", Raw("2005-13-45", UNREADABLE)),)),
@@ -458,7 +458,7 @@ TARGETS = (
         "folder_names",
         _folder_names,
         _open_folders,
-        quick=50,
+        quick=40,
         full=1_500,
         pinned=("catalog", "pg_catalog", "Mine", "a b"),
     ),

@@ -291,16 +291,16 @@ TARGETS = (
         "csv_bars",
         _files(),
         _open,
-        quick=60,
-        full=2_200,
+        quick=45,
+        full=1_500,
         pinned=(Given(((" A ", "2000-01-01", "1", "1", "1", "1", "1"),), ",", False, b"", 0),),
     ),
     Target(
         "csv_settings",
         _settings,
         _open_settings,
-        quick=80,
-        full=3_000,
+        quick=60,
+        full=2_000,
         pinned=(
             *(
                 Setting("pattern", pattern, _GOOD_FILE, 1.0)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from trading_assets.bars.series.readers import fetch_series
 from trading_assets.bars.sources.file_actions import read_file_actions
 from trading_assets.file_specs import FileActions
-from trading_assets_tests.bars.example_bars import CALENDAR, NOW, make_spec
+from trading_assets_tests.bars.example_bars import CALENDAR, make_spec
 from trading_assets_tests.fuzz.harness import Check, Counts, Target, refusal_of
 from trading_assets_tests.fuzz.material import mixed, names, texts
 from trading_assets_tests.fuzz.rules import as_day, name
@@ -301,8 +301,8 @@ TARGETS = (
             _known_after,
         ),
         _checks(_SERIES, ["series", "symbol", "event_time", "value"], _series_in_range, _read_series),
-        quick=40,
-        full=1_500,
+        quick=30,
+        full=1_000,
     ),
     Target(
         "csv_news",
@@ -312,8 +312,8 @@ TARGETS = (
             list,
         ),
         _open_news,
-        quick=25,
-        full=800,
+        quick=20,
+        full=500,
     ),
     Target(
         "csv_actions",
@@ -325,8 +325,8 @@ TARGETS = (
         ),
         _checks(_ACTIONS, ["symbol", "ex_date", "kind", "split_ratio", "cash_usd", "new_symbol"],
                 action_referee, _read_actions),
-        quick=50,
-        full=2_000,
+        quick=40,
+        full=1_500,
     pinned=(Given((("A", "2005-01-03", "split", "2", "", ""),), b'"', 65),),
     ),
 )  # fmt: skip

@@ -17,7 +17,7 @@ from hypothesis.errors import HypothesisWarning
 from trading_assets.errors import UserError
 from trading_assets_tests.fuzz.material import ABSOLUTE
 
-SECRET = "only-the-outside-may-know"  # noqa: S105 # content of a file that nothing may reach
+SECRET = "only-the-outside-may-know"  # content of a file that nothing may reach
 # A sentence for a person: what is shown of a value is short, whatever its length.
 _LONGEST_LINE = 1_000
 _MOST_LINES = 12

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-ABSOLUTE = "/tmp/trading_assets_fuzz_was_here"  # noqa: S108 # must never come into being
+ABSOLUTE = "/tmp/trading_assets_fuzz_was_here"  # must never come into being
 
 GOOD_SYMBOLS = (
     "A", "AAPL", "IBM", "MSFT", "BRK.B", "BF-B", "BTC/USD", "ETH/BTC", "0700.HK", "7203", "CON",

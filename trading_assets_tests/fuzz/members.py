@@ -163,7 +163,7 @@ _paths = st.one_of(
 )  # fmt: skip
 
 TARGETS = (
-    Target("members", _files(), _open, quick=120, full=6_000),
+    Target("members", _files(), _open, quick=70, full=4_000),
     Target(
         "members_paths",
         _paths,

@@ -156,8 +156,8 @@ TARGET = Target(
     "page_paths",
     _targets.filter(bool),
     _open,
-    quick=200,
-    full=8_000,
+    quick=150,
+    full=6_000,
     pinned=(
         "/lake/%00/lake/x.json",
         "dagster/lake/x.html",

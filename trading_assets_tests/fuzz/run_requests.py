@@ -120,8 +120,8 @@ TARGET = Target(
     "run_requests",
     _given,
     _open,
-    quick=100,
-    full=3_000,
+    quick=80,
+    full=2_500,
     pinned=(
         Given(Axis.SESSION, "9999-12-30", (None, None, None)),
         Given(None, "", (0, 0, 0)),

@@ -174,8 +174,8 @@ TARGET = Target(
     "sql_text",
     _inputs,
     _open,
-    quick=60,
-    full=2_500,
+    quick=30,
+    full=1_500,
     pinned=(
         *(
             Given("changing", sql)

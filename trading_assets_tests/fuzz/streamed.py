@@ -150,7 +150,7 @@ def _require_true_rows(
 _symbols = st.one_of(st.sampled_from(_SYMBOLS), good_symbols())
 _times = st.one_of(
     st.sampled_from(GOOD_TIMES),
-    st.datetimes(datetime(2024, 5, 1, 13, 0), datetime(2024, 5, 1, 21, 0)).map(  # noqa: DTZ001
+    st.datetimes(datetime(2024, 5, 1, 13, 0), datetime(2024, 5, 1, 21, 0)).map(
         lambda moment: f"{moment:%Y-%m-%dT%H:%M}:00Z"
     ),
 )
@@ -186,4 +186,4 @@ _frames = st.one_of(
     st.builds(Given, st.just(()), _raw),
 )
 
-TARGET = Target("streamed", _frames, _open, quick=80, full=2_500)
+TARGET = Target("streamed", _frames, _open, quick=60, full=2_500)

@@ -67,7 +67,7 @@ def _cash_dividend(entry: Json) -> Iterator[Action]:
     currency = entry.get("currency") or "USD"
     if currency != "USD":
         yield Action(symbol, ex_date, "dividend", left_out="is paid in another currency than USD")
-    elif entry["rate"] == 0 and not isinstance(entry["rate"], bool):
+    elif type(entry["rate"]) in (int, float) and entry["rate"] == 0:
         yield Action(symbol, ex_date, "dividend", left_out="pays nothing")
     else:
         yield Action(symbol, ex_date, "dividend", cash_usd=_rate(entry, "rate"))

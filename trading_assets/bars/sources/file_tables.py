@@ -97,10 +97,8 @@ def symbols_in(files: Sequence[DataFile], source: FilesSource) -> list[str]:
 
 def _example(file: DataFile, source: FilesSource) -> str | None:
     column = column_map(source)["time"]
-    if file.is_parquet:
-        table = pl.scan_parquet(file.path, glob=False)
-    else:
-        table = _scan_csv(file, source)
+    is_parquet = file.is_parquet
+    table = pl.scan_parquet(file.path, glob=False) if is_parquet else _scan_csv(file, source)
     first = table.select(exactly(column).cast(pl.String).alias("time"))
     values = first.filter(pl.col("time").is_not_null()).head(1).collect()
     return values.item() if len(values) else None
@@ -151,8 +149,9 @@ def _read_closely(file: DataFile, source: FilesSource) -> pl.DataFrame:
         ours = next(name for name, own in columns.items() if own == missing[0])
         named = ", ".join(raw.columns[:_LIMIT_NAMED]) + ", ..." * (len(raw.columns) > _LIMIT_NAMED)
         msg = (
-            f"{file.path} lacks the column {', '.join(missing)[:_LONGEST_REASON]}; it has {named[:_LONGEST_REASON]}, so name the"
-            f" file's own under `columns`, such as {ours}: {raw.columns[-1][:40]}"
+            f"{file.path} lacks the column {', '.join(missing)[:_LONGEST_REASON]}; it has"
+            f" {named[:_LONGEST_REASON]}, so name the file's own under `columns`, such as"
+            f" {ours}: {raw.columns[-1][:40]}"
         )
         raise DataError(msg)
     table = _ours(raw.lazy(), source).collect()
@@ -167,9 +166,9 @@ def _read_closely(file: DataFile, source: FilesSource) -> pl.DataFrame:
     except pl.exceptions.PolarsError as error:
         reason = str(error).split("\n", maxsplit=1)[0][:_LONGEST_REASON]
         msg = (
-            f"{file.path} has times that cannot be read as declared ({reason}); expected time_format"
-            f" {shown(source.time_format)} and time_zone {shown(source.time_zone)} to be ones that"
-            " exist, so correct them"
+            f"{file.path} has times that cannot be read as declared ({reason}); expected"
+            f" time_format {shown(source.time_format)} and time_zone {shown(source.time_zone)}"
+            " to be ones that exist, so correct them"
         )
         raise DataError(msg) from error
 

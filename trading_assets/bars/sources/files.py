@@ -116,7 +116,10 @@ class FileBars:
     def _paths(self) -> list[Path]:
         folder, pattern = self._folder, self._source.pattern
         if not is_folder(folder):
-            msg = f"{str(folder)[:_LONGEST_SHOWN]} is no folder; expected the folder of the data files, so check `folder`"
+            msg = (
+                f"{str(folder)[:_LONGEST_SHOWN]} is no folder; expected the folder of the data"
+                " files, so check `folder`"
+            )
             raise DataError(msg)
         declared = self._source.actions
         actions = None if declared is None else self._spec.folder / declared.file

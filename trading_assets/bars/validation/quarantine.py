@@ -106,9 +106,9 @@ def _with_comparisons(
     return rows.with_columns(
         found["grid_session"],
         _one_of("session", sessions, known=len(sessions) == len(days)).alias("is_session"),
-        _one_of("symbol", spec.universe, known=symbols.is_in(spec.universe, nulls_equal=True).all()).alias(
-            "is_listed"
-        ),
+        _one_of(
+            "symbol", spec.universe, known=symbols.is_in(spec.universe, nulls_equal=True).all()
+        ).alias("is_listed"),
         pl.lit(value=False if rises_strictly(rows) else tied_rows(rows, BAR)).alias("is_repeated"),
         mixed_feed_rows(rows, spec).alias("mixes_feeds"),
     )
