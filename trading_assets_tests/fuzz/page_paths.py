@@ -160,6 +160,8 @@ TARGET = Target(
     full=6_000,
     pinned=(
         "/lake/%00/lake/x.json",
+        "/lake/.hidden.html",
+        "/lake/%2etmp/x.html",
         "dagster/lake/x.html",
         "//[",
         "/lake/link.html",

@@ -50,7 +50,7 @@ TRAPS = (
     Raw("{1: 2}", UNREADABLE), Raw("{? [a] : 1}", UNREADABLE), Raw("{yes: 1}", UNREADABLE),
     Raw(f"!!python/object/apply:os.system ['touch {ABSOLUTE}']", UNREADABLE),
     Raw(f"!!python/object/apply:builtins.open ['{ABSOLUTE}', 'w']", UNREADABLE),
-    Raw("!!python/name:os.system ''", UNREADABLE), Raw("!!bool maybe", UNREADABLE),
+    Raw("!!python/name:os.system ''", UNREADABLE), Raw("!!bool maybe", UNREADABLE), Raw("!!str x", UNREADABLE),
     Raw("!!int ''", UNREADABLE), Raw("!!timestamp x", UNREADABLE), Raw("!!binary '*'", UNREADABLE),
     Raw("!!set {a}", UNREADABLE), Raw("!own {a: 1}", UNREADABLE), Raw('"\\ud800"', UNREADABLE),
     Raw('"\\0"', "\0"), Raw("'", UNREADABLE), Raw("[", UNREADABLE), Raw("}", UNREADABLE),
