@@ -1,4 +1,4 @@
-"""Finds the declaration files, parses them and says what is wrong by file, line and field.
+"""Finds the declaration files, parses and validates them.
 
 A declaration is a folder with one `defs.yaml`; the folder's name is the declaration's name. The
 same files are loaded by Dagster's component loader; this module is how everything else reads them.
@@ -6,22 +6,20 @@ same files are loaded by Dagster's component loader; this module is how everythi
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args, get_origin
+from typing import Any, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
+from trading_assets.declaration_mistakes import expected_names, line_of, sentences_of
 from trading_assets.declaration_text import read_yaml
-from trading_assets.declared import NAME, Profile
+from trading_assets.declared import NAME, Profile, merge_overlay
 from trading_assets.errors import DeclarationError, shown
 from trading_assets.lake.names import RESERVED
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.members_file import members_path, read_members
-from trading_assets.strategy import Strategy, merge_overlay
+from trading_assets.strategy import Strategy
 
 COMPONENTS: dict[str, type[MarketDataSpec] | type[Strategy]] = {
     "trading_assets.pipeline.component.MarketData": MarketDataSpec,
@@ -30,9 +28,6 @@ COMPONENTS: dict[str, type[MarketDataSpec] | type[Strategy]] = {
 FILE_NAME = "defs.yaml"
 PACKAGED = Path(__file__).parent / "defs"
 
-_MOST_SENTENCES = 10
-_LONGEST_PART = 60
-_LONGEST_PROBLEM = 400
 _DEEPEST_FIELD = 8
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -56,7 +51,7 @@ class Declarations:
         """
         for name in names:
             if name not in self.files:
-                msg = f"{shown(name)} is not declared; {_known(name, self.files)}"
+                msg = f"{shown(name)} is not declared; {expected_names(name, self.files)}"
                 raise DeclarationError(msg)
         strategies = {n: s for n, s in self.strategies.items() if n in names}
         read = {strategy.market_data for strategy in strategies.values()} | set(names)
@@ -77,7 +72,7 @@ class Declarations:
             If no strategy has that name.
         """
         if name not in self.strategies:
-            msg = f"strategy {shown(name)} is not declared; {_known(name, self.strategies)}"
+            msg = f"strategy {shown(name)} is not declared; {expected_names(name, self.strategies)}"
             raise DeclarationError(msg)
         return self.strategies[name]
 
@@ -114,10 +109,10 @@ def load_declarations(roots: Sequence[Path], profile: Profile) -> Declarations:
             strategies[name] = declared
     for name, strategy in strategies.items():
         if strategy.market_data not in market_data:
-            line = _line_of(files[name], ("attributes", "market_data"))
+            line = line_of(files[name], ("attributes", "market_data"))
             msg = (
                 f"{files[name]}:{line}: market_data was {strategy.market_data!r}, which is not"
-                f" declared; {_known(strategy.market_data, market_data)}"
+                f" declared; {expected_names(strategy.market_data, market_data)}"
             )
             raise DeclarationError(msg)
         _require_daily_bars(strategy, market_data[strategy.market_data], files[name])
@@ -137,7 +132,7 @@ def _require_name(path: Path) -> None:
 
 def _require_daily_bars(strategy: Strategy, market: MarketDataSpec, path: Path) -> None:
     if market.bar_length != "1d":
-        line = _line_of(path, ("attributes", "market_data"))
+        line = line_of(path, ("attributes", "market_data"))
         msg = (
             f"{path}:{line}: market_data {strategy.market_data!r} has bars of {market.bar_length};"
             " strategies decide once a session, so declare bar_length 1d there and the finer length"
@@ -190,10 +185,10 @@ def parse_document(path: Path) -> dict[str, Any]:
     kind = values.get("type")
     if not isinstance(kind, str) or kind not in COMPONENTS:
         expected = " or ".join(COMPONENTS)
-        msg = f"{path}:{_line_of(path, ('type',))}: type was {shown(kind)}; expected {expected}"
+        msg = f"{path}:{line_of(path, ('type',))}: type was {shown(kind)}; expected {expected}"
         raise DeclarationError(msg)
     if not isinstance(values.get("attributes"), dict):
-        msg = f"{path}:{_line_of(path, ('attributes',))}: attributes is missing; expected a mapping"
+        msg = f"{path}:{line_of(path, ('attributes',))}: attributes is missing; expected a mapping"
         raise DeclarationError(msg)
     return values
 
@@ -264,7 +259,7 @@ def _validate(
     try:
         return model.model_validate(attributes, context={"folder": path.parent})
     except ValidationError as error:
-        raise DeclarationError(_sentences(error, model, path, prefix)) from error
+        raise DeclarationError(sentences_of(error, model, path, prefix)) from error
 
 
 def _with_members(
@@ -277,94 +272,7 @@ def _with_members(
     try:
         file = members_path(universe, path.parent)
     except DeclarationError as error:
-        line = _line_of(path, ("attributes", "universe"))
+        line = line_of(path, ("attributes", "universe"))
         msg = f"{path}:{line}: {prefix}universe: {error}"
         raise DeclarationError(msg) from error
     return {**attributes, "universe": read_members(file)}
-
-
-def _sentences(error: ValidationError, model: type[BaseModel], path: Path, prefix: str) -> str:
-    problems = error.errors(include_url=False)
-    places = {_as_written(problem["loc"]) for problem in problems}
-    # A wrong item also makes its container too short: only the item is worth a sentence.
-    kept = [p for p in problems if not any(_is_inside(at, _as_written(p["loc"])) for at in places)]
-    sentences = [
-        f"{path}:{_sentence(each, model, path, prefix)}" for each in kept[:_MOST_SENTENCES]
-    ]
-    if len(kept) > _MOST_SENTENCES:
-        sentences.append(
-            f"{path}: {len(kept) - _MOST_SENTENCES} more mistakes; correct these first"
-        )
-    return "\n".join(sentences)
-
-
-def _sentence(problem: ErrorDetails, model: type[BaseModel], path: Path, prefix: str) -> str:
-    location = [str(part) for part in problem["loc"]]
-    text = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        text = f"unknown field; {_known(location[-1], _fields_at(model, location[:-1]))}"
-    elif problem["type"] != "value_error":
-        text = f"was {shown(problem['input'])}; {text[0].lower()}{text[1:]}"
-    if problem["type"] == "union_tag_invalid":
-        location.append(str(problem.get("ctx", {}).get("discriminator", "")).strip("'"))
-    location = [part[:_LONGEST_PART] for part in map(str, _as_written(tuple(location)))]
-    line = _line_of(path, ("attributes", *location))
-    if len(text) > _LONGEST_PROBLEM:
-        text = f"{text[: _LONGEST_PROBLEM // 2]} ... {text[-_LONGEST_PROBLEM // 2 :]}"
-    return f"{line}: {prefix}{'.'.join(location) or 'attributes'}: {text}"
-
-
-def _as_written(place: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    # Members are taken out of a universe that lists them.
-    return ("universe", *place[1:]) if place[:1] == ("members",) else place
-
-
-def _is_inside(place: tuple[int | str, ...], container: tuple[int | str, ...]) -> bool:
-    return len(place) > len(container) and place[: len(container)] == container
-
-
-def _fields_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
-    """Return the field names of the model at a place in mappings, lists and tagged unions."""
-    annotation: Any = model
-    for part in location:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            declared = annotation.model_fields.get(part)
-            annotation = None if declared is None else declared.annotation
-        elif get_origin(annotation) is dict:
-            annotation = get_args(annotation)[1]
-        elif get_origin(annotation) is tuple and part.isdigit():
-            annotation = get_args(annotation)[0]
-        else:
-            annotation = next((m for m in get_args(annotation) if _tag_of(m) == part), None)
-    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
-    return list(annotation.model_fields) if is_model else []
-
-
-def _tag_of(member: Any) -> str | None:  # noqa: ANN401  an annotation is no type of its own
-    fields: Mapping[str, FieldInfo] = getattr(member, "model_fields", {})
-    return next(iter(get_args(fields["kind"].annotation)), None) if "kind" in fields else None
-
-
-def _known(name: str, names: Iterable[str]) -> str:
-    choices = sorted(names)
-    close = get_close_matches(name[:_LONGEST_PART], choices, n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"expected one of {', '.join(choices)}" if choices else "none is declared"
-
-
-def _line_of(path: Path, location: Sequence[str]) -> int:
-    """Return the line of the deepest part of `location` that the file has, counted from 1."""
-    node = yaml.compose(path.read_text(encoding="utf-8"))
-    line = 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((k, v) for k, v in node.value if k.value == part), None)
-            if found is None:
-                continue
-            line = found[0].start_mark.line + 1
-            node = found[1]
-        elif isinstance(node, yaml.SequenceNode) and part.isdigit():
-            node = node.value[int(part)]
-            line = node.start_mark.line + 1
-    return line

@@ -95,3 +95,23 @@ class Overlays(Declared):
 
     development: dict[str, Any] = Field(default_factory=dict)
     production: dict[str, Any] = Field(default_factory=dict)
+
+
+def merge_overlay(values: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` with `overlay` laid over it, mapping by mapping.
+
+    Parameters
+    ----------
+    values : mapping
+        Declared attributes.
+    overlay : mapping
+        Attributes that win; nested mappings are merged, everything else is replaced.
+    """
+    merged = dict(values)
+    for key, value in overlay.items():
+        present = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(present, Mapping):
+            merged[key] = merge_overlay(present, value)  # pyright: ignore[reportUnknownArgumentType]
+        else:
+            merged[key] = value
+    return merged

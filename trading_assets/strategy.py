@@ -5,7 +5,7 @@ the environment; `trading_assets.declarations` finds and parses the YAML files.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -281,23 +281,3 @@ def with_sizes(spec: Sized, sizes: Mapping[str, int]) -> Sized:
         field = ".".join(str(part) for part in problem["loc"])
         msg = f"config {field} was {shown(problem['input'])}; {problem['msg']}, as in a declaration"
         raise UserError(msg) from error
-
-
-def merge_overlay(values: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `values` with `overlay` laid over it, mapping by mapping.
-
-    Parameters
-    ----------
-    values : mapping
-        Declared attributes.
-    overlay : mapping
-        Attributes that win; nested mappings are merged, everything else is replaced.
-    """
-    merged = dict(values)
-    for key, value in overlay.items():
-        present = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(present, Mapping):
-            merged[key] = merge_overlay(present, value)  # pyright: ignore[reportUnknownArgumentType]
-        else:
-            merged[key] = value
-    return merged
