@@ -6,6 +6,7 @@ from datetime import date
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -16,6 +17,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
+from trading_assets.bars.calendars.calendar import FIRST_DAY, LAST_DAY
 from trading_assets.errors import shown
 from trading_assets.symbols import SYMBOL_PATTERN, compose
 
@@ -33,6 +35,13 @@ def _as_written(value: Any) -> Any:  # noqa: ANN401 # whatever YAML holds
         msg = f"was {shown(value)}; expected a day as YYYY-MM-DD"
         raise ValueError(msg)
     return value
+
+
+def _covered(day: date) -> date:
+    if not FIRST_DAY <= day <= LAST_DAY:
+        msg = f"was {day}; expected a day from {FIRST_DAY} to {LAST_DAY}, which the calendars cover"
+        raise ValueError(msg)
+    return day
 
 
 def _truth_value(value: bool) -> ValueError:
@@ -55,6 +64,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Symbol = Annotated[str, BeforeValidator(_composed), Field(pattern=SYMBOL_PATTERN)]
 Day = Annotated[date, BeforeValidator(_as_written)]
+CoveredDay = Annotated[Day, AfterValidator(_covered)]
 Profile = Literal["development", "production"]
 
 

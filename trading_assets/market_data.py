@@ -10,8 +10,7 @@ from typing import Any, Literal, Self, cast
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from trading_assets.bars.calendars.calendar import get_calendar
-from trading_assets.declared import Day, Declared, Overlays, Symbol
+from trading_assets.declared import CoveredDay, Declared, Overlays, Symbol
 from trading_assets.membership import Members
 from trading_assets.source_specs import BAR_MINUTES, BarLength, SeriesSource, Source
 from trading_assets.symbols import compose
@@ -77,8 +76,8 @@ class MarketDataSpec(Declared):
     calendar: Literal["XNYS", "24/7", "24/5"] = Field(
         default="XNYS", description="Calendar of the sessions: New York, crypto or forex."
     )
-    start: Day = Field(description="First session asked for.")
-    end: Day | None = Field(
+    start: CoveredDay = Field(description="First session asked for.")
+    end: CoveredDay | None = Field(
         default=None, description="Last session; absent while the data set is live."
     )
     publication_lag_minutes: int = Field(
@@ -121,14 +120,6 @@ class MarketDataSpec(Declared):
         if self.end is not None and self.end < self.start:
             msg = f"end {self.end} is before start {self.start}; expected end on or after start"
             raise ValueError(msg)
-        calendar = get_calendar(self.calendar)
-        for label, day in (("start", self.start), ("end", self.end)):
-            if day is not None and not calendar.first_day <= day <= calendar.last_day:
-                msg = (
-                    f"{label} was {day}; expected a day from {calendar.first_day} to"
-                    f" {calendar.last_day}, which the calendars cover"
-                )
-                raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

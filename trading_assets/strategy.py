@@ -9,7 +9,7 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from trading_assets.declared import Day, Declared, Name, Overlays
+from trading_assets.declared import CoveredDay, Declared, Name, Overlays
 from trading_assets.errors import UserError, shown
 
 Sized = TypeVar("Sized", bound=Declared)
@@ -135,8 +135,8 @@ class FoldsSpec(Declared):
     period: Literal["year", "quarter"] = Field(
         default="year", description="Length of a test window."
     )
-    first: Day = Field(description="First day of the first test window.")
-    last: Day | None = Field(
+    first: CoveredDay = Field(description="First day of the first test window.")
+    last: CoveredDay | None = Field(
         default=None, description="First day of the last test window, if it ends."
     )
     train_months: int = Field(default=36, ge=6, description="Whole months before the test window.")

@@ -181,6 +181,16 @@ def test_a_variant_with_an_unknown_field_writes_nothing(tmp_path: Path) -> None:
     assert not target.exists()
 
 
+@pytest.mark.parametrize(("field", "day"), [("first", "1989-01-01"), ("last", "2036-01-01")])
+def test_folds_outside_the_calendars_are_refused(tmp_path: Path, field: str, day: str) -> None:
+    document = yaml.safe_load((PACKAGED / "us_equities" / "defs.yaml").read_text(encoding="utf-8"))
+    document["attributes"]["folds"][field] = day
+    path = declare(tmp_path, "mine", yaml.safe_dump(document))
+    said = f"folds.{field}: was {day}; expected a day from 1990-01-01 to 2035-12-31"
+    with pytest.raises(DeclarationError, match=said):
+        read_declaration(path, "development")
+
+
 def test_folds_whose_train_window_lineage_cannot_show_are_refused(tmp_path: Path) -> None:
     document = yaml.safe_load((PACKAGED / "us_equities" / "defs.yaml").read_text(encoding="utf-8"))
     document["attributes"]["folds"]["train_months"] = 30

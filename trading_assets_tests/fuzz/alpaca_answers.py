@@ -270,6 +270,7 @@ TARGETS = (
             {"cash_dividends": [{**_DIVIDEND, "rate": False}]},
             {"forward_splits": [{**_SPLIT, "old_rate": 5e-324}]},
             {"A\r\nSet-Cookie: x": []},
+            {"A" * 10_000: []},
         ),
     ),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +214,10 @@ TARGETS = (
             Given(0, (("universe", "A" * 10_000),)),
             Given(1, (("source.time_zone", "localtime"),)),
             Given(1, (("fallback.url", "https://a\nb.example"),)),
+            Given(0, (), (Change(0, "add", 1, "A" * 1_022),)),
+            Given(0, (), (Change(0, "add", 1, "A" * 1_023),)),
+            Given(4, (("folds.first", date(1, 1, 1)),)),
+            Given(4, (("folds.last", date(2037, 1, 1)),)),
         ),
     ),
     Target(

@@ -18,7 +18,7 @@ from trading_assets.market_data import MarketDataSpec
 from trading_assets_tests.bars.example_bars import CALENDAR, NOW
 from trading_assets_tests.fuzz.harness import Check, Counts, Target, refusal_of
 from trading_assets_tests.fuzz.material import mixed, names, texts
-from trading_assets_tests.fuzz.rules import as_day
+from trading_assets_tests.fuzz.rules import as_day, stripped
 from trading_assets_tests.fuzz.symbols import referee as symbol_of
 
 UNIVERSE = ("A", "BRK.B", "BTC/USD")
@@ -48,7 +48,7 @@ def referee(given: Given) -> list[tuple[Any, ...]] | None:
         numbers = [_number(cell, decimal_comma=given.decimal_comma) for cell in cells]
         if day is None or _REFUSED in numbers:
             return None
-        ticker = symbol_of(symbol.strip())
+        ticker = symbol_of(stripped(symbol))
         symbols.add(ticker)
         if ticker in UNIVERSE and _FIRST <= day <= _LAST:
             found.append((ticker, day, *numbers))
@@ -61,7 +61,7 @@ def _session(cell: str) -> date | None:
 
 
 def _number(cell: str, *, decimal_comma: bool) -> Any:
-    text = cell.strip()
+    text = stripped(cell)
     if text.lower() in _NO_NUMBER:
         return None
     if decimal_comma:

@@ -193,7 +193,10 @@ TARGETS = (
         _checks(_SERIES, ["series", "symbol", "event_time", "value"], series_in_range, _read_series),
         quick=30,
         full=1_000,
-        pinned=(Given((("gdp", "A", "2005-03-04", "2005-03-03", "1"),)),),
+        pinned=(
+            Given((("gdp", "A", "2005-03-04", "2005-03-03", "1"),)),
+            Given((("gdp", "A", "2000-01-01000", "2005-03-04", "0.0"),)),
+        ),
     ),
     Target(
         "csv_news",
@@ -205,6 +208,7 @@ TARGETS = (
         _open_news,
         quick=20,
         full=500,
+        pinned=(Given((("\x1f", "2005-03-04T13:30:00Z", "Good results beat"),)),),
     ),
     Target(
         "csv_actions",
@@ -218,6 +222,9 @@ TARGETS = (
                 action_referee, _read_actions),
         quick=40,
         full=1_500,
-    pinned=(Given((("A", "2005-01-03", "split", "2", "", ""),), b'"', 65),),
+    pinned=(
+            Given((("A", "2005-01-03", "split", "2", "", ""),), b'"', 65),
+            Given((("A", "2005-1-3", "split", "2", "", ""),)),
+        ),
     ),
 )  # fmt: skip

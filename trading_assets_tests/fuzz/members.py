@@ -14,7 +14,7 @@ from trading_assets.membership import Member
 from trading_assets_tests.fuzz.declared_rules import member
 from trading_assets_tests.fuzz.harness import Check, Counts, Target, refusal_of
 from trading_assets_tests.fuzz.material import HOSTILE, good_symbols, mixed, names
-from trading_assets_tests.fuzz.rules import as_day, stints_are_apart
+from trading_assets_tests.fuzz.rules import as_day, stints_are_apart, stripped
 from trading_assets_tests.fuzz.symbols import referee as symbol_of
 
 COLUMNS = ("symbol", "first_session", "last_session", "delisting_reason", "delisting_return")
@@ -31,11 +31,11 @@ class Given(NamedTuple):
 
 def referee(given: Given) -> list[dict[str, str]] | None:
     """Return the members that a file lists, None if it has to be refused."""
-    header = [name.strip() for name in given.header]
+    header = [stripped(name) for name in given.header]
     if not set(header) <= set(COLUMNS) or len(set(header)) != len(header) or "symbol" not in header:
         return None
     found: list[dict[str, str]] = []
-    for cells in ([cell.strip() for cell in row] for row in given.rows):
+    for cells in ([stripped(cell) for cell in row] for row in given.rows):
         if not any(cells):
             continue
         if len(cells) != len(header):

@@ -19,6 +19,8 @@ _ZONES = {
 _TRUTHS = {"0", "1", "off", "on", "f", "t", "false", "true", "n", "y", "no", "yes"}
 _DECIMAL = re.compile(r"[+-]?(\d+(_\d+)*)?\.?(\d+(_\d+)*)?([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+(_\d+)*(\.0+)?", re.ASCII)
+# Python counts these as white space, Unicode does not.
+_NO_SPACE = "\x1c\x1d\x1e\x1f"
 _EARLIEST, _LATEST = date(1990, 1, 1), date(2035, 12, 31)
 
 
@@ -113,6 +115,16 @@ def as_day(value: Any) -> date | None:
             pass
         return None
     return value if type(value) is date else None
+
+
+def stripped(cell: str) -> str:
+    """Return a cell without Unicode's white space around it, of which Python knows four more."""
+    text = cell
+    while text[:1].isspace() and text[0] not in _NO_SPACE:
+        text = text[1:]
+    while text[-1:].isspace() and text[-1] not in _NO_SPACE:
+        text = text[:-1]
+    return text
 
 
 def covered_day(value: Any) -> bool:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from trading_assets_tests.fuzz.rules import as_day, name
+from trading_assets_tests.fuzz.rules import as_day, name, stripped
 from trading_assets_tests.fuzz.symbols import referee as symbol_of
 
 UNIVERSE = ("A", "BRK.B")
@@ -24,10 +24,12 @@ class Given(NamedTuple):
 
 def _moment(cell: str) -> datetime | None:
     """Return the end of what a cell means: a day's last moment in New York, or a time with zone."""
-    text = cell.strip()
+    text = stripped(cell)
     day = as_day(text)
     if day is not None and 1800 <= day.year <= 2200:
         return datetime.combine(day + timedelta(days=1), time(), _NEW_YORK).astimezone(UTC)
+    if as_day(text[:10]) is None or text[10:11] not in ("T", " "):
+        return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -36,7 +38,7 @@ def _moment(cell: str) -> datetime | None:
 
 
 def _number(cell: str) -> float | None:
-    text = cell.strip()
+    text = stripped(cell)
     if not text or not set(text) <= _NUMBER:
         return None
     try:
@@ -50,7 +52,7 @@ def series_referee(rows: tuple[tuple[str, ...], ...]) -> set[tuple[Any, ...]] | 
     """Return series, symbol, reference, knowledge and value of the universe, None if refused."""
     found: dict[tuple[Any, ...], float] = {}
     for series, symbol, reference, known, value in rows:
-        ticker = symbol.strip()
+        ticker = stripped(symbol)
         if not ticker:
             return None
         if ticker != "*":
@@ -70,7 +72,7 @@ def action_referee(rows: tuple[tuple[str, ...], ...]) -> set[tuple[Any, ...]] | 
     found: set[tuple[Any, ...]] = set()
     keys: list[tuple[Any, ...]] = []
     for cells in rows:
-        symbol, day, kind, ratio, cash, renamed = (cell.strip() for cell in cells)
+        symbol, day, kind, ratio, cash, renamed = (stripped(cell) for cell in cells)
         ticker, ex_date = symbol_of(symbol), as_day(day)
         numbers = [
             default if not text else _number(text) for text, default in ((ratio, 1.0), (cash, 0.0))
@@ -114,10 +116,10 @@ def series_in_range(rows: tuple[tuple[str, ...], ...]) -> set[tuple[Any, ...]] |
 
 def news_is_good(rows: tuple[tuple[str, ...], ...]) -> bool:
     for symbol, published, headline in rows:
-        ticker = symbol.strip()
+        ticker = stripped(symbol)
         if not ticker:
             return False
         is_ours = ticker == "*" or symbol_of(ticker) in UNIVERSE
-        if is_ours and (_moment(published) is None or not headline.strip()):
+        if is_ours and (_moment(published) is None or not stripped(headline)):
             return False
     return True

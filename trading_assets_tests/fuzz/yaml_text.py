@@ -36,6 +36,8 @@ class Pairs:
 
 
 _DEEP = 300
+# YAML reads ahead for a colon no further than this.
+_LONGEST_KEY = 1_024
 TRAPS = (
     Raw("yes", True), Raw("NO", False), Raw("on", True), Raw("Off", False), Raw("~", None),
     Raw("null", None), Raw("", None), Raw(".inf", math.inf), Raw("-.INF", -math.inf),
@@ -87,7 +89,8 @@ def meaning(node: Any) -> Any:
         is_plain = all(isinstance(key, str) for key in keys) and len(set(map(repr, keys))) == len(
             keys
         )
-        if not is_plain or any(value is UNREADABLE for value in values):
+        is_short = all(len(written(key)) <= _LONGEST_KEY for key, _ in pairs)
+        if not is_plain or not is_short or any(value is UNREADABLE for value in values):
             return UNREADABLE
         return dict(zip(keys, values, strict=True))
     if isinstance(node, list | tuple):

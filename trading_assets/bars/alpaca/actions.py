@@ -26,6 +26,7 @@ Json = dict[str, Any]
 
 _LOG = logging.getLogger(__name__)
 # Exchanges hold a ticker back for longer than this before another company gets it.
+_LONGEST_KIND = 40
 _UNUSED_BEFORE_RENAME = timedelta(days=10)
 
 
@@ -51,7 +52,7 @@ def read_actions(answer: Json, symbols: Collection[str]) -> list[Action]:
     for group, entries in sorted(answer.items()):
         read = READERS.get(group)
         if read is None:
-            kind = group if group.isidentifier() else shown(group)
+            kind = group if group.isidentifier() and len(group) <= _LONGEST_KIND else shown(group)
             _LOG.warning("corporate actions of kind %s have no place here: left out", kind)
             continue
         for entry in _objects(entries, group):

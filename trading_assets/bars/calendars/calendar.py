@@ -21,7 +21,7 @@ Hours = tuple[time, time]
 
 CALENDAR_NAMES = ("XNYS", "24/7", "24/5")
 
-_FIRST_DAY, _LAST_DAY = date(1990, 1, 1), date(2035, 12, 31)
+FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2035, 12, 31)
 _MIDNIGHT = time(0)
 _NEW_YORK_HOURS = (time(9, 30), time(16, 0))
 _WHOLE_DAY = (_MIDNIGHT, _MIDNIGHT)
@@ -67,7 +67,7 @@ class ExchangeCalendar:
     ) -> None:
         self.name = name
         self.time_zone = time_zone
-        self.first_day, self.last_day = _FIRST_DAY, _LAST_DAY
+        self.first_day, self.last_day = FIRST_DAY, LAST_DAY
         self._special_hours = dict(special_hours or {})
         self._regular_hours = regular_hours
         for hours in (regular_hours, *self._special_hours.values()):

@@ -1,6 +1,7 @@
 """Columns of a CSV or Parquet file of series or actions: found, typed, refused row by row."""
 
 import io
+import re
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, time
 from pathlib import Path
@@ -15,6 +16,7 @@ from trading_assets.schema import UTC_TIME
 
 _LENGTHS = {"day": "1d", "week": "1w", "month": "1mo", "quarter": "1q", "year": "1y"}
 _YEARS = (1800, 2200)
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ]|\Z)")
 _LONGEST_REASON = 200
 _LONGEST_PATH = 300
 
@@ -193,13 +195,15 @@ def _parsed(column: pl.Series) -> pl.DataFrame:
 
 
 def _parse(text: str | None) -> tuple[date | None, datetime | None]:
+    written = (text or "").strip()
     try:
-        moment = datetime.fromisoformat((text or "").strip())
+        moment = datetime.fromisoformat(written)
     except ValueError:
         return None, None
-    if not _YEARS[0] <= moment.year <= _YEARS[1]:
+    # Python takes any character between day and time: a digit too many would be an hour.
+    if not _ISO.match(written) or not _YEARS[0] <= moment.year <= _YEARS[1]:
         return None, None
     if moment.tzinfo is not None:
         return None, moment
-    is_date = moment.time() == time() and ":" not in (text or "")
+    is_date = moment.time() == time() and ":" not in written
     return (moment.date() if is_date else None), None

@@ -20,6 +20,8 @@ _KINDS = get_args(ActionKind)
 _NEEDED = ("symbol", "ex_date", "kind")
 _OPTIONAL = ("split_ratio", "cash_usd", "new_symbol", "knowledge_time")
 # What nobody gave is what changes nothing.
+# Polars itself would also take 2000-1-31.
+_DAY = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _NEUTRAL = {"split_ratio": 1.0, "cash_usd": 0.0}
 _LARGEST_RATIO = 1000.0
 
@@ -141,7 +143,7 @@ def _days(rows: pl.DataFrame, file: Path) -> pl.Series:
     column = rows["ex_date"]
     texts = column.cast(pl.String).str.strip_chars() if column.dtype == pl.String else column
     days = (
-        texts.str.to_date("%Y-%m-%d", strict=False)
+        texts.str.to_date("%Y-%m-%d", strict=False).set(~texts.str.contains(_DAY), None)
         if column.dtype == pl.String
         else column.cast(pl.Date, strict=False)
         if column.dtype.is_temporal()

@@ -14,6 +14,8 @@ _ISO = re.compile(
     r"(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?)?"
 )
 # Marks of strftime that say an hour, and those that say a zone or count from a moment in UTC.
+# Polars itself would also take +2000-1-31.
+_DAY = "^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _HOUR_MARKS = frozenset("HIklTRXrsc+")
 _ZONE_MARKS = frozenset("zs+")
 _DATE_LENGTH = len("2000-01-31")
@@ -62,7 +64,7 @@ def _read_text(text: pl.Expr, example: str, source: FilesSource) -> TimeReading:
     if source.time_format is None and is_session:
         # The date as it is written, whatever hour and offset follow it.
         ends_there = text.str.slice(_DATE_LENGTH, 1).is_in(["", "T", " "])
-        day = pl.when(ends_there).then(
+        day = pl.when(ends_there & text.str.contains(_DAY)).then(
             text.str.slice(0, _DATE_LENGTH).str.to_date("%Y-%m-%d", strict=False)
         )
         return TimeReading(day, day)
