@@ -1,0 +1,1 @@
+"""Machine code of the features: one pass over the rows of a symbol, from its state on."""

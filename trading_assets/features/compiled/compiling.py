@@ -1,0 +1,52 @@
+"""How kernels are compiled, and where the machine code is kept.
+
+Kernels are Python functions of arrays that numba compiles at their first call. What the entry
+points compile to is kept beside the code, in a folder named by the digest of all kernel sources, so
+that machine code of other sources is never run. Where that folder cannot be written, each process
+compiles anew.
+"""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+from numba.core import config
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+_SOURCES = Path(__file__).parent
+
+
+def kernel(function: Kernel) -> Kernel:
+    """Compile a function that entry points call, when one of them is compiled."""
+    return cast("Kernel", numba.njit(nogil=True)(function))
+
+
+def entry_point(function: Kernel) -> Kernel:
+    """Compile a function at its first call, or load what was compiled of the same sources."""
+    folder = _code_folder()
+    if folder is None:
+        return kernel(function)
+    settings: Any = config
+    before = settings.CACHE_DIR
+    settings.CACHE_DIR = str(folder)
+    try:
+        return cast("Kernel", numba.njit(nogil=True, cache=True)(function))
+    finally:
+        settings.CACHE_DIR = before
+
+
+def _code_folder() -> Path | None:
+    digest = hashlib.sha256(numba.__version__.encode())
+    for source in sorted(_SOURCES.glob("*.py")):
+        digest.update(source.read_bytes())
+    folder = _SOURCES / "__pycache__" / f"compiled-{digest.hexdigest()[:16]}"
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        return folder
+    return None

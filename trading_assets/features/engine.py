@@ -1,0 +1,228 @@
+"""Computes features of one symbol from its inputs: all rows, or on from the rows before."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trading_assets.features.catalogue import feature_of
+from trading_assets.features.compiled.machine import execute, find_known
+from trading_assets.features.compiled.scaling import scale
+from trading_assets.features.compiled.streaming import carry_rows, collect_rows
+from trading_assets.features.expressions import Column, walk
+from trading_assets.features.groups.volatility import EWMA_VOLATILITY
+from trading_assets.features.program import Program, build_program, first_rows
+from trading_assets.features.windows import SCALE_MIN_BARS, VOLATILITY_COLUMN
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+
+# The first known row of a column without one: behind any row there can be.
+NEVER = 1 << 40
+# As many rows of all columns as fit into a core's cache.
+_BLOCK_ROWS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A program for some features, and what to do with their unscaled values.
+
+    Attributes
+    ----------
+    names : tuple of str
+        `volatility_1d`, then the features in column order.
+    program : Program
+        Computes those that have an expression.
+    slots : int64 (1 + F,)
+        Where each stands in the table; features without an expression stand behind the program's.
+    reach : int64 (1 + F,)
+        Rows before a row that decide its unscaled value.
+    waits_for : bool (1 + F, I)
+        The inputs that each is computed from.
+    input_reach : int64 (I,)
+        Rows that each input itself looks back.
+    is_scaled : bool (1 + F,)
+        Which are given relative to their own recent past.
+    given : tuple of str
+        Features that the caller has to compute.
+    """
+
+    names: tuple[str, ...]
+    program: Program
+    slots: Index
+    reach: Index
+    waits_for: NDArray[np.bool_]
+    input_reach: Index
+    is_scaled: NDArray[np.bool_]
+    given: tuple[str, ...]
+
+    @property
+    def n_slots(self) -> int:
+        """Rows of the table."""
+        return self.program.n_slots + len(self.given)
+
+    def known_from(self, inputs: Array) -> tuple[Index, Index]:
+        """Return the first row of each slot, and the first row at which each feature counts.
+
+        Parameters
+        ----------
+        inputs : float64 (I, T)
+            Inputs of the program, in its order.
+        """
+        known = find_known(inputs, NEVER)
+        first = first_rows(self.program, dict(zip(self.program.inputs, known, strict=True)))
+        late = np.maximum(known - self.input_reach, 0)
+        return first, np.where(self.waits_for, late, 0).max(axis=1, initial=0) + self.reach
+
+    def run(self, table: Array, first: Index, start: int, stop: int) -> None:
+        """Compute rows `start` to `stop` of the table from its inputs."""
+        program = self.program
+        execute(program.instructions, program.parameters, table, first, start, stop)
+
+    def unscaled(self, table: Array, counts_from: Index, start: int, stop: int) -> Array:
+        """Return the features' rows (1 + F, stop - start), nan before they count."""
+        values = table[self.slots, start:stop]
+        rows = np.arange(start, stop)
+        return np.where(rows >= counts_from[:, None], values, np.nan)
+
+
+@dataclass(slots=True)
+class ScaleWindows:
+    """The recent past of each scaled feature, in order of size; see `compiled.scaling.scale`."""
+
+    ordered: Array
+    counts: Index
+    sizes: Index
+
+    @classmethod
+    def empty(cls, n_features: int, scale_bars: int) -> "ScaleWindows":
+        """Return windows that are collected at the first use."""
+        return cls(
+            np.empty((n_features, scale_bars + 1)),
+            np.full(n_features, -1, dtype=np.int64),
+            np.array([scale_bars, min(SCALE_MIN_BARS, scale_bars)], dtype=np.int64),
+        )
+
+
+def scaled_rows(
+    engine: Engine,
+    table: Array,
+    counts_from: Index,
+    windows: ScaleWindows,
+    start: int,
+    stop: int,
+) -> Array:
+    """Return the features' rows (1 + F, stop - start), scaled where they are; nan if unknown.
+
+    `windows` are carried from call to call; calls have to follow each other without a hole.
+    """
+    values = engine.unscaled(table, counts_from, start, stop)
+    chosen = np.flatnonzero(engine.is_scaled)
+    if len(chosen):
+        block = np.empty((len(chosen), stop - start))
+        scale(
+            table,
+            engine.slots[chosen],
+            counts_from[chosen],
+            windows.ordered,
+            windows.counts,
+            windows.sizes,
+            start,
+            stop,
+            block,
+        )
+        values[chosen] = block
+    return values
+
+
+def compute_rows(
+    engine: Engine, inputs: Array, scale_bars: int, asked_from: int, given: Array | None = None
+) -> NDArray[np.float32]:
+    """Return the features (1 + F, T - asked_from) of the last rows of one symbol, nan if unknown.
+
+    Memory beside the result does not grow with the rows.
+
+    Parameters
+    ----------
+    engine : Engine
+        What is computed.
+    inputs : float64 (I, T)
+        Inputs of the engine's program, in its order.
+    scale_bars : int
+        Bars of the scaling window; 0 leaves everything unscaled.
+    asked_from : int
+        First row to return.
+    given : float64 (G, T), optional
+        Unscaled values of the features that the program does not compute.
+    """
+    program = engine.program
+    first, counts_from = engine.known_from(inputs)
+    kept = np.concatenate((program.kept, np.full(len(engine.given), 2)))
+    windows = np.where(engine.is_scaled, scale_bars, 0)
+    np.maximum.at(kept, engine.slots, windows + 1)
+    history, n_rows, n_inputs = int(kept.max()), inputs.shape[1], len(inputs)
+    table = np.empty((engine.n_slots, history + _BLOCK_ROWS))
+    ordered = np.empty((len(windows), windows.max() + 1))
+    counts = np.full(len(windows), -1)
+    out = np.empty((len(windows), n_rows - asked_from), dtype=np.float32)
+    for begin in range(0, n_rows, _BLOCK_ROWS):
+        end = min(begin + _BLOCK_ROWS, n_rows)
+        # A row of the table is `shift` rows behind the same row of the inputs.
+        shift = history - begin
+        carry_rows(table, kept, _BLOCK_ROWS)
+        table[:n_inputs, history : end + shift] = inputs[:, begin:end]
+        if given is not None:
+            table[program.n_slots :, history : end + shift] = given[:, begin:end]
+        engine.run(table, first + shift, history, end + shift)
+        start = max(asked_from, begin)
+        if start < end:
+            collect_rows(
+                table,
+                engine.slots,
+                counts_from + shift,
+                windows,
+                SCALE_MIN_BARS,
+                ordered,
+                counts,
+                start + shift,
+                out[:, start - asked_from : end - asked_from],
+            )
+    return out
+
+
+@lru_cache(maxsize=16)
+def build_engine(names: tuple[str, ...], module: str | None = None) -> Engine:
+    """Return the engine of some features, of the catalogue or of a user's own module."""
+    features = [feature_of(name, module) for name in names]
+    expressions: dict[str, Column] = {VOLATILITY_COLUMN: EWMA_VOLATILITY}
+    expressions |= {f.name: f.expression for f in features if f.expression is not None}
+    program = build_program(expressions)
+    places = dict(zip(expressions, program.outputs.tolist(), strict=True))
+    given = tuple(f.name for f in features if f.expression is None)
+    places |= {name: program.n_slots + place for place, name in enumerate(given)}
+    names = (VOLATILITY_COLUMN, *(f.name for f in features))
+    lookback = {f.name: f.lookback_bars for f in features}
+    lookback[VOLATILITY_COLUMN] = EWMA_VOLATILITY.lookback_bars
+    read_by = {name: expression.input_names() for name, expression in expressions.items()}
+    inputs = _inputs(expressions)
+    return Engine(
+        names=names,
+        program=program,
+        slots=np.array([places[name] for name in names], dtype=np.int64),
+        reach=np.array([lookback[name] - 1 for name in names], dtype=np.int64),
+        waits_for=np.array(
+            [[i in read_by.get(name, ()) for i in program.inputs] for name in names]
+        ).reshape(len(names), len(program.inputs)),
+        input_reach=np.array(
+            [inputs[name].lookback_bars - 1 for name in program.inputs], dtype=np.int64
+        ),
+        is_scaled=np.array([False, *(f.is_scaled for f in features)]),
+        given=given,
+    )
+
+
+def _inputs(expressions: Mapping[str, Column]) -> dict[str, Column]:
+    return {c.name: c for c in walk(*expressions.values()) if c.operation is None}
