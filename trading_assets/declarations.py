@@ -15,7 +15,8 @@ from pydantic import BaseModel, ValidationError
 from trading_assets.declaration_mistakes import expected_names, line_of, sentences_of
 from trading_assets.declaration_text import read_yaml
 from trading_assets.declared import NAME, Profile, merge_overlay
-from trading_assets.errors import DeclarationError, shown
+from trading_assets.errors import DeclarationError, UserError, shown
+from trading_assets.features.catalogue import feature_names
 from trading_assets.lake.names import RESERVED
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.members_file import members_path, read_members
@@ -116,6 +117,7 @@ def load_declarations(roots: Sequence[Path], profile: Profile) -> Declarations:
             )
             raise DeclarationError(msg)
         _require_daily_bars(strategy, market_data[strategy.market_data], files[name])
+        _require_features(strategy, files[name])
     return Declarations(market_data, strategies, files)
 
 
@@ -128,6 +130,14 @@ def _require_name(path: Path) -> None:
             " rename it"
         )
         raise DeclarationError(msg)
+
+
+def _require_features(strategy: Strategy, path: Path) -> None:
+    try:
+        feature_names(strategy.features)
+    except UserError as error:
+        msg = f"{path}:{line_of(path, ('attributes', 'features', 'names'))}: features: {error}"
+        raise DeclarationError(msg) from error
 
 
 def _require_daily_bars(strategy: Strategy, market: MarketDataSpec, path: Path) -> None:

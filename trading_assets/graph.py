@@ -28,28 +28,33 @@ COMPANY_CODE = (
     "bars/actions/renames.py",
     "pipeline/market_tables.py",
 )
+SCHEMA_CODE = ("schema.py", "columns.py")
+# What the report makes of stored feature quality.
+QUALITY_CODE = tuple(
+    f"features/{name}.py" for name in ("newey_west", "quality", "quality_plots", "redundancy")
+)
 TRADING_ROOMS = ("simulation", "risk", "policy", *COMPANY_CODE)
 LEARNING_ROOMS = ("features", "forecast", *TRADING_ROOMS)
 # What a stage's results depend on. A change to any of these files makes its partitions stale.
 STAGE_CODE: Mapping[str, tuple[str, ...]] = {
-    "bars": ("schema.py", "bars", "pipeline/bars"),
+    "bars": (*SCHEMA_CODE, "bars", "pipeline/bars"),
     "features": (
-        "schema.py",
+        *SCHEMA_CODE,
         "features",
         *COMPANY_CODE,
         "pipeline/features.py",
     ),
-    "forecast": ("schema.py", "features", "forecast", *COMPANY_CODE, "pipeline/forecast.py"),
-    "policy": ("schema.py", *TRADING_ROOMS, "pipeline/policy.py"),
-    "backtest": ("schema.py", *TRADING_ROOMS, "backtest", "pipeline/backtest.py"),
+    "forecast": (*SCHEMA_CODE, "features", "forecast", *COMPANY_CODE, "pipeline/forecast.py"),
+    "policy": (*SCHEMA_CODE, *TRADING_ROOMS, "pipeline/policy.py"),
+    "backtest": (*SCHEMA_CODE, *TRADING_ROOMS, *QUALITY_CODE, "backtest", "pipeline/backtest.py"),
     "governance": (
-        "schema.py",
+        *SCHEMA_CODE,
         *LEARNING_ROOMS,
         "backtest",
         "governance",
         "pipeline/governance.py",
     ),
-    "paper": ("schema.py", *LEARNING_ROOMS, "governance", "paper", "pipeline/paper.py"),
+    "paper": (*SCHEMA_CODE, *LEARNING_ROOMS, "governance", "paper", "pipeline/paper.py"),
 }
 
 
@@ -249,7 +254,7 @@ def _unpartitioned_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
         f"{name}/walk_forward_report",
         "backtest",
         Axis.NONE,
-        (Reads(f"{name}/backtest", reads_all=True),),
+        (Reads(f"{name}/backtest", reads_all=True), Reads(f"{name}/forecaster", reads_all=True)),
         strategy.model_dump(mode="json", exclude={"description", "profiles", "schedules", "paper"}),
     )
     if strategy.is_oracle_world:

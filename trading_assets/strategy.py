@@ -7,12 +7,14 @@ the environment; `trading_assets.declarations` finds and parses the YAML files.
 from collections.abc import Mapping
 from typing import Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from trading_assets.declared import CoveredDay, Declared, Name, Overlays
 from trading_assets.errors import UserError, shown
 
 Sized = TypeVar("Sized", bound=Declared)
+
+LEAST_SCALE_BARS = 20
 
 
 class CostsSpec(Declared):
@@ -48,15 +50,42 @@ class CostsSpec(Declared):
     )
 
 
+class FeatureCall(Declared):
+    """A family of features with its numbers, such as `{name: rsi, bars: 9}`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str = Field(description="Name of the family.")
+
+    @model_validator(mode="after")
+    def _parameters_are_whole(self) -> Self:
+        for name, value in (self.model_extra or {}).items():
+            if type(value) is not int:
+                msg = f"{name} was {shown(value)}; expected a whole number"
+                raise ValueError(msg)
+        return self
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """The numbers by their names."""
+        return dict(self.model_extra or {})
+
+
 class FeaturesSpec(Declared):
     """Which features are computed."""
 
-    names: tuple[str, ...] | Literal["all"] = Field(
-        default="all", description="Feature names of the catalogue, or `all`."
+    names: tuple[str | FeatureCall, ...] | Literal["all"] = Field(
+        default="all",
+        description="Names or groups of the catalogue, families with numbers, or `all`.",
+    )
+    module: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$",
+        description="Python module with features of one's own.",
     )
     scale_bars: int = Field(
         default=252,
-        ge=20,
+        ge=LEAST_SCALE_BARS,
         description="Bars of the causal rolling median and MAD used for scaling.",
     )
 
@@ -74,6 +103,19 @@ class ForecastSpec(Declared):
         default=2,
         ge=2,
         description="Parts of the train window, each predicted by a model of the others.",
+    )
+    clip_quantile: float = Field(
+        default=0.001,
+        ge=0,
+        lt=0.5,
+        description="Share of train rows below and above that inputs are clipped to; 0: no clip.",
+    )
+    principal_components: int = Field(
+        default=0, ge=0, description="Components of the inputs the models see; 0: the inputs."
+    )
+    fractional_difference: bool = Field(
+        default=False,
+        description="Whether the fractional difference of log prices is one more input.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of weights and batches.")
 

@@ -1,245 +1,275 @@
-"""The features there are: name, formula, unit and how many bars each needs.
+"""The features there are, by name; and which of them a strategy declares.
 
 The catalogue only grows: a name keeps its formula. It knows nothing of how a feature is computed
 and imports no array library, so that declarations can be checked without one.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import cache
 
-from trading_assets.errors import UserError
+from trading_assets.errors import UserError, shown
+from trading_assets.features.definition import Family, FeatureDefinition
+from trading_assets.features.groups import (
+    calendar,
+    context,
+    cross_asset,
+    fractional,
+    liquidity,
+    order_book,
+    oscillators,
+    returns,
+    series,
+    trend,
+    volatility,
+)
+from trading_assets.features.groups.series import series_feature
+from trading_assets.features.pandas_ta_table import OUTPUTS, PREFIX, output_of
 from trading_assets.features.windows import LOOKBACK_BARS, SCALE_MIN_BARS
-from trading_assets.strategy import FeaturesSpec
-
-# Bars after which the seed of Wilder's smoothing over 14 bars weighs less than 1e-7.
-WILDER_14_BARS = 233
-# The average directional index smooths twice, so its seed lives longer.
-ADX_14_BARS = 252
+from trading_assets.strategy import LEAST_SCALE_BARS, FeatureCall, FeaturesSpec
 
 # A feature of any series that a data set declares: its name follows.
 _SERIES_PREFIX = "series_"
-_SERIES_NAME = r"[a-z][a-z0-9_]{0,39}"
+_SERIES_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
+_NUMBERED = re.compile(r"(?P<family>[a-z][a-z0-9_]*?)(?P<numbers>(?:_[0-9]{1,4})+)\Z")
+_TAKEN_PREFIXES = (PREFIX, _SERIES_PREFIX)
+_MOST_SHOWN = 12
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureDefinition:
-    """One feature: its formula (`description`), unit and what it needs.
-
-    `lookback_bars` counts the bars of the symbol, the row's own included, from which the unscaled
-    value is known. A scaled feature needs `SCALE_MIN_BARS` such values, see `warm_up_bars`.
-    """
-
-    name: str
-    group: str
-    description: str
-    lookback_bars: int
-    unit: str
-    is_scaled: bool = True
-    series: str | None = None
+def _family_members(families: Iterable[Family]) -> list[FeatureDefinition]:
+    return [member for family in families for member in family.members()]
 
 
-def _returns() -> list[FeatureDefinition]:
-    group = "returns and momentum"
-    horizons = [
-        FeatureDefinition(
-            f"log_return_{bars}",
-            group,
-            f"ln total return over {bars} bars, splits and dividends included",
-            bars + 1,
-            "log return",
-        )
-        for bars in (1, 2, 5, 10, 21, 63)
-    ]
-    return [
-        *horizons,
-        FeatureDefinition(
-            "momentum_12_1", group, "ln total return from bar t-252 to bar t-21", 253, "log return"
-        ),
-        FeatureDefinition(
-            "overnight_gap", group, "ln((open * split + cash) / previous close)", 2, "log return"
-        ),
-        FeatureDefinition("intraday_return", group, "ln(close / open)", 1, "log return"),
-        FeatureDefinition(
-            "high_252_distance", group, "ln(close / highest high of 252 bars)", 252, "log ratio"
-        ),
-        FeatureDefinition("up_day_share_21", group, "share of 21 returns above 0", 22, "fraction"),
-        FeatureDefinition("skew_63", group, "third standardised moment of 63 returns", 64, "1"),
-    ]
-
-
-def _volatility() -> list[FeatureDefinition]:
-    group = "volatility"
-    unit = "fraction a bar"
-    return [
-        FeatureDefinition("high_low_range", group, "ln(high / low)", 1, "log ratio"),
-        FeatureDefinition(
-            "ewma_volatility",
-            group,
-            "sqrt(sum w_k r_{t-k}^2), w_k ~ 0.94^k over 63 returns, sum w = 1",
-            64,
-            unit,
-        ),
-        FeatureDefinition(
-            "parkinson_21", group, "sqrt(mean ln(high / low)^2 / (4 ln 2)) of 21 bars", 21, unit
-        ),
-        FeatureDefinition(
-            "garman_klass_21",
-            group,
-            "sqrt(mean(ln(high / low)^2 / 2 - (2 ln 2 - 1) ln(close / open)^2)) of 21 bars",
-            21,
-            unit,
-        ),
-        FeatureDefinition(
-            "atr_percent_14",
-            group,
-            "100 * Wilder average of the true range over 14 bars / close",
-            WILDER_14_BARS,
-            "percent",
-        ),
-        FeatureDefinition(
-            "bollinger_percent_b_20",
-            group,
-            "(close - (mean - 2 sd)) / (4 sd) of 20 closes; 0.5 when sd is 0",
-            20,
-            "1",
-        ),
-    ]
-
-
-def _volume() -> list[FeatureDefinition]:
-    group = "volume and liquidity"
-    return [
-        FeatureDefinition(
-            "volume_z_63", group, "z-score of ln(1 + split-adjusted shares) in 63 bars", 63, "sd"
-        ),
-        FeatureDefinition(
-            "dollar_volume_z_63", group, "z-score of ln(1 + close * shares) in 63 bars", 63, "sd"
-        ),
-        FeatureDefinition(
-            "amihud_21",
-            group,
-            "ln mean(|log return| / dollar volume) of 21 bars (Amihud 2002)",
-            22,
-            "ln(1 / USD)",
-        ),
-    ]
-
-
-def _oscillators() -> list[FeatureDefinition]:
-    group = "trend and oscillators"
-    return [
-        FeatureDefinition(
-            "rsi_14", group, "relative strength index (Wilder)", WILDER_14_BARS, "0..100"
-        ),
-        FeatureDefinition(
-            "adx_14", group, "average directional index (Wilder)", ADX_14_BARS, "0..100"
-        ),
-        FeatureDefinition("cci_20", group, "commodity channel index", 20, "1"),
-        FeatureDefinition(
-            "mfi_14", group, "100 * rising / all money flow of 14 bars; 50 without", 15, "0..100"
-        ),
-    ]
-
-
-def _calendar_and_series() -> list[FeatureDefinition]:
-    group = "calendar"
-    return [
-        FeatureDefinition("weekday_sin", group, "sin(2 pi weekday / 5)", 1, "1", is_scaled=False),
-        FeatureDefinition("weekday_cos", group, "cos(2 pi weekday / 5)", 1, "1", is_scaled=False),
-        FeatureDefinition(
-            "signal",
-            "declared series",
-            "newest value of the series `signal` known with the bar",
-            1,
-            "the series' own",
-            is_scaled=False,
-            series="signal",
-        ),
-    ]
-
-
-FEATURES: dict[str, FeatureDefinition] = {
+# In column order. `all` stands for these.
+STANDARD: dict[str, FeatureDefinition] = {
     feature.name: feature
-    for feature in [
-        *_returns(),
-        *_volatility(),
-        *_volume(),
-        *_oscillators(),
-        *_calendar_and_series(),
-    ]
+    for feature in (
+        *_family_members(returns.FAMILIES),
+        *returns.FEATURES,
+        *_family_members(trend.FAMILIES),
+        *trend.FEATURES,
+        *_family_members(oscillators.FAMILIES),
+        *volatility.FEATURES,
+        *_family_members(volatility.FAMILIES),
+        *_family_members(liquidity.FAMILIES),
+        *_family_members(cross_asset.FAMILIES),
+        *cross_asset.FEATURES,
+        *calendar.FEATURES,
+        *context.FEATURES,
+    )
 }
+FURTHER: dict[str, FeatureDefinition] = {
+    feature.name: feature
+    for feature in (
+        *volatility.FURTHER,
+        *liquidity.FURTHER,
+        *order_book.FURTHER,
+        *series.FURTHER,
+    )
+}
+FEATURES = STANDARD | FURTHER
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        *returns.FAMILIES,
+        *fractional.FAMILIES,
+        *trend.FAMILIES,
+        *oscillators.FAMILIES,
+        *volatility.FAMILIES,
+        *liquidity.FAMILIES,
+        *cross_asset.FAMILIES,
+    )
+}
+PANDAS_TA = "pandas_ta"
+# What needs a source that a data set may lack.
+OPTIONAL_GROUPS = frozenset({"context", "order_book"})
+GROUPS = tuple(dict.fromkeys([*(feature.group for feature in FEATURES.values()), PANDAS_TA]))
 
 
-def feature_of(name: str) -> FeatureDefinition:
-    """Return a feature by its name: of the catalogue, or `series_<name>` for any declared series.
+@cache
+def feature_of(name: str, module: str | None = None) -> FeatureDefinition:
+    """Return a feature by its name.
+
+    A name is one of the catalogue, a family with its numbers such as `rsi_9`, an indicator of
+    pandas-ta such as `ta_kama`, `series_<name>` for any declared series, or one of the module.
 
     Raises
     ------
     UserError
-        If there is no such feature.
+        If there is no such feature, or a number is out of its bounds.
     """
     if name in FEATURES:
         return FEATURES[name]
-    series = name.removeprefix(_SERIES_PREFIX)
-    if series != name and re.fullmatch(_SERIES_NAME, series):
-        return FeatureDefinition(
-            name,
-            "declared series",
-            f"newest value of the series `{series}` known with the bar",
-            1,
-            "the series' own",
-            series=series,
-        )
-    near = get_close_matches(name, FEATURES, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(FEATURES)}"
-    msg = f"feature was {name!r}; expected a name of the catalogue: {hint}"
-    raise UserError(msg)
+    if name.startswith(PREFIX):
+        return _indicator(name)
+    if module is not None and name in _own_names(module):
+        return _own_names(module)[name]
+    parts = _NUMBERED.match(name)
+    if parts and parts["family"] in FAMILIES:
+        numbers = tuple(map(int, parts["numbers"].strip("_").split("_")))
+        return _member(FAMILIES[parts["family"]], numbers)
+    declared = name.removeprefix(_SERIES_PREFIX)
+    if declared != name and _SERIES_NAME.match(declared):
+        return series_feature(name, declared)
+    raise UserError(_unknown(name, module))
+
+
+def _indicator(name: str) -> FeatureDefinition:
+    output = output_of(name)
+    change = "change over one bar of " if output.is_differenced else ""
+    return FeatureDefinition(
+        name,
+        PANDAS_TA,
+        f"{change}{output.description} (pandas-ta)",
+        output.unit,
+        stated_lookback_bars=output.lookback_bars,
+    )
+
+
+@cache
+def _own_names(module: str) -> dict[str, FeatureDefinition]:
+    # A user's module may import anything; declarations are checked without it.
+    from trading_assets.features.own import own_features
+
+    found = {name: own.definition for name, own in own_features(module).items()}
+    for name in found:
+        parts = _NUMBERED.match(name)
+        is_member = parts is not None and parts["family"] in FAMILIES
+        if is_member or name in FEATURES or name in GROUPS or name.startswith(_TAKEN_PREFIXES):
+            msg = (
+                f"features module {module} defines {name}, which is a name of the catalogue;"
+                " expected another name: rename its function"
+            )
+            raise UserError(msg)
+    return found
 
 
 def feature_names(spec: FeaturesSpec) -> tuple[str, ...]:
     """Return the names of the features a strategy declares, in column order.
 
-    `all` stands for every feature computed from bars; a declared series is only used where it is
-    named.
+    `all` stands for the standard ones; the name of a group for its features in the catalogue. A
+    feature that several entries name is one column.
 
     Raises
     ------
     UserError
-        If a name is unknown or repeated, or `scale_bars` reaches back beyond the lookback.
+        If a name is unknown or repeated, a number is out of its bounds, or `scale_bars` reaches
+        back beyond the lookback.
     """
     if spec.names == "all":
-        names = tuple(name for name, feature in FEATURES.items() if feature.series is None)
+        names = tuple(STANDARD)
     else:
-        names = spec.names
-    for name in names:
-        feature_of(name)
-        if names.count(name) > 1:
-            msg = f"features name {name} more than once; expected each once, so remove one"
-            raise UserError(msg)
+        names = tuple(
+            dict.fromkeys(name for entry in spec.names for name in _named(entry, spec.module))
+        )
+        _refuse_repeated([entry for entry in spec.names if isinstance(entry, str)])
     if not names:
         msg = "features were an empty list; expected at least one name, or `all`"
         raise UserError(msg)
-    _refuse_too_long_windows(names, spec.scale_bars)
+    _refuse_too_long_windows(names, spec)
     return names
-
-
-def _refuse_too_long_windows(names: tuple[str, ...], scale_bars: int) -> None:
-    for name in names:
-        feature = feature_of(name)
-        longest = LOOKBACK_BARS - feature.lookback_bars + 1
-        if feature.is_scaled and scale_bars > longest:
-            msg = (
-                f"scale_bars was {scale_bars}; expected at most {longest} with feature {name},"
-                f" which needs {feature.lookback_bars} of the {LOOKBACK_BARS} bars looked back:"
-                f" lower scale_bars or drop the feature"
-            )
-            raise UserError(msg)
 
 
 def warm_up_bars(name: str, spec: FeaturesSpec) -> int:
     """Return how many bars of a symbol, the row's own included, make a feature non-null."""
-    feature = feature_of(name)
+    feature = feature_of(name, spec.module)
     if not feature.is_scaled:
         return feature.lookback_bars
     return feature.lookback_bars + min(SCALE_MIN_BARS, spec.scale_bars) - 1
+
+
+def _named(entry: str | FeatureCall, module: str | None) -> list[str]:
+    if isinstance(entry, FeatureCall):
+        return [_called(entry)]
+    if entry == PANDAS_TA:
+        return list(OUTPUTS)
+    if entry in GROUPS and entry not in FEATURES:
+        return [name for name, feature in FEATURES.items() if feature.group == entry]
+    return [feature_of(entry, module).name]
+
+
+def _called(call: FeatureCall) -> str:
+    family = FAMILIES.get(call.name)
+    if family is None:
+        if call.name in FEATURES:
+            msg = f"feature {call.name} takes no parameters; expected its name alone"
+            raise UserError(msg)
+        near = get_close_matches(call.name, FAMILIES, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(FAMILIES)}"
+        msg = f"feature was {call.name!r} with parameters; expected a family of features: {hint}"
+        raise UserError(msg)
+    given = call.parameters
+    expected = [parameter.name for parameter in family.parameters]
+    if set(given) != set(expected):
+        msg = (
+            f"feature {call.name} was given {', '.join(sorted(given)) or 'no parameter'}; expected"
+            f" {', '.join(expected)}"
+        )
+        raise UserError(msg)
+    return _member(family, tuple(given[name] for name in expected)).name
+
+
+def _member(family: Family, numbers: tuple[int, ...]) -> FeatureDefinition:
+    names = ", ".join(parameter.name for parameter in family.parameters)
+    if len(numbers) != len(family.parameters):
+        msg = (
+            f"feature {family.name} was given {len(numbers)} numbers; expected"
+            f" {len(family.parameters)}: {names}"
+        )
+        raise UserError(msg)
+    ordered = list(numbers[: family.rising])
+    if ordered != sorted(set(ordered)):
+        given = ", ".join(map(str, numbers))
+        rising = " < ".join(p.name for p in family.parameters[: family.rising])
+        msg = f"feature {family.name} was given {given} for {names}; expected {rising}"
+        raise UserError(msg)
+    for parameter, number in zip(family.parameters, numbers, strict=True):
+        if not parameter.least <= number <= parameter.most:
+            msg = (
+                f"feature {family.name}: {parameter.name} was {number}; expected"
+                f" {parameter.least} to {parameter.most}"
+            )
+            raise UserError(msg)
+    standard = {numbers: name for name, numbers in family.named.items()}
+    return family.member(numbers, standard.get(numbers))
+
+
+def _unknown(name: str, module: str | None) -> str:
+    own = [] if module is None else list(_own_names(module))
+    near = get_close_matches(name, [*own, *FEATURES, *FAMILIES, *GROUPS], n=1)
+    known = ", ".join(list(FEATURES)[:_MOST_SHOWN])
+    hint = (
+        f"did you mean {near[0]}?"
+        if near
+        else f"known are {known} and more, see `trading-assets features list`"
+    )
+    return f"feature was {shown(name)}; expected a name or a group of the catalogue: {hint}"
+
+
+def _refuse_repeated(names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            msg = f"features name {name} more than once; expected each once, so remove one"
+            raise UserError(msg)
+
+
+def _refuse_too_long_windows(names: tuple[str, ...], spec: FeaturesSpec) -> None:
+    features = [feature_of(name, spec.module) for name in names]
+    for feature in sorted(features, key=lambda feature: feature.lookback_bars, reverse=True):
+        # Rows whose unscaled value is known, which is what scaling can use.
+        left = LOOKBACK_BARS - feature.lookback_bars + 1
+        if left < (LEAST_SCALE_BARS if feature.is_scaled else 1):
+            msg = (
+                f"feature {feature.name} needs {feature.lookback_bars} of the {LOOKBACK_BARS} bars"
+                f" looked back, which leaves {max(left, 0)} to scale it by; expected at least"
+                f" {LEAST_SCALE_BARS}: give it fewer bars or drop it"
+            )
+            raise UserError(msg)
+        if feature.is_scaled and spec.scale_bars > left:
+            msg = (
+                f"scale_bars was {spec.scale_bars}; expected at most {left} with feature"
+                f" {feature.name}, which needs {feature.lookback_bars} of the {LOOKBACK_BARS} bars"
+                f" looked back: lower scale_bars or drop the feature"
+            )
+            raise UserError(msg)

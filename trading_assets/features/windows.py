@@ -7,10 +7,9 @@ run.
 
 from datetime import date, timedelta
 
-LOOKBACK_MONTHS = 24
-# Sessions of 24 ordinary months. Years with closures have a few less (497 is the least since 1990);
-# the scaling window of the slowest feature is then as much shorter, and never below SCALE_MIN_BARS.
-LOOKBACK_BARS = 504
+LOOKBACK_MONTHS = 25
+# The fewest sessions of so many months since 1990.
+LOOKBACK_BARS = 519
 SCALE_MIN_BARS = 63
 
 VOLATILITY_COLUMN = "volatility_1d"
