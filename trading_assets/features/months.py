@@ -4,16 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import polars as pl
 
-from trading_assets.features.catalogue import feature_names, feature_of, warm_up_bars
-from trading_assets.features.causality import find_leaks
+from trading_assets.features.catalogue import (
+    OPTIONAL_GROUPS,
+    feature_names,
+    feature_of,
+    warm_up_bars,
+)
+from trading_assets.features.causality import draw_moments, find_leaks_of_months
 from trading_assets.features.compute import compute_features, compute_month
-from trading_assets.features.windows import input_window, month_of
+from trading_assets.features.scrambling import FeatureInputs
+from trading_assets.features.windows import input_window
 from trading_assets.strategy import FeaturesSpec
-
-# Sessions before the newest one after which the future is cut off and scrambled.
-MOMENTS_BACK = (9, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ def compute_months(
     months = {
         key: compute_month(bars, actions, series, spec, first) for key, first in first_days.items()
     }
-    moments = _moments(bars)
+    moments = _moments(bars, first_days)
     leaks = _leaks_near(bars, actions, series, spec, moments)
     rows = pl.concat(list(months.values()))
     nulls = sum(int(rows[name].null_count()) for name in names)
@@ -80,9 +84,8 @@ def compute_months(
     )
 
 
-def _moments(bars: pl.DataFrame) -> list[date]:
-    sessions = bars["session"].unique().sort().to_list()
-    return [sessions[-back] for back in MOMENTS_BACK if back <= len(sessions)]
+def _moments(bars: pl.DataFrame, first_days: Mapping[str, date]) -> list[date]:
+    return draw_moments(bars["session"].unique().to_list(), first_days.values())
 
 
 def _leaks_near(
@@ -92,17 +95,12 @@ def _leaks_near(
     spec: FeaturesSpec,
     moments: Sequence[date],
 ) -> list[str]:
-    if not moments:
-        return []
-    first, last = input_window(month_of(moments[-1]))
-    window = bars.filter(pl.col("session").is_between(first, last))
-    newest = window["session"].unique().sort().to_list()[-MOMENTS_BACK[0] - 5 :]
+    def compute(
+        b: pl.DataFrame, a: pl.DataFrame, s: pl.DataFrame, sessions: Sequence[date]
+    ) -> pl.DataFrame:
+        return compute_features(b, a, s, spec, sessions)
 
-    def compute(b: pl.DataFrame, a: pl.DataFrame, s: pl.DataFrame) -> pl.DataFrame:
-        held = set(b["session"])
-        return compute_features(b, a, s, spec, [day for day in newest if day in held])
-
-    return find_leaks(compute, window, actions, series, moments)
+    return find_leaks_of_months(compute, FeatureInputs(bars, actions, series), moments)
 
 
 def _gaps(
@@ -112,22 +110,29 @@ def _gaps(
     spec: FeaturesSpec,
     names: Sequence[str],
 ) -> list[str]:
-    found: dict[str, int] = dict.fromkeys(names, 0)
+    warm_up = np.array([warm_up_bars(name, spec) for name in names])
+    # Without a source its features are null; a source that breaks off is carried on.
+    is_optional = np.array(
+        [feature_of(name, spec.module).group in OPTIONAL_GROUPS for name in names]
+    )
+    found = np.zeros(len(names), dtype=np.int64)
     counted_from: dict[str, str] = {}
     for key, frame in months.items():
         counts = _bar_counts(bars, first_days[key])
-        rows = frame.join(counts, on=["symbol", "session"], how="left")
-        for name in names:
-            warm = rows.filter(pl.col("bars_held") >= warm_up_bars(name, spec))
-            missing = int((~warm[name].is_finite()).fill_null(value=True).sum())
-            if missing:
-                found[name] += missing
-                counted_from.setdefault(name, key)
+        rows = frame.join(counts, on=["symbol", "session"], how="left", maintain_order="left")
+        values = rows.select(names).to_numpy()
+        is_warm = rows["bars_held"].to_numpy()[:, None] >= warm_up
+        is_null = rows.select(pl.col(names).is_null()).to_numpy()
+        is_gap = is_warm & ~np.isfinite(values) & ~(is_null & is_optional)
+        missing = is_gap.sum(axis=0)
+        for name in np.array(names)[missing > 0].tolist():
+            counted_from.setdefault(name, key)
+        found += missing
     return [
         f"feature {name} is null or infinite in {count} rows after its warm-up of"
         f" {warm_up_bars(name, spec)} bars, first in {counted_from[name]};"
-        f" {feature_of(name).description}"
-        for name, count in found.items()
+        f" {feature_of(name, spec.module).formula}"
+        for name, count in zip(names, found.tolist(), strict=True)
         if count
     ]
 
