@@ -4,13 +4,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import date
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trading_assets.errors import DataError
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 ServedModel = Literal["network", "logistic"]
 Interval = tuple[date, date]
 
@@ -53,6 +53,40 @@ class MetricsCard(_Written):
     validation_class_shares: tuple[float, float, float]
 
 
+class InputsCard(_Written):
+    """What was fitted between features and model inputs, but for the arrays.
+
+    `dropped` were null in every train row, `masked` in some; `fractional_order` is that of the last
+    name, if that is a fractional difference.
+    """
+
+    names: tuple[str, ...] = Field(min_length=1)
+    dropped: tuple[str, ...]
+    masked: tuple[str, ...]
+    clip_quantile: float = Field(ge=0, lt=0.5)
+    principal_components: int = Field(ge=0)
+    fractional_order: float | None = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        strangers = sorted({*self.dropped, *self.masked} - {*self.names})
+        both = sorted({*self.dropped} & {*self.masked})
+        if strangers or both:
+            msg = (
+                f"dropped and masked held {', '.join(strangers or both)}; expected each of them"
+                f" among names, and none twice"
+            )
+            raise ValueError(msg)
+        known = len(self.names) - len(self.dropped)
+        if self.principal_components > known:
+            msg = (
+                f"principal_components was {self.principal_components}; expected at most {known},"
+                f" the names that are not dropped"
+            )
+            raise ValueError(msg)
+        return self
+
+
 class PartCard(_Written):
     """Stretches a model was trained on, (first session, last label end), inclusive."""
 
@@ -68,13 +102,14 @@ class ForecasterCard(_Written):
     architecture: ArchitectureCard
     feature_names: tuple[str, ...]
     features_sha256: str
+    inputs: InputsCard
     horizon_bars: int = Field(ge=1)
     thresholds: tuple[float, float]
     train: Interval
     validation: Interval
     parts: dict[str, PartCard]
     seed: int
-    declared: dict[str, int | float]
+    declared: dict[str, bool | int | float]
     metrics: MetricsCard
     data_sha256: str
     weights_sha256: str
@@ -110,6 +145,17 @@ def read_card(text: bytes) -> ForecasterCard:
         msg = (
             "forecaster card: features_sha256 does not fit feature_names; expected the hash of the"
             " names in order: train the forecaster again"
+        )
+        raise DataError(msg)
+    declared = len(card.feature_names) + (card.inputs.fractional_order is not None)
+    if (
+        len(card.inputs.names) != declared
+        or card.inputs.names[: len(card.feature_names)] != card.feature_names
+    ):
+        msg = (
+            f"forecaster card: inputs.names were {len(card.inputs.names)}; expected the"
+            f" {len(card.feature_names)} feature_names, and one more if there is a fractional"
+            f" difference: train the forecaster again"
         )
         raise DataError(msg)
     if card.code_version != CODE_VERSION:

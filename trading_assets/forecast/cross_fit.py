@@ -12,12 +12,16 @@ import numpy as np
 import polars as pl
 
 from trading_assets.errors import DataError
-from trading_assets.forecast.dataset import build_panel, place_labels, rows_at
+from trading_assets.forecast.dataset import build_panel, find_known, place_labels, rows_at
+from trading_assets.forecast.fractional import adjust_symbols
 from trading_assets.forecast.labels import compute_labels
 from trading_assets.forecast.purging import cross_fit_part
 from trading_assets.forecast.train import TrainingTask, fit_forecaster
 from trading_assets.schema import conform
 from trading_assets.strategy import ForecastSpec
+
+# What the card of the cross-fit takes from the card of each part's forecaster.
+_OF_PART = ("served", "metrics", "inputs", "thresholds", "seed", "weights_sha256")
 
 
 def cross_fit(
@@ -51,18 +55,22 @@ def cross_fit(
     table : DataFrame
         Table forecasts, window `train`, model `part-k`.
     card : dict
-        JSON values: `parts` with the trained stretches, predicted sessions, served model and
-        metrics of each part, see `find_seen_rows`.
+        JSON values: `parts` with the trained stretches, predicted sessions, fitted inputs and
+        thresholds, served model and metrics of each part, see `find_seen_rows`.
 
     Raises
     ------
     DataError
         If a part has too few windows to train on, or a class hardly occurs in it.
+    UserError
+        If more principal components are declared than features are known in a part.
     """
     panel = build_panel(features, feature_names)
     raw_labels = compute_labels(bars, actions, spec.horizon_bars)
     labels = place_labels(panel, raw_labels, spec.horizon_bars)
-    rows = rows_at(panel, train_sessions, spec.window_bars)
+    is_counted = find_known(panel, train_sessions)
+    rows = rows_at(panel, train_sessions, spec.window_bars, is_counted)
+    prices = adjust_symbols(bars, actions) if spec.fractional_difference else None
     blocks = np.array_split(np.unique(rows.session), spec.cross_fit_parts)
     if min(len(block) for block in blocks) == 0:
         msg = (
@@ -86,9 +94,10 @@ def cross_fit(
                 name=name,
                 trained=tuple(part.trained),
                 seed=spec.seed + 1 + number,
+                prices=prices,
             )
         )
-        tables.append(forecaster.predict_part(features, panel, part.predicted, name))
+        tables.append(forecaster.predict_part(features, panel, part.predicted, name, prices))
         card = forecaster.card
         parts[name] = {
             "trained": card["parts"][name]["trained"],
@@ -96,7 +105,7 @@ def cross_fit(
                 str(panel.sessions[block[0]]),
                 str(panel.sessions[block[-1]]),
             ],
-            **{key: card[key] for key in ("served", "metrics", "seed", "weights_sha256")},
+            **{key: card[key] for key in _OF_PART},
         }
     table = conform("forecasts", pl.concat(tables)).sort("symbol", "session")
     return table, {"kind": "cross_fit", "horizon_bars": spec.horizon_bars, "parts": parts}

@@ -18,8 +18,9 @@ from trading_assets.features.windows import VOLATILITY_COLUMN
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 Days = NDArray[np.datetime64]
+Mask = NDArray[np.bool_]
 
-# A row with fewer known features than this share is a symbol still warming up.
+# A row with fewer of the counted features than this share is a symbol still warming up.
 LEAST_KNOWN_SHARE = 0.5
 
 
@@ -33,8 +34,6 @@ class Panel:
         Features, nan where null or where the symbol has no bar.
     volatility : float64 (N, T)
         Standard deviation of one bar's return, fraction, known at the session's close.
-    is_usable : bool (N, T)
-        Whether the row has a volatility and at least half of its features.
     table_row : int64 (N, T)
         Row of the features table, -1 where there is none.
     """
@@ -43,7 +42,6 @@ class Panel:
     symbols: list[str]
     values: NDArray[np.float32]
     volatility: Array
-    is_usable: NDArray[np.bool_]
     table_row: Index
 
 
@@ -57,7 +55,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.symbol)
 
-    def where(self, is_kept: NDArray[np.bool_]) -> "Rows":
+    def where(self, is_kept: Mask) -> "Rows":
         """Return the rows for which `is_kept` (n,) holds."""
         return Rows(self.symbol[is_kept], self.session[is_kept])
 
@@ -111,9 +109,7 @@ def build_panel(features: pl.DataFrame, feature_names: Sequence[str]) -> Panel:
     )
     table_row = np.full(shape, -1, np.int64)
     table_row[row_symbol, row_session] = np.arange(features.height)
-    known = (~np.isnan(values)).mean(axis=1)
-    is_usable = (known >= LEAST_KNOWN_SHARE) & ~np.isnan(volatility)
-    return Panel(sessions, symbols, values, volatility, is_usable, table_row)
+    return Panel(sessions, symbols, values, volatility, table_row)
 
 
 def place_labels(panel: Panel, labels: pl.DataFrame, horizon_bars: int) -> LabelGrid:
@@ -133,52 +129,52 @@ def place_labels(panel: Panel, labels: pl.DataFrame, horizon_bars: int) -> Label
     return LabelGrid(earned / scale, ends)
 
 
-def rows_at(panel: Panel, sessions: Sequence[date], window_bars: int) -> Rows:
+def find_known(panel: Panel, sessions: Sequence[date]) -> Mask:
+    """Return which features (F,) have a value in any row at `sessions` that has a volatility.
+
+    A source that is absent for good leaves its features null; nobody waits for those to warm up.
+    """
+    rows = Rows(*np.nonzero(~np.isnan(panel.volatility) & _is_asked(panel, sessions)))
+    return np.any(~np.isnan(panel.values[rows.symbol, :, rows.session]), axis=0)
+
+
+def find_usable(panel: Panel, is_counted: Mask) -> Mask:
+    """Return which rows (N, T) have a volatility and at least half of the counted features.
+
+    Parameters
+    ----------
+    panel : Panel
+        Features and volatility.
+    is_counted : bool (F,)
+        Features known in the train window, see `find_known`.
+    """
+    known = (~np.isnan(panel.values[:, is_counted])).sum(axis=1)
+    return (known >= LEAST_KNOWN_SHARE * is_counted.sum()) & ~np.isnan(panel.volatility)
+
+
+def rows_at(panel: Panel, sessions: Sequence[date], window_bars: int, is_counted: Mask) -> Rows:
     """Return the usable rows at `sessions` that have a full window of sessions, oldest first."""
-    is_asked = np.isin(panel.sessions, np.array(sessions, dtype="datetime64[D]"))
+    is_asked = _is_asked(panel, sessions)
     is_asked[: window_bars - 1] = False
-    session, symbol = np.nonzero((panel.is_usable & is_asked).T)
+    session, symbol = np.nonzero((find_usable(panel, is_counted) & is_asked).T)
     return Rows(symbol.astype(np.int64), session.astype(np.int64))
 
 
-@dataclass(frozen=True, slots=True)
-class InputTransform:
-    """Centre and scale of each feature, float32 (F,), fitted on train rows."""
-
-    centre: NDArray[np.float32]
-    scale: NDArray[np.float32]
-
-    def apply(self, panel: Panel) -> torch.Tensor:
-        """Return network inputs float32 (N, 2F, T): features, null as 0, then their null masks."""
-        standard = (panel.values - self.centre[:, None]) / self.scale[:, None]
-        is_null = np.isnan(standard)
-        inputs = np.concatenate((np.where(is_null, 0.0, standard), is_null), axis=1)
-        return torch.from_numpy(np.ascontiguousarray(inputs, dtype=np.float32))
-
-
-def fit_inputs(panel: Panel, rows: Rows) -> InputTransform:
-    """Return mean and deviation of each feature over the train rows; 0 and 1 where all null."""
-    values = panel.values[rows.symbol, :, rows.session].astype(np.float64)  # (n, F)
-    is_known = ~np.isnan(values)
-    count = np.maximum(is_known.sum(axis=0), 1)
-    centre = np.where(is_known, values, 0.0).sum(axis=0) / count
-    squares = np.where(is_known, values - centre, 0.0) ** 2
-    scale = np.sqrt(squares.sum(axis=0) / count)
-    scale = np.where(scale > 1e-6 * np.maximum(1e-6, np.abs(centre)), scale, 1.0)
-    return InputTransform(centre.astype(np.float32), scale.astype(np.float32))
-
-
 def gather_windows(inputs: torch.Tensor, rows: Rows, window_bars: int) -> torch.Tensor:
-    """Return the windows (n, 2F, window_bars) that end at `rows`, oldest bar first."""
-    windows = inputs.unfold(2, window_bars, 1)  # (N, 2F, T - w + 1, w), a view
+    """Return the windows (n, I, window_bars) that end at `rows`, oldest bar first."""
+    windows = inputs.unfold(2, window_bars, 1)  # (N, I, T - w + 1, w), a view
     symbol = torch.from_numpy(rows.symbol)
     start = torch.from_numpy(rows.session - (window_bars - 1))
     return windows[symbol, :, start]
 
 
 def last_bars(inputs: torch.Tensor, rows: Rows) -> torch.Tensor:
-    """Return the inputs (n, 2F), float64, of the rows' own bars."""
+    """Return the inputs (n, I), float64, of the rows' own bars."""
     return inputs[torch.from_numpy(rows.symbol), :, torch.from_numpy(rows.session)].double()
+
+
+def _is_asked(panel: Panel, sessions: Sequence[date]) -> Mask:
+    return np.isin(panel.sessions, np.array(sessions, dtype="datetime64[D]"))
 
 
 def _days(column: pl.Series) -> Days:

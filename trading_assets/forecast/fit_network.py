@@ -56,6 +56,7 @@ def one_seeded_thread(seed: int) -> Generator[torch.Generator]:
 
 def fit_network(
     inputs: torch.Tensor,
+    n_masks: int,
     train: LabelledRows,
     validation: LabelledRows,
     spec: ForecastSpec,
@@ -65,8 +66,10 @@ def fit_network(
 
     Parameters
     ----------
-    inputs : float32 (N, 2F, T)
-        Standardised features and null masks.
+    inputs : float32 (N, I, T)
+        Transformed features, then their masks.
+    n_masks : int
+        How many of the inputs are masks.
     train, validation : LabelledRows
         Purged rows; validation chooses the epoch and stops training after 3 without progress.
     spec : ForecastSpec
@@ -75,7 +78,7 @@ def fit_network(
         Seed of weights and batches; the same seed gives the same bytes.
     """
     with one_seeded_thread(seed) as generator:
-        network = ForecastNetwork(inputs.shape[1] // 2, spec.hidden_units)
+        network = ForecastNetwork(inputs.shape[1] - n_masks, n_masks, spec.hidden_units)
         optimizer = torch.optim.Adam(network.parameters(), lr=spec.learning_rate)
         losses: list[float] = []
         best = _copy_state(network)

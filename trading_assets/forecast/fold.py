@@ -1,16 +1,20 @@
 """Trains the forecaster of one window and predicts it: the same code for folds and challengers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import polars as pl
 
-from trading_assets.features.catalogue import feature_names
+from trading_assets.features.catalogue import feature_names, feature_of
+from trading_assets.features.quality import FeatureQuality, measure_quality
+from trading_assets.features.redundancy import correlate_features, tabulate_correlations
 from trading_assets.forecast.cross_fit import cross_fit, find_seen_rows
 from trading_assets.forecast.forecaster import Forecaster
+from trading_assets.forecast.fractional import adjust_symbols
+from trading_assets.forecast.labels import compute_labels
 from trading_assets.forecast.train import train_forecaster
 from trading_assets.forecast.windows import WindowLike
 from trading_assets.strategy import Strategy
@@ -67,7 +71,7 @@ def train_window(tables: ForecastTables, window: WindowLike, strategy: Strategy)
         If the window holds too few rows.
     """
     days = tables.bars["session"].unique().sort().to_list()
-    train = [day for day in days if window.train_start <= day < window.validation_start]
+    train = _training_days(days, window)
     validation = [day for day in days if window.validation_start <= day <= window.train_end]
     return train_forecaster(
         tables.features,
@@ -77,6 +81,36 @@ def train_window(tables: ForecastTables, window: WindowLike, strategy: Strategy)
         validation,
         strategy.forecast,
         feature_names(strategy.features),
+    )
+
+
+def measure_window(
+    tables: ForecastTables, window: WindowLike, strategy: Strategy
+) -> FeatureQuality:
+    """Say what each feature was worth on a window's training days; validation days are not read.
+
+    Parameters
+    ----------
+    tables : ForecastTables
+        Rows of the window.
+    window : WindowLike
+        Training and validation days.
+    strategy : Strategy
+        Labels and features.
+
+    Raises
+    ------
+    DataError
+        If the training days have no rows, or a feature is missing, nan or infinite.
+    """
+    train = _training_days(tables.bars["session"].unique().sort().to_list(), window)
+    spec, horizon_bars = strategy.features, strategy.forecast.horizon_bars
+    names = feature_names(spec)
+    labels = compute_labels(tables.bars, tables.actions, horizon_bars)
+    scaled = {name for name in names if feature_of(name, spec.module).is_scaled}
+    return FeatureQuality(
+        measure_quality(tables.features, labels, names, train, horizon_bars, scaled),
+        tabulate_correlations(correlate_features(tables.features, names, train), names),
     )
 
 
@@ -116,6 +150,11 @@ def predict_window(
     )
     frames = [fitted]
     if later:
-        frames.append(forecaster.predict(tables.features, later))
+        prices = adjust_symbols(tables.bars, tables.actions) if forecaster.needs_prices else None
+        frames.append(forecaster.predict(tables.features, later, prices))
     rows = pl.concat(frames).sort("symbol", "session")
     return Forecasts(rows, card, find_seen_rows(rows, card, forecaster.card))
+
+
+def _training_days(days: Sequence[date], window: WindowLike) -> list[date]:
+    return [day for day in days if window.train_start <= day < window.validation_start]

@@ -18,10 +18,12 @@ from trading_assets.forecast.dataset import (
     Panel,
     Rows,
     build_panel,
+    find_usable,
     last_bars,
     rows_at,
 )
 from trading_assets.forecast.fit_network import one_seeded_thread, run_network
+from trading_assets.forecast.fractional import Prices, add_difference
 from trading_assets.forecast.weights import FittedModels, restore_models
 from trading_assets.schema import conform
 
@@ -63,11 +65,19 @@ class Forecaster:
         """Sessions of features that a prediction needs, its own included."""
         return self._card.architecture.window_bars
 
-    def predict(self, features: pl.DataFrame, sessions: Sequence[date]) -> pl.DataFrame:
+    @property
+    def needs_prices(self) -> bool:
+        """Whether an input is the fractional difference of prices."""
+        return self._card.inputs.fractional_order is not None
+
+    def predict(
+        self, features: pl.DataFrame, sessions: Sequence[date], prices: Prices | None = None
+    ) -> pl.DataFrame:
         """Return the table `forecasts` (window `test`) for the sessions, known at their close.
 
         Each session is predicted by itself, so that its bytes are the same for one session and for
-        a year. A symbol whose row lacks a volatility or most features has no forecast.
+        a year. A symbol whose row lacks a volatility, or most of the features known in training,
+        has no forecast.
 
         Parameters
         ----------
@@ -75,27 +85,35 @@ class Forecaster:
             Table features, with the `window_bars - 1` sessions before the first asked one.
         sessions : sequence of date
             Sessions to predict, all after the validation window.
+        prices : mapping of str to SymbolBars, optional
+            Total-return bars by symbol, see `adjust_symbols`, where the forecaster `needs_prices`;
+            best with the 504 bars before the features.
 
         Raises
         ------
         DataError
-            If features are missing, not finite, or do not reach back far enough, or a session lies
-            in the window the forecaster was trained on.
+            If features are missing, not finite, or do not reach back far enough, prices are needed
+            and not given, or a session lies in the window the forecaster was trained on.
         """
         panel = build_panel(features, self.feature_names)
         self._require_later(sessions)
         self._require_window(panel, sessions)
-        rows = rows_at(panel, sessions, self.window_bars)
-        inputs = self._models.transform.apply(panel)
+        rows = rows_at(panel, sessions, self.window_bars, self._is_counted())
+        inputs = self._apply(panel, prices)
         with one_seeded_thread(self._card.seed):
             parts = [self._predict_rows(inputs, chunk) for chunk in _by_session(rows)]
         return self._tabulate(features, panel, rows, _join(parts), ("test", FORECASTER))
 
     def predict_part(
-        self, features: pl.DataFrame, panel: Panel, rows: Rows, part: str
+        self, features: pl.DataFrame, panel: Panel, rows: Rows, part: str, prices: Prices | None
     ) -> pl.DataFrame:
-        """Return the table `forecasts` (window `train`) of a cross-fit part for its own rows."""
-        inputs = self._models.transform.apply(panel)
+        """Return the table `forecasts` (window `train`) of a cross-fit part for its own rows.
+
+        Rows that lack most of the features known where the part was trained are left out.
+        """
+        is_usable = find_usable(panel, self._is_counted())
+        rows = rows.where(is_usable[rows.symbol, rows.session])
+        inputs = self._apply(panel, prices)
         with one_seeded_thread(self._card.seed):
             predictions = self._predict_rows(inputs, rows)
         return self._tabulate(features, panel, rows, predictions, ("train", part))
@@ -120,6 +138,22 @@ class Forecaster:
                 raise DataError(msg)
         card = read_card(files[CARD_FILE])
         return cls(card, restore_models(card, files[WEIGHTS_FILE]))
+
+    def _is_counted(self) -> NDArray[np.bool_]:
+        return self._models.transforms.is_known[: len(self.feature_names)]
+
+    def _apply(self, panel: Panel, prices: Prices | None) -> torch.Tensor:
+        order = self._card.inputs.fractional_order
+        if order is not None:
+            if prices is None:
+                msg = (
+                    f"no prices were given to a forecaster with a fractional difference of order"
+                    f" {order}; expected total-return bars by symbol: pass those of the bars that"
+                    f" the features were computed from"
+                )
+                raise DataError(msg)
+            panel = add_difference(panel, prices, order)
+        return self._models.transforms.apply(panel.values)
 
     def _require_later(self, sessions: Sequence[date]) -> None:
         _, last = self._card.validation

@@ -20,19 +20,19 @@ class NetworkOutput(NamedTuple):
 
 
 class ForecastNetwork(nn.Module):
-    """Maps a window of features and null masks to classes and moments of the scaled return.
+    """Maps a window of features and masks to classes and moments of the scaled return.
 
     Parameters
     ----------
-    n_features : int
-        F; the input has 2F channels, features first, then masks.
+    n_values, n_masks : int
+        Input channels: features or their principal components first, then masks.
     hidden_units : int
         Channels of the convolution and units of LSTM, attention and dense layer.
     """
 
-    def __init__(self, n_features: int, hidden_units: int) -> None:
+    def __init__(self, n_values: int, n_masks: int, hidden_units: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv1d(2 * n_features, hidden_units, KERNEL_BARS)
+        self.convolution = nn.Conv1d(n_values + n_masks, hidden_units, KERNEL_BARS)
         self.lstm = nn.LSTM(hidden_units, hidden_units, batch_first=True)
         self.attention = nn.MultiheadAttention(
             hidden_units, attention_heads(hidden_units), batch_first=True
@@ -42,15 +42,15 @@ class ForecastNetwork(nn.Module):
         self.classes = nn.Linear(hidden_units, 3)
         self.moments = nn.Linear(hidden_units, 2)
         with torch.no_grad():
-            # A mask that is never set in training gets no gradient; at 0 it has no effect later.
-            self.convolution.weight[:, n_features:] = 0.0
+            # Masks have no effect but the one that training finds.
+            self.convolution.weight[:, n_values:] = 0.0
             # Training starts from equal class probabilities, mean 0 and variance 1.
             for head in (self.classes, self.moments):
                 head.weight.zero_()
                 head.bias.zero_()
 
     def forward(self, windows: torch.Tensor) -> NetworkOutput:
-        """Return the output for windows float32 (n, 2F, window_bars), oldest bar first."""
+        """Return the output for windows float32 (n, I, window_bars), oldest bar first."""
         padded = functional.pad(windows, (KERNEL_BARS - 1, 0))
         states = torch.relu(self.convolution(padded)).transpose(1, 2)  # (n, window_bars, hidden)
         states, _ = self.lstm(states)

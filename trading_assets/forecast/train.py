@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -32,7 +32,7 @@ from trading_assets.forecast.dataset import (
     Panel,
     Rows,
     build_panel,
-    fit_inputs,
+    find_known,
     last_bars,
     place_labels,
     rows_at,
@@ -45,6 +45,13 @@ from trading_assets.forecast.fit_network import (
     run_network,
 )
 from trading_assets.forecast.forecaster import FORECASTER, Forecaster
+from trading_assets.forecast.fractional import (
+    FRACTIONAL_COLUMN,
+    Prices,
+    add_difference,
+    adjust_symbols,
+    fit_panel_order,
+)
 from trading_assets.forecast.gate_model import GateModel, Samples, fit_gate_model
 from trading_assets.forecast.labels import (
     Thresholds,
@@ -54,6 +61,7 @@ from trading_assets.forecast.labels import (
 )
 from trading_assets.forecast.network import KERNEL_BARS, attention_heads
 from trading_assets.forecast.purging import SplitRows, keep_labelled, span, split_at_validation
+from trading_assets.forecast.transforms import FoldTransforms
 from trading_assets.forecast.weights import FittedModels
 from trading_assets.strategy import ForecastSpec
 
@@ -62,7 +70,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class TrainingTask:
-    """One model to train: the data, the rows it may see and how."""
+    """One model to train: the data, the rows it may see and how.
+
+    `prices` are there where the spec asks for a fractional difference.
+    """
 
     panel: Panel
     labels: LabelGrid
@@ -72,6 +83,7 @@ class TrainingTask:
     name: str
     trained: tuple[Interval, ...]
     seed: int
+    prices: Prices | None = None
 
 
 def train_forecaster(
@@ -106,13 +118,17 @@ def train_forecaster(
     ------
     DataError
         If too few windows remain, a class hardly occurs, or features are missing or not finite.
+    UserError
+        If more principal components are declared than features are known.
     """
     panel = build_panel(features, feature_names)
     labels = place_labels(
         panel, compute_labels(bars, actions, spec.horizon_bars), spec.horizon_bars
     )
     sessions = [*train_sessions, *validation_sessions]
-    rows = keep_labelled(labels, rows_at(panel, sessions, spec.window_bars))
+    before = [day for day in train_sessions if day < min(validation_sessions, default=date.max)]
+    is_counted = find_known(panel, before)
+    rows = keep_labelled(labels, rows_at(panel, sessions, spec.window_bars, is_counted))
     split = split_at_validation(panel, labels, rows, validation_sessions)
     first, _ = span(panel, labels, split.train)
     _, last = span(panel, labels, split.validation)
@@ -126,6 +142,7 @@ def train_forecaster(
             name=FORECASTER,
             trained=((first, last),),
             seed=spec.seed,
+            prices=adjust_symbols(bars, actions) if spec.fractional_difference else None,
         )
     )
 
@@ -137,16 +154,27 @@ def fit_forecaster(task: TrainingTask) -> Forecaster:
     thresholds = fit_thresholds(train_returns)
     train = _label(task.split.train, scaled, thresholds)
     validation = _label(task.split.validation, scaled, thresholds)
-    transform = fit_inputs(task.panel, train.rows)
-    inputs = transform.apply(task.panel)
-    fitted = fit_network(inputs, train, validation, task.spec, task.seed)
+    task, transforms = _fit_transforms(task)
+    inputs = transforms.apply(task.panel.values)
+    fitted = fit_network(inputs, transforms.n_masks, train, validation, task.spec, task.seed)
     with one_seeded_thread(task.seed):
         gate = fit_gate_model(
             _samples(inputs, train), _samples(inputs, validation), task.spec.horizon_bars
         )
-    models = FittedModels(transform, fitted.network, gate)
+    models = FittedModels(transforms, fitted.network, gate)
     metrics = _judge(task, fitted, gate, inputs, (train, validation))
     return Forecaster(_write_card(task, thresholds, models, metrics), models)
+
+
+def _fit_transforms(task: TrainingTask) -> tuple[TrainingTask, FoldTransforms]:
+    """Return the task, its panel with a fractional difference if declared, and the transforms."""
+    rows, names, order = task.split.train, task.feature_names, None
+    if task.prices is not None:
+        order = fit_panel_order(task.panel, rows, task.prices)
+        task = replace(task, panel=add_difference(task.panel, task.prices, order))
+        names = (*names, FRACTIONAL_COLUMN)
+    values = task.panel.values[rows.symbol, :, rows.session]
+    return task, FoldTransforms.fit(values, names, task.spec, order)
 
 
 def _label(rows: Rows, scaled: Array, thresholds: Thresholds) -> LabelledRows:
@@ -222,6 +250,7 @@ def _write_card(
         ),
         feature_names=task.feature_names,
         features_sha256=hash_names(task.feature_names),
+        inputs=models.transforms.to_card(),
         horizon_bars=spec.horizon_bars,
         thresholds=(thresholds.lower, thresholds.upper),
         train=span(task.panel, task.labels, task.split.train),

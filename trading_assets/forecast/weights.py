@@ -10,26 +10,23 @@ from safetensors.torch import load, save
 
 from trading_assets.errors import DataError
 from trading_assets.forecast.card import ForecasterCard
-from trading_assets.forecast.dataset import InputTransform
 from trading_assets.forecast.fit_network import one_seeded_thread
 from trading_assets.forecast.gate_model import GateModel
 from trading_assets.forecast.network import ForecastNetwork
+from trading_assets.forecast.transforms import FoldTransforms, count_inputs, input_shapes
 
 
 @dataclass(frozen=True, slots=True)
 class FittedModels:
     """The parts of a forecaster that are arrays."""
 
-    transform: InputTransform
+    transforms: FoldTransforms
     network: ForecastNetwork
     gate: GateModel
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return every array by its name in `weights.safetensors`."""
-        named = {
-            "inputs.centre": torch.from_numpy(self.transform.centre),
-            "inputs.scale": torch.from_numpy(self.transform.scale),
-        }
+        named = self.transforms.tensors()
         named |= {f"logistic.{name}": getattr(self.gate, name) for name in _GATE_TENSORS}
         named |= {f"network.{name}": value for name, value in self.network.state_dict().items()}
         return {name: value.contiguous() for name, value in named.items()}
@@ -63,14 +60,12 @@ def restore_models(card: ForecasterCard, weights: bytes) -> FittedModels:
     except SafetensorError as error:
         msg = f"forecaster weights cannot be read ({error}); train the forecaster again"
         raise DataError(msg) from error
-    n_features = len(card.feature_names)
+    width, n_masks = count_inputs(card.inputs), len(card.inputs.masked)
     # Built only for the shapes: the seed keeps the caller's random state as it was.
     with one_seeded_thread(card.seed):
-        network = ForecastNetwork(n_features, card.architecture.hidden_units)
-    width = 2 * n_features
+        network = ForecastNetwork(width - n_masks, n_masks, card.architecture.hidden_units)
     shapes = {
-        "inputs.centre": (n_features,),
-        "inputs.scale": (n_features,),
+        **input_shapes(card.inputs),
         "logistic.class_weight": (3, width),
         "logistic.class_bias": (3,),
         "logistic.mean_weight": (width,),
@@ -81,7 +76,7 @@ def restore_models(card: ForecasterCard, weights: bytes) -> FittedModels:
     _require_tensors(tensors, shapes)
     network.load_state_dict({n: tensors[f"network.{n}"] for n in network.state_dict()})
     return FittedModels(
-        InputTransform(tensors["inputs.centre"].numpy(), tensors["inputs.scale"].numpy()),
+        FoldTransforms.from_card(card.inputs, tensors),
         network.eval(),
         GateModel(**{name: tensors[f"logistic.{name}"] for name in _GATE_TENSORS}),
     )

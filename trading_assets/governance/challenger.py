@@ -20,6 +20,7 @@ from trading_assets.errors import DataError
 from trading_assets.features.catalogue import feature_names
 from trading_assets.forecast.fold import ForecastTables, predict_window, train_window
 from trading_assets.forecast.forecaster import Forecaster
+from trading_assets.forecast.fractional import adjust_symbols
 from trading_assets.governance.promotion import ChallengerFigures, GateResult, judge_challenger
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.bundle import Bundle
@@ -216,13 +217,14 @@ def _champion(trial: _Trial, market: Market) -> Decide | None:
     if not trial.inputs.champion_files:
         return None
     champion = Bundle.from_files(trial.inputs.champion_files)
+    universe, actions = trial.market_data.universe, trial.inputs.actions
     forecasts = trial.tables.forecasts
     if champion.forecaster_files:
         days = market.sessions.astype("datetime64[D]").tolist()
         forecaster = Forecaster.from_files(champion.forecaster_files)
         asked = [day for day in days if day >= trial.window.validation_start]
-        forecasts = forecaster.predict(trial.tables.features, asked)
-    universe, actions = trial.market_data.universe, trial.inputs.actions
+        prices = adjust_symbols(trial.inputs.bars, actions) if forecaster.needs_prices else None
+        forecasts = forecaster.predict(trial.tables.features, asked, prices)
     symbols = current_symbols(champion.rules.symbols, universe, actions)
     own = market
     if symbols != market.symbols:

@@ -97,9 +97,7 @@ class Bundle:
             raise DataError(msg)
         is_needed = forecaster is not None and members[0].rules.uses_forecasts
         return cls(
-            features=FeaturesSpec(
-                names=tuple(feature_names), scale_bars=strategy.features.scale_bars
-            ),
+            features=strategy.features.model_copy(update={"names": tuple(feature_names)}),
             window_bars=strategy.forecast.window_bars,
             rules=members[0].rules,
             forecaster_files=forecaster.to_files() if forecaster and is_needed else {},

@@ -68,7 +68,7 @@ def decide(
     bundle : Bundle
         What decides.
     bars, actions, series : DataFrame
-        Tables `validated_bars`, `corporate_actions` and `series`, with the 24 months before the
+        Tables `validated_bars`, `corporate_actions` and `series`, with the 25 months before the
         session's month; rows after the session are ignored.
     held_weights : mapping of str to float
         Position values at that close over equity, or over the notional under constant sizing;
@@ -89,14 +89,15 @@ def decide(
     known = bars.filter(pl.col("session") <= decision_session)
     tradable = tradable_at(known, rules.symbols, decision_session)
     sessions = known["session"].unique().sort().to_list()
+    entitled = actions.filter(pl.col("ex_date") <= decision_session)
     features = compute_features(
         known,
-        actions.filter(pl.col("ex_date") <= decision_session),
+        entitled,
         series.filter(pl.col("session") <= decision_session),
         bundle.features,
         sessions[-bundle.window_bars :] if rules.uses_forecasts else sessions[-1:],
     )
-    forecasts = _forecasts(bundle, features, decision_session)
+    forecasts = _forecasts(bundle, features, (known, entitled), decision_session)
     context = build_context(
         features,
         forecasts,
@@ -197,13 +198,20 @@ def tradable_at(
     return np.array([found.get(symbol, False) for symbol in symbols])
 
 
-def _forecasts(bundle: Bundle, features: pl.DataFrame, session: date) -> pl.DataFrame:
+def _forecasts(
+    bundle: Bundle,
+    features: pl.DataFrame,
+    bars_and_actions: tuple[pl.DataFrame, pl.DataFrame],
+    session: date,
+) -> pl.DataFrame:
     if not bundle.rules.uses_forecasts:
         return TABLES["forecasts"].empty()
     from trading_assets.forecast.forecaster import Forecaster
+    from trading_assets.forecast.fractional import adjust_symbols
 
     forecaster = Forecaster.from_files(dict(bundle.forecaster_files))
-    return forecaster.predict(features, [session])
+    prices = adjust_symbols(*bars_and_actions) if forecaster.needs_prices else None
+    return forecaster.predict(features, [session], prices)
 
 
 def _held_row(held_weights: Mapping[str, float], rules: DecisionRules) -> list[float]:

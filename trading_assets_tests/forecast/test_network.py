@@ -5,7 +5,6 @@ import torch
 from trading_assets.forecast.dataset import (
     Rows,
     build_panel,
-    fit_inputs,
     gather_windows,
     last_bars,
     rows_at,
@@ -13,12 +12,14 @@ from trading_assets.forecast.dataset import (
 from trading_assets.forecast.fit_network import one_seeded_thread, run_network
 from trading_assets.forecast.gate_model import Samples, fit_gate_model
 from trading_assets.forecast.network import ForecastNetwork, attention_heads, forecast_loss
+from trading_assets.forecast.transforms import FoldTransforms
+from trading_assets.strategy import ForecastSpec
 from trading_assets_tests.forecast.planted_market import NAMES, make_market
 
 
 def small_network(seed: int = 0) -> ForecastNetwork:
     with one_seeded_thread(seed):
-        network = ForecastNetwork(4, 8)
+        network = ForecastNetwork(4, 4, 8)
         for head in (network.classes, network.moments):
             torch.nn.init.normal_(head.weight)
     return network.eval()
@@ -26,7 +27,7 @@ def small_network(seed: int = 0) -> ForecastNetwork:
 
 def test_an_untrained_network_gives_equal_probabilities_and_unit_variance():
     with one_seeded_thread(0):
-        output = ForecastNetwork(4, 8)(torch.randn(5, 8, 12))
+        output = ForecastNetwork(4, 4, 8)(torch.randn(5, 8, 12))
     assert torch.equal(output.logits, torch.zeros(5, 3))
     assert torch.equal(output.mean, torch.zeros(5))
     assert torch.equal(output.log_variance, torch.zeros(5))
@@ -49,42 +50,32 @@ def test_the_convolution_sees_no_later_bar():
 @pytest.mark.parametrize(("hidden", "heads"), [(16, 8), (8, 4), (12, 4), (10, 2), (5, 1), (4, 2)])
 def test_heads_divide_the_hidden_units(hidden: int, heads: int):
     assert attention_heads(hidden) == heads
-    assert ForecastNetwork(2, hidden)(torch.zeros(1, 4, 6)).logits.shape == (1, 3)
+    assert ForecastNetwork(2, 2, hidden)(torch.zeros(1, 4, 6)).logits.shape == (1, 3)
 
 
 def test_the_loss_of_an_untrained_network_is_that_of_equal_classes_and_unit_variance():
-    output = ForecastNetwork(4, 8)(torch.zeros(3, 8, 12))
+    output = ForecastNetwork(4, 4, 8)(torch.zeros(3, 8, 12))
     loss = forecast_loss(output, torch.tensor([0, 1, 2]), torch.tensor([1.0, -1.0, 2.0]))
     assert loss.item() == pytest.approx(np.log(3.0) + 0.5 * 0.5 * 2.0)
 
 
 def test_windows_end_at_their_row_and_hold_null_as_zero_with_a_mask():
     market = make_market(0.1, count=60)
-    features = market.features.with_columns(market.features["noise_1"].shift(3).alias("noise_1"))
+    features = market.features.with_columns(market.features["noise_1"].shift(9).alias("noise_1"))
     panel = build_panel(features, NAMES)
-    rows = rows_at(panel, market.train, 8)
+    rows = rows_at(panel, market.train, 8, np.ones(4, np.bool_))
     assert rows.session.min() == 7
-    transform = fit_inputs(panel, rows)
-    inputs = transform.apply(panel)
-    window = gather_windows(inputs, Rows(np.array([0]), np.array([7])), 8)[0]
-    assert window.shape == (8, 8)
-    assert window[5, :4].tolist() == [1.0, 1.0, 1.0, 0.0]
-    assert window[1, :3].tolist() == [0.0, 0.0, 0.0]
-    standard = (panel.values[0, 0, :8] - transform.centre[0]) / transform.scale[0]
+    values = panel.values[rows.symbol, :, rows.session]
+    transforms = FoldTransforms.fit(values, NAMES, ForecastSpec(clip_quantile=0.0))
+    inputs = transforms.apply(panel.values)
+    window = gather_windows(inputs, Rows(np.array([0]), np.array([10])), 8)[0]
+    assert window.shape == (5, 8)
+    assert window[4].tolist() == [0.0] * 6 + [1.0] * 2
+    assert window[1, :6].tolist() == [0.0] * 6
+    standard = (panel.values[0, 0, 3:11] - transforms.centre[0]) / transforms.scale[0]
     np.testing.assert_allclose(window[0], standard, rtol=1e-5)
-    own = last_bars(inputs, Rows(np.array([0]), np.array([7])))[0]
+    own = last_bars(inputs, Rows(np.array([0]), np.array([10])))[0]
     assert torch.equal(own.float(), window[:, -1])
-
-
-def test_inputs_are_standardised_on_the_train_rows_only():
-    market = make_market(0.1, count=60)
-    panel = build_panel(market.features, NAMES)
-    rows = rows_at(panel, market.train, 8)
-    before = fit_inputs(panel, rows)
-    panel.values[:, :, len(market.train) :] = 1e6
-    after = fit_inputs(panel, rows)
-    np.testing.assert_array_equal(before.centre, after.centre)
-    np.testing.assert_array_equal(before.scale, after.scale)
 
 
 def test_batches_do_not_change_what_a_row_gives():

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading_assets.errors import DataError
-from trading_assets.forecast.dataset import LabelGrid, Panel, Rows, build_panel, place_labels
+from trading_assets.forecast.dataset import (
+    LabelGrid,
+    Panel,
+    Rows,
+    build_panel,
+    find_usable,
+    place_labels,
+)
 from trading_assets.forecast.labels import compute_labels
 from trading_assets.forecast.purging import (
     cross_fit_part,
@@ -19,12 +26,13 @@ from trading_assets_tests.features.synthetic_bars import NO_ACTIONS
 from trading_assets_tests.forecast.planted_market import NAMES, make_market
 
 MARKET = make_market(0.3)
+EVERY_FEATURE = np.ones(len(NAMES), np.bool_)
 
 
 def grid(horizon: int) -> tuple[Panel, LabelGrid, Rows]:
     panel = build_panel(MARKET.features, NAMES)
     labels = place_labels(panel, compute_labels(MARKET.bars, NO_ACTIONS, horizon), horizon)
-    session, symbol = np.nonzero(panel.is_usable.T)
+    session, symbol = np.nonzero(find_usable(panel, EVERY_FEATURE).T)
     return panel, labels, Rows(symbol, session)
 
 
@@ -86,7 +94,7 @@ def test_a_symbol_with_missing_bars_is_purged_by_the_session_its_label_ends_on()
     bars = MARKET.bars.filter(~is_gap)
     panel = build_panel(MARKET.features.filter(~is_gap), NAMES)
     labels = place_labels(panel, compute_labels(bars, NO_ACTIONS, 5), 5)
-    session, symbol = np.nonzero(panel.is_usable.T)
+    session, symbol = np.nonzero(find_usable(panel, EVERY_FEATURE).T)
     rows = keep_labelled(labels, Rows(symbol, session))
     split = split_at_validation(panel, labels, rows, MARKET.validation)
     own = split.train.where(split.train.symbol == 0)
