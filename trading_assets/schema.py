@@ -5,67 +5,29 @@ in `data/README.md` are derived from here. A table has further columns only wher
 so.
 """
 
-from dataclasses import dataclass
-
 import polars as pl
 
+from trading_assets.columns import (
+    COMPANY,
+    EVENT_TIME,
+    FEED,
+    INGEST_TIME,
+    KNOWLEDGE_TIME,
+    PORTFOLIO,
+    PRICES,
+    REVISION,
+    SESSION,
+    SYMBOL,
+    UTC_TIME,
+    Column,
+    Table,
+)
 from trading_assets.errors import DataError
-
-UTC_TIME = pl.Datetime("us", "UTC")
 
 
 class SchemaError(DataError):
     """A table whose columns are not those declared."""
 
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: its name, type and what it means, with the unit."""
-
-    name: str
-    dtype: pl.DataType | type[pl.DataType]
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """An ordered set of columns, the key that identifies a row, and whether more may follow."""
-
-    columns: tuple[Column, ...]
-    key: tuple[str, ...]
-    is_open: bool = False
-
-    @property
-    def names(self) -> list[str]:
-        """Column names in order."""
-        return [column.name for column in self.columns]
-
-    def empty(self) -> pl.DataFrame:
-        """Return a table of these columns without rows."""
-        return pl.DataFrame(schema={column.name: column.dtype for column in self.columns})
-
-
-SYMBOL = Column("symbol", pl.String, "Ticker as the source spells it")
-COMPANY = Column(
-    "symbol", pl.String, "Newest ticker of the company; `TICKER-YYYYMM` where it lost its ticker"
-)
-SESSION = Column("session", pl.Date, "Exchange session, a date in the exchange's time zone")
-EVENT_TIME = Column("event_time", UTC_TIME, "Close of the bar, UTC")
-KNOWLEDGE_TIME = Column("knowledge_time", UTC_TIME, "When a trader could first have used it, UTC")
-INGEST_TIME = Column("ingest_time", UTC_TIME, "When this row was stored, UTC")
-REVISION = Column("revision", pl.Int32, "0 for the first version of a bar, then counting up")
-FEED = Column("feed", pl.String, "Feed the row came from")
-PORTFOLIO = Column(
-    "portfolio", pl.String, "`agent/seed-n`, `agent/ensemble` or the name of a baseline"
-)
-
-_PRICES = (
-    Column("open", pl.Float64, "First trade of the bar, USD, unadjusted"),
-    Column("high", pl.Float64, "Highest trade of the bar, USD, unadjusted"),
-    Column("low", pl.Float64, "Lowest trade of the bar, USD, unadjusted"),
-    Column("close", pl.Float64, "Last trade of the bar, USD, unadjusted"),
-    Column("volume", pl.Float64, "Shares traded in the bar"),
-)
 
 TABLES: dict[str, Table] = {
     "raw_bars": Table(
@@ -79,7 +41,7 @@ TABLES: dict[str, Table] = {
             FEED,
             Column("adjustment", pl.String, "`raw`: prices as traded"),
             Column("bar_length", pl.String, "Length of the bar"),
-            *_PRICES,
+            *PRICES,
             Column(
                 "vendor_adjusted_close", pl.Float64, "Vendor's adjusted close, USD, null if none"
             ),
@@ -113,7 +75,7 @@ TABLES: dict[str, Table] = {
         key=("symbol", "ex_date", "kind", "knowledge_time"),
     ),
     "validated_bars": Table(
-        (COMPANY, SESSION, EVENT_TIME, KNOWLEDGE_TIME, REVISION, FEED, *_PRICES),
+        (COMPANY, SESSION, EVENT_TIME, KNOWLEDGE_TIME, REVISION, FEED, *PRICES),
         key=("symbol", "event_time"),
     ),
     "quarantine": Table(
@@ -147,6 +109,33 @@ TABLES: dict[str, Table] = {
             Column("sigma_return", pl.Float32, "Standard deviation of that return, fraction"),
         ),
         key=("symbol", "session"),
+    ),
+    "feature_quality": Table(
+        (
+            Column("feature", pl.String, "Feature judged, on the training days of a fold"),
+            Column("coverage", pl.Float64, "Share of rows with a value"),
+            Column("clipped_share", pl.Float64, "Share of values at +-5, null unless scaled"),
+            Column("autocorrelation_1", pl.Float64, "Correlation with the session before"),
+            Column("autocorrelation_horizon", pl.Float64, "Correlation a label's horizon before"),
+            Column("ic_form", pl.String, "`cross_section`, or `time_series` for few symbols"),
+            Column("rank_ic", pl.Float64, "Mean rank correlation with the label's return"),
+            Column("t_newey_west", pl.Float64, "Rank-IC over its Newey-West standard error"),
+            Column("ic_sessions", pl.Int64, "Sessions that the rank-IC is the mean of"),
+            Column("lag_sessions", pl.Int64, "Lag of the Newey-West error, sessions"),
+            Column("p_value", pl.Float64, "Probability that noise shows a larger |t|"),
+            Column("p_holm", pl.Float64, "The same, corrected for all features judged (Holm)"),
+            Column("cluster", pl.Int64, "Cluster of alike features, null without correlations"),
+            Column("representative", pl.String, "Feature of its cluster with the largest |t|"),
+        ),
+        key=("feature",),
+    ),
+    "feature_correlations": Table(
+        (
+            Column("feature", pl.String, "Feature, in the order of `feature_quality`"),
+            Column("other", pl.String, "The same feature or one after it"),
+            Column("correlation", pl.Float64, "Spearman's, on the training days; may be null"),
+        ),
+        key=("feature", "other"),
     ),
     "weights": Table(
         (

@@ -37,6 +37,24 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawing:
+    """An SVG element and how to read it."""
+
+    svg: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoldFeatures:
+    """What the features of one fold were worth: a sentence, drawings and a table."""
+
+    title: str
+    sentence: str
+    drawings: Sequence[Drawing]
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Everything that the page shows, in its order.
 
@@ -60,6 +78,10 @@ class Page:
         Titled lists of sentences.
     training : Table
         Facts about each training.
+    features : sequence of FoldFeatures
+        Newest fold first; the others are folded away.
+    feature_notes : sequence of str
+        How to read them.
     """
 
     title: str
@@ -74,6 +96,8 @@ class Page:
     holdings: Table
     notes: Sequence[tuple[str, Sequence[str]]]
     training: Table
+    features: Sequence[FoldFeatures] = ()
+    feature_notes: Sequence[str] = ()
 
 
 def render_page(page: Page) -> str:
@@ -102,6 +126,7 @@ def render_page(page: Page) -> str:
             for name, lines in page.notes
         ),
         training=_table(page.training) if page.training.rows else "",
+        features=_features(page),
     )
 
 
@@ -111,6 +136,30 @@ def _verdict(verdict: Verdict) -> str:
     rest = f'<span class="evidence">Annual Sharpe{evidence}</span>' if separator else ""
     kind = verdict.standing if verdict.is_complete else "unknown"
     return f'<p class="verdict {kind}"><strong>{claim}{"." if separator else ""}</strong>{rest}</p>'
+
+
+def _features(page: Page) -> str:
+    if not page.features:
+        return ""
+    folds = "\n".join(
+        _fold_features(fold, is_open=place == 0) for place, fold in enumerate(page.features)
+    )
+    return (
+        '<section class="features"><h2>Features on the training days</h2>'
+        f"{_bullets(page.feature_notes)}\n{folds}</section>"
+    )
+
+
+def _fold_features(fold: FoldFeatures, *, is_open: bool) -> str:
+    figures = "\n".join(
+        f'<figure><div class="scroll">{drawing.svg}</div>'
+        f"<figcaption>{escape(drawing.note)}</figcaption></figure>"
+        for drawing in fold.drawings
+    )
+    return (
+        f"<details{' open' if is_open else ''}><summary>{escape(fold.title)}</summary>"
+        f"<p>{escape(fold.sentence)}</p>\n{_table(fold.table)}\n{figures}</details>"
+    )
 
 
 def _bullets(lines: Sequence[str]) -> str:
@@ -161,6 +210,7 @@ $holdings
 $notes
 </div>
 $training
+$features
 </main>
 </body>
 </html>

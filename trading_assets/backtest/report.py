@@ -23,6 +23,7 @@ from trading_assets.backtest.metrics import BARS_PER_YEAR
 from trading_assets.backtest.page import Page, render_page
 from trading_assets.backtest.report_figures import figures_document, headline_figures
 from trading_assets.backtest.report_notes import assumption_notes, missing_notes, reading_notes
+from trading_assets.backtest.report_quality import feature_figures, feature_notes, fold_features
 from trading_assets.backtest.report_tables import (
     comparison_table,
     fold_table,
@@ -170,6 +171,8 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
             ("How to read it", reading_notes(bootstrap.block_bars, judgement)),
         ],
         training=training_table(inputs.folds),
+        features=fold_features(inputs.folds),
+        feature_notes=feature_notes(),
     )
     return WalkForwardReport(
         verdict=" ".join(verdict.sentence for verdict in verdicts),
@@ -248,4 +251,5 @@ def _facts(inputs: WalkForwardInputs, block_bars: float) -> dict[str, object]:
         "initial_equity_usd": backtest.initial_equity_usd,
         "folds": sorted(record.fold.key for record in inputs.folds),
         "expected_folds": sorted(inputs.expected_folds),
+        "features_on_training_days": feature_figures(inputs.folds),
     }

@@ -15,6 +15,7 @@ from trading_assets.backtest.baselines import BASELINES
 from trading_assets.backtest.engine import BacktestTables
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.metrics import Series
+from trading_assets.features.quality import FeatureQuality
 from trading_assets.strategy import PolicySpec
 
 Scalar = str | int | float | bool | None
@@ -32,11 +33,14 @@ class FoldRecord:
         Tables of all portfolios of the fold.
     training : mapping of str to mapping of str to Scalar
         Facts about each training, by model or portfolio; shown as they are.
+    features : FeatureQuality, optional
+        What its features were worth on its training days.
     """
 
     fold: Fold
     tables: BacktestTables
     training: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
+    features: FeatureQuality | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Assets of the stage backtest: each fold traded out of sample, and the walk-forward report."""
 
+from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import dagster as dg
 
 from trading_assets.backtest.folds import get_fold
+from trading_assets.lake.names import table_file
+from trading_assets.lake.store import Lake
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.policy import agent_nodes, png_metadata, training_tables
@@ -137,13 +140,19 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
         trials = task.lake.trial_count(declared.trading.market_data)
         expected = task.inputs("")[key]
         present = [fold for fold in expected if fold in task.lake.records(key)]
+        forecaster = f"{declared.name}/forecaster"
+        quality = read_quality(task.lake, forecaster, present)
         report = build_report(
             WalkForwardInputs(
                 strategy_name=declared.name,
                 strategy=declared.trading,
                 declaration_digest=node.declaration_digest,
                 folds=[
-                    FoldRecord(get_fold(fold, declared.trading.folds), _tables(task, key, fold))
+                    FoldRecord(
+                        get_fold(fold, declared.trading.folds),
+                        _tables(task, key, fold),
+                        features=quality.get(fold),
+                    )
                     for fold in present
                 ],
                 expected_folds=expected,
@@ -163,7 +172,10 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
                     "",
                     {},
                     files,
-                    inputs=task.lake.inputs_for(key, present),
+                    inputs=[
+                        *task.lake.inputs_for(key, present),
+                        *task.lake.inputs_for(forecaster, quality),
+                    ],
                     verdict="failed" if problems else "passed",
                     reasons=problems,
                 )
@@ -202,6 +214,32 @@ def _tables(task: Task, key: str, fold: str) -> Any:
 
     names = ("weights", "trades", "equity")
     return BacktestTables(**{name: task.lake.read(key, [fold], name) for name in names})
+
+
+def read_quality(lake: Lake, asset: str, folds: Sequence[str]) -> dict[str, Any]:
+    """Read what features were worth, by fold; folds stored without it or refused are left out.
+
+    Parameters
+    ----------
+    lake : Lake
+        Holds the forecasters.
+    asset : str
+        Asset key of the forecaster.
+    folds : sequence of str
+        Folds of the report.
+    """
+    from trading_assets.features.quality import FeatureQuality
+
+    names = ("feature_quality", "feature_correlations")
+    records = lake.records(asset)
+    found: dict[str, Any] = {}
+    for fold in folds:
+        record = records.get(fold)
+        if record is None or record.verdict != "passed":
+            continue
+        if {table_file(name) for name in names} <= {file.name for file in record.files}:
+            found[fold] = FeatureQuality(*(lake.read_table(record, name) for name in names))
+    return found
 
 
 def _file_of(task: Task, record: Any, name: str) -> Path:

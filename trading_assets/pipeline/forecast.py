@@ -65,13 +65,15 @@ def _forecaster(declared: Declared) -> dg.AssetsDefinition:
         lake: LakeResource,
         tracking: TrackingResource,
     ) -> dg.MaterializeResult:
-        from trading_assets.forecast.fold import train_window
+        from trading_assets.forecast.fold import measure_window, train_window
         from trading_assets.forecast.judgement import judge_forecaster
 
         task = Task.begin(context, lake, declared, "forecaster")
         strategy = config.over(declared.trading)
         fold = get_fold(task.key, strategy.folds)
-        trained = train_window(forecast_tables(task), fold, strategy)
+        tables = forecast_tables(task)
+        trained = train_window(tables, fold, strategy)
+        quality = measure_window(tables, fold, strategy)
         judged = judge_forecaster(trained, fold)
         problems = [*judged.not_purged, *judged.worse_serves]
         files = trained.to_files()
@@ -79,7 +81,10 @@ def _forecaster(declared: Declared) -> dg.AssetsDefinition:
             [
                 task.write(
                     task.key,
-                    {},
+                    {
+                        "feature_quality": quality.features,
+                        "feature_correlations": quality.correlations,
+                    },
                     files,
                     verdict="failed" if problems else "passed",
                     reasons=problems,
