@@ -1,8 +1,8 @@
-"""Writes the generated parts of README.md, docs/figures.md and data/README.md.
+"""Writes the generated parts of README.md, docs/figures.md, docs/features.md and data/README.md.
 
 `python docs/generate.py` replaces what stands between the markers `<!-- NAME:begin -->` and
-`<!-- NAME:end -->`: the figures of docs/figures.jsonl, and the columns of every stored table. A
-test holds the files against this module.
+`<!-- NAME:end -->`: the figures of docs/figures.jsonl, the columns of every stored table, and the
+catalogue of features. A test holds the files against this module.
 """
 
 import json
@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trading_assets.features.catalogue import FEATURES
+from trading_assets.features.catalogue import PANDAS_TA
+from trading_assets.features.feature_list import list_features
 from trading_assets.features.windows import VOLATILITY_COLUMN
 from trading_assets.schema import TABLES
 
@@ -100,6 +101,17 @@ def render_columns() -> str:
     return "\n\n".join(parts)
 
 
+def render_features() -> str:
+    """Return the catalogue of features by group, the families and the groups as Markdown."""
+    parts: list[str] = []
+    for section in list_features():
+        # Too many to read; the command lists them.
+        if section.title != PANDAS_TA:
+            rows = [(f"`{name}`", *facts) for name, *facts in section.rows]
+            parts.append(f"### {section.title}\n\n{_table(section.header, rows)}")
+    return "\n\n".join(parts)
+
+
 def replace_between(text: str, name: str, content: str) -> str:
     """Return `text` with `content` between the markers of this name.
 
@@ -122,6 +134,7 @@ def generated(root: Path = ROOT, figures: Path = FIGURES) -> dict[Path, str]:
     contents = {
         root / "README.md": ("figures", render_figures(read_figures(figures))),
         root / "docs" / "figures.md": ("figures", render_measured(read_figures(figures))),
+        root / "docs" / "features.md": ("features", render_features()),
         root / "data" / "README.md": ("columns", render_columns()),
     }
     return {
@@ -137,19 +150,13 @@ def main() -> None:
 
 
 def _features() -> str:
-    rows = [
-        (f"`{feature.name}`", feature.unit, str(feature.lookback_bars), feature.description)
-        for feature in FEATURES.values()
-    ]
-    intro = (
-        "One `Float32` column each, null before its warm-up. All but those of the calendar and of\n"
-        "declared series are scaled by the causal rolling median and MAD of `features.scale_bars`\n"
-        f"values and clipped to 5 either way. `{VOLATILITY_COLUMN}` stands beside them unscaled:\n"
-        "the EWMA volatility of one bar's log return, by which forecasts are stated in returns.\n"
-        "Unit and formula are those before scaling; bars count what the unscaled value needs."
+    text = (
+        "One `Float32` column a declared feature, null before its warm-up; names, units and\n"
+        "formulas stand in [docs/features.md](../docs/features.md). Unscaled beside them stands\n"
+        f"`{VOLATILITY_COLUMN}`: the EWMA volatility of one bar's log return, by which forecasts\n"
+        "are stated in returns."
     )
-    table = _table(("Feature", "Unit", "Bars", "Formula"), rows)
-    return f"### Columns of features\n\n{intro}\n\n{table}"
+    return f"### Columns of features\n\n{text}"
 
 
 def _type(dtype: object) -> str:
@@ -199,7 +206,8 @@ def _value(figure: Figure) -> str:
         return figure.value
     if figure.unit == "fraction":
         return f"{100 * figure.value:.1f} %"
-    return f"{figure.value:.4g}" if abs(figure.value) >= 100 else f"{figure.value:.2f}"
+    is_usual = figure.value == 0 or 0.01 <= abs(figure.value) < 100
+    return f"{figure.value:.2f}" if is_usual else f"{figure.value:.4g}"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trading_assets.errors import UserError, shown
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.set_defaults(function=_sweep)
     clean = commands.add_parser("clean", help="remove files that no stored partition refers to")
     clean.set_defaults(function=_clean)
+    _add_features(commands.add_parser("features", help="list, explain or plot features"))
     pages = commands.add_parser("pages", help="serve reports and Data Docs to this machine")
     pages.add_argument("--port", type=_count, default=3070)
     pages.set_defaults(function=_pages)
@@ -78,6 +80,23 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="first", type=_day, metavar="YYYY-MM-DD")
     parser.add_argument("--to", dest="last", type=_day, metavar="YYYY-MM-DD")
     parser.add_argument("--only", action="append", default=[], metavar="ASSET")
+
+
+def _add_features(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    listed = actions.add_parser("list", help="list features, families and groups")
+    listed.add_argument("--group")
+    listed.set_defaults(function=_list_features)
+    explained = actions.add_parser("explain", help="say everything about a feature")
+    explained.add_argument("name", metavar="NAME")
+    explained.add_argument("--strategy", help="whose scaling and own features count")
+    explained.set_defaults(function=_explain_feature)
+    plotted = actions.add_parser("plot", help="draw a stored feature of one symbol as PNG")
+    plotted.add_argument("name", metavar="NAME")
+    plotted.add_argument("--strategy", help="by default the only one that has features stored")
+    plotted.add_argument("--symbol", help="by default the first by name")
+    plotted.add_argument("--out", type=Path, metavar="FILE", help="by default NAME.png")
+    plotted.set_defaults(function=_plot_feature)
 
 
 def _day(text: str) -> date:
@@ -155,6 +174,34 @@ def _list(options: argparse.Namespace) -> int:
         print(f"{graph.owner}  ({declarations.files[graph.owner]})")
         for node in graph.nodes:
             print(f"  {node.key:<40} {node.stage:<11} {node.axis}")
+    return 0
+
+
+def _list_features(options: argparse.Namespace) -> int:
+    from trading_assets.features.feature_list import list_features, print_sections
+
+    print_sections(list_features(options.group))
+    return 0
+
+
+def _explain_feature(options: argparse.Namespace) -> int:
+    from trading_assets.features.explain import explain_feature
+
+    spec = None
+    if options.strategy is not None:
+        from trading_assets.pipeline.settings import read_settings
+
+        spec = read_settings().declarations().strategy(options.strategy).features
+    print(explain_feature(options.name, spec))
+    return 0
+
+
+def _plot_feature(options: argparse.Namespace) -> int:
+    from trading_assets.features.feature_plot import draw_feature, read_feature_line, save_plot
+
+    line = read_feature_line(_lake(), options.name, options.strategy, options.symbol)
+    path = save_plot(draw_feature(line), options.out or Path(f"{line.feature.name}.png"))
+    print(f"{line.feature.name} of {line.symbol}, {len(line.sessions)} bars, in {path}")
     return 0
 
 

@@ -28,7 +28,9 @@ def write_figures(path: Path, *figures: dict[str, object]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/figures.md", "data/README.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/figures.md", "docs/features.md", "data/README.md"]
+)
 def test_the_generated_part_of_a_file_is_current(generate: ModuleType, name: str) -> None:
     current = (ROOT / name).read_text(encoding="utf-8")
     assert generate.generated()[ROOT / name] == current, "run .venv/bin/python docs/generate.py"
