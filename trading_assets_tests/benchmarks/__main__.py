@@ -2,9 +2,9 @@
 
 import sys
 
-from trading_assets_tests.benchmarks import bars, ingest, spine
+from trading_assets_tests.benchmarks import bars, features, ingest, leaks, spine
 
-STAGES = spine.STAGES | bars.STAGES | ingest.STAGES
+STAGES = spine.STAGES | bars.STAGES | ingest.STAGES | features.STAGES | leaks.STAGES
 
 
 def main(only: list[str]) -> int:

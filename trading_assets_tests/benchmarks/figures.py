@@ -28,7 +28,7 @@ def keep(measured: Figure) -> None:
     values = {name: value for name, value in asdict(measured).items() if value is not None}
     line = {
         **values,
-        "value": round(measured.value, 3),
+        "value": round(measured.value, 3) if abs(measured.value) >= 1 else _short(measured.value),
         "cores": os.cpu_count(),
         "date": datetime.now(UTC).date().isoformat(),
         "commit": _commit(),
@@ -40,6 +40,10 @@ def keep(measured: Figure) -> None:
     aside = KEPT.with_suffix(".tmp")
     aside.write_text(text, encoding="utf-8")
     aside.replace(KEPT)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")
 
 
 def read_kept() -> list[dict[str, object]]:

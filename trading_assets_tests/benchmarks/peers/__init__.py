@@ -1,0 +1,1 @@
+"""Runs in the peers' environment and imports nothing of the project."""
