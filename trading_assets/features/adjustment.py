@@ -83,7 +83,7 @@ def adjust_forward(rows: pl.DataFrame, actions: Sequence[Action]) -> SymbolBars:
         )
         raise DataError(msg)
     raw = {name: rows[name].to_numpy() for name in ("open", "high", "low", "close", "volume")}
-    split, cash = _entitlements(sessions, actions)
+    split, cash = entitlements(sessions, actions)
     close = raw["close"]
     log_return = np.full(len(close), np.nan)
     gap = np.full(len(close), np.nan)
@@ -103,10 +103,13 @@ def adjust_forward(rows: pl.DataFrame, actions: Sequence[Action]) -> SymbolBars:
     )
 
 
-def _entitlements(
+def entitlements(
     sessions: NDArray[np.datetime64], actions: Sequence[Action]
 ) -> tuple[Array, Array]:
-    # New shares and cash that one share held at the previous bar has become at each bar.
+    """Return the shares and the cash that one share of the bar before has become, (T,) each.
+
+    Actions up to the first session change nothing.
+    """
     split = np.ones(len(sessions))
     cash = np.zeros(len(sessions))
     for action in actions:

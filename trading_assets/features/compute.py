@@ -1,6 +1,8 @@
 """From bars to the table `features`: the one function that training, backtest and paper call."""
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
@@ -9,16 +11,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from trading_assets.errors import DataError
-from trading_assets.features.adjustment import (
-    Action,
-    SymbolBars,
-    adjust_forward,
-    list_actions,
-)
+from trading_assets.features.adjustment import Action, list_actions
 from trading_assets.features.catalogue import feature_names, feature_of, warm_up_bars
-from trading_assets.features.formulas import FORMULAS, ewma_volatility
-from trading_assets.features.known_series import known_values, list_lines
-from trading_assets.features.scaling import scale_rows
+from trading_assets.features.engine import build_engine, compute_rows
+from trading_assets.features.given_columns import compute_given
+from trading_assets.features.inputs import MARKET_INPUTS, SymbolRows, own_inputs, prepare_symbols
+from trading_assets.features.known_series import list_lines
+from trading_assets.features.market_inputs import Market
 from trading_assets.features.windows import VOLATILITY_COLUMN, input_window, month_of
 from trading_assets.schema import TABLES, conform
 from trading_assets.strategy import FeaturesSpec
@@ -35,7 +34,7 @@ def compute_month(
 ) -> pl.DataFrame:
     """Return the table `features` of one month, every session that has a bar.
 
-    Only bars of the 24 months before and of the month itself are used, so the rows are the same
+    Only bars of the 25 months before and of the month itself are used, so the rows are the same
     bytes whatever other bars are passed. See `compute_features` for the columns.
     """
     _, last = input_window(month_first_day)
@@ -61,7 +60,7 @@ def compute_features(
     Parameters
     ----------
     bars : DataFrame
-        Table validated_bars, one row a symbol and session, in any order; bars further back than 24
+        Table validated_bars, one row a symbol and session, in any order; bars further back than 25
         months before a session's month are not used.
     actions : DataFrame
         Table corporate_actions; a row uses only those with ex_date on or before its session.
@@ -94,7 +93,7 @@ def compute_features(
     frames = [_empty(names)]
     for month, asked in months.items():
         first, _ = input_window(month)
-        window = _Window(first, asked[-1], np.array(asked, dtype="datetime64[D]"))
+        window = _Window(month, first, np.array(asked, dtype="datetime64[D]"))
         frames.extend(_compute_window(bars, by_symbol, series, spec, window))
     return conform("features", pl.concat(frames)).sort("symbol", "session")
 
@@ -123,8 +122,8 @@ def require_history(bars: pl.DataFrame, spec: FeaturesSpec, session: date) -> No
 
 @dataclass(frozen=True, slots=True)
 class _Window:
+    month: date
     first: date
-    last: date
     asked: NDArray[np.datetime64]
 
 
@@ -136,55 +135,40 @@ def _compute_window(
     window: _Window,
 ) -> list[pl.DataFrame]:
     names = feature_names(spec)
-    sources = {name: source for name in names if (source := feature_of(name).series) is not None}
-    lines = list_lines(series, set(sources.values()), window.first, window.last)
-    rows = bars.filter(pl.col("session").is_between(window.first, window.last))
-    rows = rows.sort("symbol", "session")
-    frames: list[pl.DataFrame] = []
-    for (symbol,), own in rows.partition_by("symbol", as_dict=True).items():
-        sessions = own["session"].to_numpy().astype("datetime64[D]")
-        asked = np.flatnonzero(np.isin(sessions, window.asked))
-        if len(asked):
-            known = {name: known_values(lines, source, own) for name, source in sources.items()}
-            frames.append(_compute_symbol(own, actions.get(str(symbol), ()), spec, asked, known))
-    return frames
+    engine = build_engine(names, spec.module)
+    last = window.asked[-1].astype(date)
+    rows = bars.filter(pl.col("session").is_between(window.first, last))
+    symbols = prepare_symbols(rows, actions)
+    sources = {source for name in names for source in feature_of(name, spec.module).series}
+    lines = list_lines(series, sources, window.first, last)
+    market: Market | None = None
+    if symbols and not MARKET_INPUTS.isdisjoint(engine.program.inputs):
+        places = {symbol.symbol: place for place, symbol in enumerate(symbols)}
+        month = np.datetime64(window.month, "D")
+        market = Market(symbols, places, [None] * len(symbols), month)
+
+    def compute(symbol: SymbolRows) -> pl.DataFrame | None:
+        asked = np.flatnonzero(np.isin(symbol.bars.sessions, window.asked))
+        if not len(asked):
+            return None
+        inputs = own_inputs(symbol, engine.program.inputs, lines)
+        if market is not None:
+            inputs |= market.inputs_of(symbol.symbol, symbol.bars.sessions)
+        given = compute_given(engine.given, spec.module, symbol.bars) if engine.given else None
+        table = np.array([inputs[name] for name in engine.program.inputs])
+        rows = compute_rows(engine, table, spec.scale_bars, int(asked[0]), given)
+        return symbol.rows.select(TABLES["features"].names)[asked].with_columns(
+            _as_nullable(name, column)
+            for name, column in zip(engine.names, rows[:, asked - asked[0]], strict=True)
+        )
+
+    # Kernels run side by side; libraries and functions of others may not be made for it.
+    with ThreadPoolExecutor(1 if engine.given else os.cpu_count()) as threads:
+        return [frame for frame in threads.map(compute, symbols) if frame is not None]
 
 
-def _compute_symbol(
-    rows: pl.DataFrame,
-    actions: Sequence[Action],
-    spec: FeaturesSpec,
-    asked: NDArray[np.int64],
-    known: Mapping[str, Array],
-) -> pl.DataFrame:
-    names = feature_names(spec)
-    bars = adjust_forward(rows, actions)
-    # Logarithms of damaged prices become nan, hence null; numpy need not warn about them.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        raw = {name: known[name] if name in known else _unscaled(name, bars) for name in names}
-        volatility = ewma_volatility(bars)
-    values = {name: column[asked] for name, column in raw.items()}
-    scaled = [name for name in names if feature_of(name).is_scaled]
-    if scaled:
-        block = scale_rows(np.stack([raw[n] for n in scaled], axis=1), asked, spec.scale_bars)
-        values.update({name: block[:, column] for column, name in enumerate(scaled)})
-    columns = {VOLATILITY_COLUMN: volatility[asked], **values}
-    return rows.select(TABLES["features"].names)[asked].with_columns(
-        _as_nullable(name, column) for name, column in columns.items()
-    )
-
-
-def _unscaled(name: str, bars: SymbolBars) -> Array:
-    # A copy: some formulas return an array of `bars` itself.
-    values = np.array(FORMULAS[name](bars))
-    # Recursive indicators have values earlier, which still depend on where the history starts.
-    values[: feature_of(name).lookback_bars - 1] = np.nan
-    return values
-
-
-def _as_nullable(name: str, values: Array) -> pl.Series:
-    is_finite = np.isfinite(values)
-    return pl.Series(name, np.where(is_finite, values, np.nan).astype(np.float32), nan_to_null=True)
+def _as_nullable(name: str, values: NDArray[np.float32]) -> pl.Series:
+    return pl.Series(name, np.where(np.isfinite(values), values, np.nan), nan_to_null=True)
 
 
 def _empty(names: Sequence[str]) -> pl.DataFrame:

@@ -3,12 +3,15 @@
 import dagster as dg
 import polars as pl
 
+from trading_assets.features.catalogue import feature_names, feature_of
+from trading_assets.features.definition import FeatureDefinition
 from trading_assets.periods import Axis
 from trading_assets.pipeline.checks import check, check_spec
-from trading_assets.pipeline.declared import Declared, declare_asset
+from trading_assets.pipeline.declared import Declared, column_schema, declare_asset
 from trading_assets.pipeline.market_tables import read_market
 from trading_assets.pipeline.resources import LakeResource
 from trading_assets.pipeline.task import Task, report_partitions
+from trading_assets.strategy import FeaturesSpec
 
 
 def features_assets(declared: Declared) -> list[dg.AssetsDefinition]:
@@ -20,6 +23,7 @@ def features_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         node,
         "features",
         description="Model inputs by symbol and session, known at the session's close.",
+        metadata={"dagster/column_schema": _column_schema(declared.trading.features)},
         kinds={"polars", "parquet"},
         check_specs=[
             check_spec(
@@ -37,6 +41,7 @@ def features_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         ],
     )
     def features(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        from trading_assets.features.month_summary import summarise_months
         from trading_assets.features.months import compute_months
 
         task = Task.begin(context, lake, declared, "features")
@@ -66,7 +71,9 @@ def features_assets(declared: Declared) -> list[dg.AssetsDefinition]:
             metadata={
                 "dagster/row_count": len(rows),
                 "features": len(computed.names),
-                "feature_names": dg.MetadataValue.json(list(computed.names)),
+                "feature_table": _feature_table(
+                    summarise_months(rows, computed.names, declared.trading.features)
+                ),
                 "null_share": computed.null_share,
             },
             check_results=[
@@ -76,3 +83,41 @@ def features_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         )
 
     return [features]
+
+
+def _column_schema(spec: FeaturesSpec) -> dg.TableSchema:
+    columns = [
+        dg.TableColumn(
+            name=name,
+            type="Float32",
+            description=f"{feature.formula}; in {feature.unit}, {_described(feature)}",
+            tags={"group": feature.group},
+        )
+        for name in feature_names(spec)
+        for feature in [feature_of(name, spec.module)]
+    ]
+    return dg.TableSchema(columns=[*column_schema("features").columns, *columns])
+
+
+def _described(feature: FeatureDefinition) -> str:
+    scaled = "scaled by its own recent past" if feature.is_scaled else "not scaled"
+    return f"{scaled}; {feature.lookback_bars} bars back, known {feature.known_when}"
+
+
+def _feature_table(summary: pl.DataFrame) -> dg.TableMetadataValue:
+    from trading_assets.features.month_summary import COLUMNS
+
+    columns = [
+        dg.TableColumn(
+            name=name,
+            type="int" if dtype.is_integer() else "float" if dtype.is_float() else "string",
+            description=COLUMNS[name],
+        )
+        for name, dtype in summary.schema.items()
+    ]
+    rounded = summary.with_columns(pl.selectors.float().round(4)).fill_nan(None)
+    records = [
+        dg.TableRecord({name: "" if value is None else value for name, value in row.items()})
+        for row in rounded.iter_rows(named=True)
+    ]
+    return dg.TableMetadataValue(records=records, schema=dg.TableSchema(columns=columns))

@@ -128,6 +128,23 @@ def test_list_names_declarations_with_files_and_assets(tiny_project: FinishedPro
     assert re.search(r"tiny/paper_session +paper +session", listed.stdout)
 
 
+def test_what_features_were_worth_is_stored_with_the_forecaster_and_in_the_report(
+    tiny_project: FinishedProject,
+) -> None:
+    with tiny_project.project.lake() as lake:
+        table = lake.read("tiny/forecaster", [FOLD], "feature_quality")
+        correlations = lake.read("tiny/forecaster", [FOLD], "feature_correlations")
+        page = lake.read_blobs("tiny/walk_forward_report")["report.html"].decode()
+        record = lake.record("tiny/walk_forward_report")
+    count = table.height
+    assert count > 0
+    assert correlations.height == count * (count + 1) // 2
+    assert f"<details open><summary>Fold {FOLD}: training days" in page
+    assert all(f'<th scope="row">{name}</th>' in page for name in table["feature"])
+    assert record is not None
+    assert {ref.asset for ref in record.inputs} == {"tiny/backtest", "tiny/forecaster"}
+
+
 def test_sql_queries_the_lake(tiny_project: FinishedProject) -> None:
     query = "select count(*) as bars from tiny_bars.raw_bars where symbol = 'IBM'"
     answer = tiny_project.project.trading_assets("sql", query)

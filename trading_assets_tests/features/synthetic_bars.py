@@ -1,6 +1,6 @@
 """Small random tables for tests: bars, actions and a declared series on weekdays."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -82,6 +82,18 @@ def make_signal(bars: pl.DataFrame, values: Sequence[float], revision: int = 0) 
         pl.Series("value", values, pl.Float64),
     )
     return conform("series", frame)
+
+
+def make_context(bars: pl.DataFrame, names: Collection[str], seed: int = 5) -> pl.DataFrame:
+    """Return table series: random values of some series, between 0.5 and 2, known with each bar."""
+    rng = np.random.default_rng(seed)
+    frames = [
+        make_signal(bars, rng.uniform(0.5, 2.0, bars.height)).with_columns(
+            pl.lit(name).alias("series")
+        )
+        for name in names
+    ]
+    return pl.concat([NO_SERIES, *frames])
 
 
 NO_SERIES = TABLES["series"].empty()

@@ -8,7 +8,7 @@ from trading_assets.errors import DataError
 from trading_assets.features.adjustment import adjust_forward, list_actions
 from trading_assets.features.catalogue import FEATURES, feature_names, warm_up_bars
 from trading_assets.features.compute import compute_features, compute_month, require_history
-from trading_assets.features.windows import VOLATILITY_COLUMN, shift_month
+from trading_assets.features.windows import LOOKBACK_MONTHS, VOLATILITY_COLUMN, shift_month
 from trading_assets.schema import TABLES
 from trading_assets.strategy import FeaturesSpec
 from trading_assets_tests.features.synthetic_bars import (
@@ -16,6 +16,7 @@ from trading_assets_tests.features.synthetic_bars import (
     NO_SERIES,
     make_actions,
     make_bars,
+    make_context,
     make_signal,
     split_bars,
     weekdays,
@@ -29,6 +30,7 @@ ACTIONS = make_actions(
         ("BBB", date(2005, 9, 1), "dividend", 1.0, 0.4),
     ]
 )
+CONTEXT = make_context(BARS, sorted({name for f in FEATURES.values() for name in f.series}))
 SESSIONS = weekdays(date(2004, 1, 1), 720)
 LAST_MONTH = SESSIONS[-1].replace(day=1)
 
@@ -41,7 +43,9 @@ def test_a_month_has_the_same_bytes_alone_in_a_range_and_in_any_order():
     for index in np.random.default_rng(3).permutation(len(months)):
         month = months[index]
         end = shift_month(month, 1)
-        only = BARS.filter(pl.col("session").is_between(shift_month(month, -24), end, "left"))
+        only = BARS.filter(
+            pl.col("session").is_between(shift_month(month, -LOOKBACK_MONTHS), end, "left")
+        )
         shuffled = only.sample(fraction=1.0, shuffle=True, seed=int(index))
         alone = compute_month(shuffled, ACTIONS, NO_SERIES, SPEC, month)
         same = in_range.filter(pl.col("session").is_between(month, end, "left"))
@@ -65,13 +69,13 @@ def test_columns_are_the_declared_ones_in_float32():
     assert table.select(["symbol", "session"]).is_unique().all()
 
 
-@pytest.mark.parametrize("name", feature_names(SPEC))
+@pytest.mark.parametrize("name", FEATURES)
 def test_a_feature_is_null_exactly_until_its_warm_up(name: str):
     spec = FeaturesSpec(names=(name,))
     needed = warm_up_bars(name, spec)
     bars = BARS.filter(pl.col("symbol") == "AAA").sort("session").tail(needed + 2)
     sessions = bars["session"].to_list()
-    table = compute_features(bars, NO_ACTIONS, NO_SERIES, spec, sessions)
+    table = compute_features(bars, NO_ACTIONS, CONTEXT, spec, sessions)
     is_known = table[name].is_not_null().to_list()
     # The window starts with the months before, so only its last month's rows see all bars.
     assert is_known[needed - 1 :] == [True] * 3
@@ -79,7 +83,7 @@ def test_a_feature_is_null_exactly_until_its_warm_up(name: str):
         assert not any(is_known[: needed - 1])
 
 
-@pytest.mark.parametrize("name", feature_names(SPEC))
+@pytest.mark.parametrize("name", FEATURES)
 def test_a_feature_ignores_bars_older_than_lookback_and_scaling(name: str):
     spec = FeaturesSpec(names=(name,), scale_bars=100)
     session = SESSIONS[-1]
@@ -94,7 +98,7 @@ def test_a_feature_ignores_bars_older_than_lookback_and_scaling(name: str):
     )
     short = long.tail(reach)
     values = [
-        compute_features(bars, NO_ACTIONS, NO_SERIES, spec, [session])[name].item()
+        compute_features(bars, NO_ACTIONS, CONTEXT, spec, [session])[name].item()
         for bars in (long, older.drop("row"), short)
     ]
     assert values[1] == pytest.approx(values[0], abs=2e-5)
@@ -134,7 +138,7 @@ def test_a_split_leaves_every_feature_as_without_it():
     spec = FeaturesSpec()
     plain = compute_month(BARS, NO_ACTIONS, NO_SERIES, spec, LAST_MONTH)
     adjusted = compute_month(split, actions, NO_SERIES, spec, LAST_MONTH)
-    for name in feature_names(spec):
+    for name in set(feature_names(spec)) - {"bars_since_action"}:
         np.testing.assert_allclose(adjusted[name], plain[name], atol=1e-5, err_msg=name)
 
 
@@ -202,9 +206,13 @@ def test_constant_prices_and_volumes_give_no_infinite_value():
 
 
 def test_scaled_values_stay_within_the_clip():
-    table = compute_month(BARS, ACTIONS, NO_SERIES, SPEC, LAST_MONTH)
-    for name in feature_names(SPEC):
-        assert table[name].abs().max() <= 5.0
+    is_last = pl.col("session") == SESSIONS[-1]
+    crowded = BARS.with_columns(
+        pl.when(is_last).then(1e9).otherwise(pl.col("volume")).alias("volume")
+    )
+    table = compute_month(crowded, ACTIONS, CONTEXT, SPEC, LAST_MONTH)
+    largest = table.select(pl.col(feature_names(SPEC)).abs().max())
+    assert largest.max_horizontal().item() == 5.0
 
 
 def test_a_month_without_bars_is_an_empty_table_of_the_same_columns():
@@ -215,7 +223,7 @@ def test_a_month_without_bars_is_an_empty_table_of_the_same_columns():
 
 
 def test_too_little_history_says_how_many_bars_are_needed_and_held():
-    needed = warm_up_bars("momentum_12_1", SPEC)
+    needed = max(warm_up_bars(name, SPEC) for name in feature_names(SPEC))
     require_history(BARS, SPEC, SESSIONS[-1])
     short = BARS.filter(pl.col("session") > SESSIONS[-200])
     with pytest.raises(DataError, match=f"AAA has 199 bars .* expected at least {needed}"):

@@ -1,154 +1,270 @@
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+
 import numpy as np
 import polars as pl
 import pytest
 
-from trading_assets.errors import UserError
-from trading_assets.features.adjustment import SymbolBars, adjust_forward
-from trading_assets.features.catalogue import FEATURES
-from trading_assets.features.formulas import FORMULAS, ewma_volatility
-from trading_assets.features.pandas_ta_adapter import LOOK_AHEAD, compute_indicator
-from trading_assets.features.rolling import rolling_sum, z_score
-from trading_assets.features.scaling import scale_rows
-from trading_assets_tests.features.synthetic_bars import make_bars
+from trading_assets.features.adjustment import list_actions
+from trading_assets.features.catalogue import FEATURES, STANDARD
+from trading_assets.features.engine import (
+    build_engine,
+)
+from trading_assets.features.inputs import MARKET_INPUTS, own_inputs, prepare_symbols
+from trading_assets.features.windows import VOLATILITY_COLUMN
+from trading_assets_tests.features.reference_formulas import FORMULAS, Past
+from trading_assets_tests.features.reference_liquidity import LIQUIDITY
+from trading_assets_tests.features.synthetic_bars import make_actions, make_bars, split_bars
 
+REFERENCES = FORMULAS | LIQUIDITY
+# Their weights fade for ever; the reference starts its averages another way.
+FADING = frozenset({"gap_in_ranges", "adx_14", "plus_di_14", "minus_di_14", "rsi_7", "rsi_14",
+                    "macd_line", "macd_signal", "macd_histogram", "stochastic_rsi_14", "fisher_9",
+                    "atr_percent_14", "keltner_width_20"})  # fmt: skip
+OF_BARS = tuple(name for name, feature in STANDARD.items() if not feature.series)
+OF_PRICES = tuple(n for n in OF_BARS if not n.startswith(("weekday", "bars_since", "regime")))
 ROWS = make_bars(("AAA",), 600).sort("session")
+Columns = Mapping[str, np.ndarray]
+
+
+def columns_of(rows: pl.DataFrame, actions: pl.DataFrame | None = None) -> Columns:
+    """Every input of the catalogue's own features, with a made-up market."""
+    entitled = {} if actions is None else list_actions(actions)
+    (symbol,) = prepare_symbols(rows, entitled)
+    rng = np.random.default_rng(11)
+    names = build_engine(OF_BARS).program.inputs
+    columns = own_inputs(symbol, names, {})
+    market = {name: rng.normal(0.0, 0.01, rows.height) for name in sorted(MARKET_INPUTS)}
+    for values in market.values():
+        values[0] = np.nan
+    return columns | market
+
+
+def unscaled(names: Sequence[str], columns: Columns) -> dict[str, np.ndarray]:
+    engine = build_engine(tuple(names))
+    rows = len(columns["close"])
+    table = np.empty((engine.n_slots, rows))
+    for slot, name in enumerate(engine.program.inputs):
+        table[slot] = columns[name]
+    first, counts_from = engine.known_from(table[: len(engine.program.inputs)])
+    engine.run(table, first, 0, rows)
+    values = engine.unscaled(table, counts_from, 0, rows)
+    return dict(zip(engine.names, values, strict=True))
+
+
+def bouncing_rows() -> pl.DataFrame:
+    """Bars whose trades alternate between bid and ask, some of them without a trade or a range."""
+    rng = np.random.default_rng(4)
+    count = ROWS.height
+    bounce = np.exp(0.01 * rng.choice([-1.0, 1.0], (2, count)))
+    volume = np.where(rng.random(count) < 0.1, 0.0, ROWS["volume"].to_numpy())
+    opening, close = ROWS["open"].to_numpy() * bounce[0], ROWS["close"].to_numpy() * bounce[1]
+    highest = np.maximum(opening, close) * np.exp(rng.exponential(0.003, count))
+    lowest = np.minimum(opening, close) / np.exp(rng.exponential(0.003, count))
+    is_flat = rng.random(count) < 0.05
+    return ROWS.with_columns(
+        pl.Series("open", np.where(is_flat, close, opening)),
+        pl.Series("high", np.where(is_flat, close, highest)),
+        pl.Series("low", np.where(is_flat, close, lowest)),
+        pl.Series("close", close),
+        pl.Series("volume", volume),
+    )
+
+
+BOUNCING = bouncing_rows()
 
 
 @pytest.fixture(scope="module")
-def bars() -> SymbolBars:
-    return adjust_forward(ROWS, ())
+def computed() -> list[tuple[Past, dict[str, np.ndarray]]]:
+    """Columns and all values of smooth and of bouncing bars."""
+    found = []
+    for rows in (ROWS, BOUNCING):
+        columns = columns_of(rows)
+        past = Past(**{field.name: columns[field.name] for field in fields(Past)})
+        names = tuple(name for name in FEATURES if name in REFERENCES)
+        found.append((past, unscaled(names, columns)))
+    return found
 
 
-def closes() -> np.ndarray:
-    return ROWS["close"].to_numpy()
+def test_every_feature_of_bars_has_a_reference():
+    no_formula = {"weekday_sin", "weekday_cos", "bars_since_action", "minutes_from_open"}
+    of_market = {"regime_calm", "regime_stressed", "mean_correlation_63"}
+    given = no_formula | of_market | {"first_component_share_63"}
+    expected = {name for name, f in FEATURES.items() if not f.series} - given
+    assert set(REFERENCES) == expected | {VOLATILITY_COLUMN}
 
 
-def test_log_returns_and_momentum_are_price_ratios(bars: SymbolBars):
-    price = closes()
-    for k in (1, 2, 5, 10, 21, 63):
-        value = FORMULAS[f"log_return_{k}"](bars)[-1]
-        assert value == pytest.approx(np.log(price[-1] / price[-1 - k]))
-    assert FORMULAS["momentum_12_1"](bars)[-1] == pytest.approx(np.log(price[-22] / price[-253]))
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_feature_is_its_formula(computed: list[tuple[Past, dict[str, np.ndarray]]], name: str):
+    tolerance = 1e-6 if name in FADING else 1e-9
+    rng = np.random.default_rng(8)
+    for past, values in computed:
+        rows = [599, *rng.integers(300, 599, 20).tolist()]
+        own = np.array([REFERENCES[name](past.until(row)) for row in rows])
+        assert np.isfinite(own).all()
+        scale = np.median(np.abs(own))
+        np.testing.assert_allclose(
+            values[name][rows], own, rtol=tolerance, atol=tolerance * scale * 1e-3
+        )
 
 
-def test_gap_and_intraday_return_make_up_the_return(bars: SymbolBars):
-    both = FORMULAS["overnight_gap"](bars) + FORMULAS["intraday_return"](bars)
-    np.testing.assert_allclose(both[1:], bars.log_return[1:], atol=1e-12)
+@pytest.mark.parametrize("name", REFERENCES)
+def test_references_are_not_constant(computed: list[tuple[Past, dict[str, np.ndarray]]], name: str):
+    _, values = computed[1]
+    known = values[name][~np.isnan(values[name])]
+    assert known.std() > 0.0
 
 
-@pytest.mark.parametrize(
-    ("feature", "indicator", "length"),
-    [("adx_14", "adx", 14), ("mfi_14", "mfi", 14), ("atr_percent_14", "atr", 14)],
-)
-def test_own_formulas_agree_with_the_library(
-    bars: SymbolBars, feature: str, indicator: str, length: int
+def test_gap_and_intraday_return_make_up_the_return(
+    computed: list[tuple[Past, dict[str, np.ndarray]]],
 ):
-    own = FORMULAS[feature](bars)
-    library = compute_indicator(indicator, bars, length)
-    if indicator == "atr":
-        library = 100.0 * library / bars.close
-    warm = FEATURES[feature].lookback_bars
-    np.testing.assert_allclose(own[warm:], library[warm:], rtol=2e-6)
+    past, values = computed[0]
+    both = values["overnight_gap"] + values["intraday_return"]
+    np.testing.assert_allclose(both[1:], past.log_return[1:], atol=1e-12)
 
 
-def test_rsi_and_cci_match_their_definitions(bars: SymbolBars):
-    typical = (bars.high + bars.low + bars.close) / 3.0
-    window = typical[-20:]
-    deviation = np.abs(window - window.mean()).mean()
-    expected = (typical[-1] - window.mean()) / (0.015 * deviation)
-    assert FORMULAS["cci_20"](bars)[-1] == pytest.approx(expected, rel=1e-9)
-    change = np.diff(bars.close)
-    up = down = 0.0
-    for step in change:
-        up += (max(step, 0.0) - up) / 14
-        down += (max(-step, 0.0) - down) / 14
-    assert FORMULAS["rsi_14"](bars)[-1] == pytest.approx(100.0 * up / (up + down), rel=1e-6)
+def still(rows: pl.DataFrame, first: int, last: int) -> pl.DataFrame:
+    """Bars of which rows `first` to `last` repeat the close before."""
+    place = np.arange(rows.height)
+    is_still = (place >= first) & (place < last)
+    price = rows["close"].to_numpy()[first - 1] if first else 50.0
+    return rows.with_columns(
+        pl.Series(name, np.where(is_still, price, rows[name].to_numpy()))
+        for name in ("open", "high", "low", "close")
+    )
+
+
+def idle(rows: pl.DataFrame, is_idle: np.ndarray) -> pl.DataFrame:
+    return rows.with_columns(pl.Series("volume", np.where(is_idle, 0.0, rows["volume"].to_numpy())))
+
+
+def at_price(factor: np.ndarray | float) -> pl.DataFrame:
+    return ROWS.with_columns(pl.col(n) * factor for n in ("open", "high", "low", "close"))
+
+
+def doubling() -> pl.DataFrame:
+    price = 2.0 ** (np.arange(600.0) - 300.0)
+    return ROWS.with_columns(
+        *(pl.Series(name, price) for name in ("open", "high", "close")), pl.Series("low", price / 2)
+    )
+
+
+EVERY = np.ones(600, dtype=bool)
+DEGENERATE = {
+    "one price throughout": still(ROWS, 0, 600),
+    "one price and no volume": idle(still(ROWS, 0, 600), EVERY),
+    "one price for 100 bars": still(ROWS, 350, 450),
+    "no volume": idle(ROWS, EVERY),
+    "no volume on every third bar": idle(ROWS, np.arange(600) % 3 == 0),
+    "no volume for 100 bars": idle(ROWS, abs(np.arange(600) - 400) < 50),
+    "one bar without a range": still(ROWS, 420, 421),
+    "a price that doubles every bar": doubling(),
+    "a tiny price": at_price(1e-6 / 50.0),
+    "a large price": at_price(1e6 / 50.0),
+}
+
+
+@pytest.mark.parametrize("case", DEGENERATE)
+def test_degenerate_bars_give_finite_values_after_warm_up(case: str):
+    values = unscaled(OF_BARS, columns_of(DEGENERATE[case]))
+    for name in OF_BARS:
+        assert np.isfinite(values[name][STANDARD[name].lookback_bars :]).all(), name
+
+
+def test_a_price_that_stands_still_has_exactly_no_volatility():
+    values = unscaled(OF_BARS, columns_of(DEGENERATE["one price throughout"]))
+    for name in (VOLATILITY_COLUMN, "ewma_volatility", "parkinson_21", "garman_klass_21",
+                 "yang_zhang_21", "atr_percent_14", "bollinger_width_20", "keltner_width_20",
+                 "volatility_of_volatility_63", "semi_deviation_ratio_63"):  # fmt: skip
+        assert set(values[name][300:]) == {0.0}, name
+    stopped = unscaled(OF_BARS, columns_of(DEGENERATE["one price for 100 bars"]))
+    assert set(stopped[VOLATILITY_COLUMN][414:450]) == {0.0}
+
+
+BOUNDS = {
+    "up_day_share_21": (0.0, 1.0),
+    "rsi_14": (0.0, 100.0),
+    "stochastic_k_14": (0.0, 100.0),
+    "cmo_20": (-100.0, 100.0),
+    "mfi_14": (0.0, 100.0),
+    "ultimate_oscillator": (0.0, 100.0),
+    "semi_deviation_ratio_63": (0.0, 1.0),
+    "obv_change_10": (-1.0, 1.0),
+    "chaikin_money_flow_20": (-1.0, 1.0),
+    "signed_volume_imbalance_21": (-1.0, 1.0),
+    "vpin_50": (0.0, 1.0),
+    "vwap_distance_20": (-0.5, 0.5),
+}
+
+
+@pytest.mark.parametrize("case", ["one price for 100 bars", "no volume for 100 bars"])
+def test_shares_stay_shares_when_a_market_pauses(case: str):
+    # A third of a share makes sums of volume inexact.
+    rows = DEGENERATE[case].with_columns(pl.col("volume") / 3.0)
+    values = unscaled(OF_BARS, columns_of(rows))
+    for name, (least, most) in BOUNDS.items():
+        known = values[name][260:]
+        assert known.min() >= least - 1e-9, name
+        assert known.max() <= most + 1e-9, name
+
+
+@pytest.mark.parametrize("ratio", [2.0, 3.0])
+def test_a_split_leaves_unscaled_values_as_they_are(ratio: float):
+    ex_date = ROWS["session"][400]
+    actions = make_actions([("AAA", ex_date, "split", ratio, 0.0)])
+    plain = unscaled(OF_PRICES, columns_of(ROWS))
+    split = unscaled(OF_PRICES, columns_of(split_bars(ROWS, "AAA", ex_date, ratio), actions))
+    raw = unscaled(OF_PRICES, columns_of(split_bars(ROWS, "AAA", ex_date, ratio)))
+    for name in OF_PRICES:
+        known = plain[name][260:]
+        scale = np.median(np.abs(known))
+        np.testing.assert_allclose(
+            split[name][260:], known, rtol=1e-9, atol=1e-9 * scale, err_msg=name
+        )
+    assert np.abs(raw["log_return_1"] - plain["log_return_1"])[400] > 0.5
+
+
+def simulated(
+    spread: float, trades: float, seed: int, days: int = 253
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Bars of days of 390 minutes, 2 % volatility a day, traded in `trades` of the minutes."""
+    rng = np.random.default_rng(seed)
+    path = np.cumsum(rng.normal(0.0, 0.02 / np.sqrt(390.0), days * 390)).reshape(days, 390)
+    path += np.log1p(0.5 * spread * rng.choice([-1.0, 1.0], (days, 390)))
+    is_traded = rng.random((days, 390)) < trades / 390.0
+    is_traded[np.arange(days), rng.integers(0, 390, days)] = True
+    day = np.arange(days)
+    opening = path[day, is_traded.argmax(axis=1)]
+    close = path[day, 389 - is_traded[:, ::-1].argmax(axis=1)]
+    high = np.where(is_traded, path, -np.inf).max(axis=1)
+    low = np.where(is_traded, path, np.inf).min(axis=1)
+    return opening, high, low, close
+
+
+@pytest.mark.parametrize("trades", [390.0, 20.0])
+def test_the_spread_of_simulated_trades_is_found_whether_they_are_many_or_few(trades: float):
+    feature = "edge_spread_252"
+    found = []
+    for seed in range(40):
+        prices = np.exp(simulated(0.01, trades, seed))
+        columns = dict(zip(("open", "high", "low", "close"), prices, strict=True))
+        returns = np.concatenate(([np.nan], np.diff(np.log(columns["close"]))))
+        found.append(unscaled((feature,), columns | {"log_return": returns})[feature][-1])
+    assert np.mean(found) == pytest.approx(0.01, abs=0.0015)
 
 
 def test_volatility_estimators_recover_the_volatility_of_simulated_prices():
-    rng = np.random.default_rng(5)
-    steps = rng.normal(0.0, 0.01 / np.sqrt(500), (300, 500))
-    path = 100.0 * np.exp(np.cumsum(steps.ravel())).reshape(300, 500)
-    opening = np.concatenate(([100.0], path[:-1, -1]))
-    simulated = ROWS.head(300).with_columns(
-        open=pl.Series(opening),
-        high=pl.Series(np.maximum(path.max(axis=1), opening)),
-        low=pl.Series(np.minimum(path.min(axis=1), opening)),
-        close=pl.Series(path[:, -1]),
+    opening, high, low, close = np.exp(simulated(0.0, 1e9, 5, 600))
+    rows = ROWS.with_columns(
+        open=pl.Series(opening), high=pl.Series(high), low=pl.Series(low), close=pl.Series(close)
     )
-    result = adjust_forward(simulated, ())
-    for name in ("parkinson_21", "garman_klass_21"):
-        assert np.nanmean(FORMULAS[name](result)) == pytest.approx(0.01, rel=0.08)
-    assert np.nanmean(ewma_volatility(result)) == pytest.approx(0.01, rel=0.08)
+    values = unscaled(OF_BARS, columns_of(rows))
+    for name in (VOLATILITY_COLUMN, "parkinson_21", "garman_klass_21", "yang_zhang_21"):
+        assert np.nanmean(values[name]) == pytest.approx(0.02, rel=0.08), name
 
 
-def test_percent_b_is_one_at_the_upper_band(bars: SymbolBars):
-    window = closes()[-20:]
-    expected = (window[-1] - (window.mean() - 2 * window.std())) / (4 * window.std())
-    assert FORMULAS["bollinger_percent_b_20"](bars)[-1] == pytest.approx(expected)
-
-
-def test_weekdays_lie_on_a_circle(bars: SymbolBars):
+def test_weekdays_lie_on_a_circle():
     weekday = np.array([day.weekday() for day in ROWS["session"].to_list()])
-    angle = np.arctan2(FORMULAS["weekday_sin"](bars), FORMULAS["weekday_cos"](bars))
+    values = unscaled(("weekday_sin", "weekday_cos"), columns_of(ROWS))
+    angle = np.arctan2(values["weekday_sin"], values["weekday_cos"])
     np.testing.assert_allclose(np.round(angle / (2 * np.pi / 5)) % 5, weekday)
-
-
-def test_amihud_leaves_out_bars_without_volume():
-    idle = ROWS.with_row_index("row").with_columns(
-        pl.when(pl.col("row") % 3 == 0).then(0.0).otherwise(pl.col("volume")).alias("volume")
-    )
-    result = adjust_forward(idle, ())
-    is_traded = result.dollar_volume[-21:] > 0
-    dollars = result.dollar_volume[-21:][is_traded]
-    expected = np.log((np.abs(result.log_return[-21:])[is_traded] / dollars).mean())
-    assert FORMULAS["amihud_21"](result)[-1] == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("name", sorted(LOOK_AHEAD))
-def test_indicators_that_look_ahead_are_refused_by_name(bars: SymbolBars, name: str):
-    with pytest.raises(UserError, match=f"{name} uses later bars"):
-        compute_indicator(name, bars, 14)
-
-
-def test_an_unadapted_indicator_is_refused(bars: SymbolBars):
-    with pytest.raises(UserError, match="expected one of rsi"):
-        compute_indicator("nothing", bars, 14)
-
-
-def test_short_history_gives_nan_instead_of_a_library_error():
-    short = adjust_forward(ROWS.head(10), ())
-    assert np.isnan(compute_indicator("rsi", short, 14)).all()
-
-
-def test_a_rolling_sum_forgets_what_left_the_window():
-    values = np.concatenate(([1e20], np.full(30, 0.1)))
-    assert rolling_sum(values, 10)[-1] == rolling_sum(values[-10:], 10)[-1]
-
-
-def test_a_z_score_of_equal_values_is_zero():
-    assert set(z_score(np.full(40, 3.3), 20)[19:]) == {0.0}
-
-
-def test_scaling_is_the_robust_score_of_the_window():
-    rng = np.random.default_rng(2)
-    values = rng.normal(size=(200, 3))
-    values[:50, 1] = np.nan
-    rows = np.array([40, 120, 199])
-    scaled = scale_rows(values, rows, 100)
-    window = values[100:200, 0]
-    median = np.median(window)
-    expected = (values[199, 0] - median) / (1.4826 * np.median(np.abs(window - median)))
-    assert scaled[2, 0] == pytest.approx(expected)
-    known = values[50:121, 1]
-    middle = np.median(known)
-    expected = (values[120, 1] - middle) / (1.4826 * np.median(np.abs(known - middle)))
-    assert scaled[1, 1] == pytest.approx(expected)
-    assert np.isnan(scaled[0]).all()
-
-
-def test_scaling_a_mostly_constant_window_gives_zero_or_the_clip():
-    values = np.full((100, 1), 2.0)
-    values[-1] = 2.5
-    scaled = scale_rows(values, np.array([98, 99]), 80)
-    assert scaled[:, 0].tolist() == [0.0, 5.0]

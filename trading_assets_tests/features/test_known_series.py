@@ -196,7 +196,7 @@ def test_a_series_of_arch_becomes_a_feature_without_a_leak() -> None:
     assert month["series_baa_yield"].n_unique() > 1
     by_symbol = month.partition_by("symbol", maintain_order=True)
     assert by_symbol[0]["series_baa_yield"].equals(by_symbol[1]["series_baa_yield"])
-    # The window reaches back 24 months, however far back the table does.
+    # The window reaches back 25 months, however far back the table does.
     recent = series.filter(pl.col("session") >= date(2002, 5, 1))
     assert compute_month(bars, NO_ACTIONS, recent, features, date(2004, 5, 1)).equals(month)
     sessions = bars["session"].unique().sort().to_list()[-60:]

@@ -39,7 +39,8 @@ def test_real_bars_give_no_leak_and_no_gap(tables) -> None:
     computed = compute_months(*tables, SPEC, MONTHS)
     assert (computed.leaks, computed.gaps) == ([], [])
     assert list(computed.months) == list(MONTHS)
-    assert len(computed.moments) == 2
+    assert {moment[:7] for moment in computed.moments} == {key[:7] for key in MONTHS}
+    assert len(computed.moments) == 9
     assert computed.null_share == 0.0
 
 
@@ -73,6 +74,27 @@ def test_a_feature_that_knows_tomorrow_is_named(tables, monkeypatch) -> None:
         return frame.with_columns(tomorrow.alias("log_return_1"))
 
     monkeypatch.setattr(rooms, "compute_features", peek)
-    leaks = compute_months(*tables, SPEC, MONTHS).leaks
-    assert leaks
-    assert all("log_return_1" in leak for leak in leaks)
+    for months in (MONTHS, {"2008-02-01": MONTHS["2008-02-01"]}):
+        leaks = compute_months(*tables, SPEC, months).leaks
+        # Three moments a month, future removed and replaced.
+        assert len(leaks) == 6 * len(months)
+        assert all("log_return_1" in leak for leak in leaks)
+
+
+def test_the_moments_are_the_same_in_every_run_and_lie_in_the_months_computed(tables) -> None:
+    for key, first in MONTHS.items():
+        moments = [compute_months(*tables, SPEC, {key: first}).moments for _ in range(2)]
+        assert moments[0] == moments[1]
+        assert {moment[:7] for moment in moments[0]} == {key[:7]}
+
+
+def test_a_feature_that_knows_an_action_to_come_is_named(tables, monkeypatch) -> None:
+    compute_features = rooms.compute_features
+
+    def peek(bars, actions, *others) -> pl.DataFrame:
+        frame = compute_features(bars, actions, *others)
+        later = actions.filter(pl.col("kind") == "dividend")["cash_usd"].sum()
+        return frame.with_columns((pl.col("log_return_1") * later).alias("log_return_1"))
+
+    monkeypatch.setattr(rooms, "compute_features", peek)
+    assert len(compute_months(*tables, SPEC, MONTHS).leaks) >= 9

@@ -39,6 +39,7 @@ TABLE = (
     ("us_equities/backtest", "us_equities/policy/ppo", "2009-01-01", "the same fold"),
     ("us_equities/backtest", "us_equities/features", "2009-01-01", "test and the year before"),
     ("us_equities/walk_forward_report", "us_equities/backtest", "", "all folds"),
+    ("us_equities/walk_forward_report", "us_equities/forecaster", "", "all folds"),
     ("quarterly/forecaster", "quarterly/features", "2024-04-01", "36 months before the test"),
     ("quarterly/forecasts", "quarterly/features", "2024-04-01", "train and test"),
     ("quarterly/backtest", "quarterly/features", "2024-04-01", "test and the quarter before"),
@@ -49,7 +50,7 @@ TABLE = (
     ("known_optimum/paper_session", "known_optimum/features", "2025-06-16", "Monday <- Friday"),
     ("known_optimum/paper_session", "known_optimum/features", "2025-07-01", "Tuesday <- Monday"),
     ("known_optimum/paper_session", "known_optimum/features", "2025-09-02", "after Labor Day"),
-    ("known_optimum/paper_session", "w1_daily/validated_bars", "2025-06-16", "575 sessions, today"),
+    ("known_optimum/paper_session", "w1_daily/validated_bars", "2025-06-16", "598 sessions, today"),
 )
 
 
@@ -110,7 +111,7 @@ def test_the_table_of_mappings_is_the_one_checked_in(shipped: Shipped) -> None:
 @pytest.mark.parametrize(
     ("reader", "read", "key", "count", "first", "last"),
     [
-        ("features", "us_daily/validated_bars", "2009-01-01", 25, "2007-01-01", "2009-01-01"),
+        ("features", "us_daily/validated_bars", "2009-01-01", 26, "2006-12-01", "2009-01-01"),
         ("forecaster", "us_equities/features", "2009-01-01", 36, "2006-01-01", "2008-12-01"),
         ("policy/ppo", "us_equities/features", "2009-01-01", 36, "2006-01-01", "2008-12-01"),
         ("backtest", "us_equities/forecasts", "2009-01-01", 1, "2009-01-01", "2009-01-01"),

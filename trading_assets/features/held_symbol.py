@@ -1,0 +1,220 @@
+"""What is held of one symbol between two bars: its table of columns, its entitlements."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trading_assets.features.adjustment import Action, SymbolBars, entitlements
+from trading_assets.features.engine import NEVER, Engine, ScaleWindows, scaled_rows
+from trading_assets.features.given_columns import compute_given
+from trading_assets.features.groups.calendar import EVENT_BARS
+from trading_assets.features.inputs import (
+    MARKET_INPUTS,
+    SERIES_PREFIX,
+    SymbolRows,
+    bars_since_action,
+    weekday_angle,
+)
+from trading_assets.features.series_memory import SeriesMemory
+
+Array = NDArray[np.float64]
+
+_SPARE_ROWS = 64
+_BAR_COLUMNS = (
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "dollar_volume",
+    "log_return",
+    "overnight_gap",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar as traded, prices in USD."""
+
+    session: date
+    knowledge_time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+@dataclass(slots=True)
+class _Standing:
+    """What the next bar is made comparable with."""
+
+    session: np.datetime64
+    close: float
+    price_factor: float
+    share_factor: float
+    bars_since_action: int
+
+
+class HeldSymbol:
+    """One symbol's columns since the anchor, to which bars are added.
+
+    Parameters
+    ----------
+    engine : Engine
+        What is computed.
+    scale_bars : int
+        Bars of the scaling window.
+    name : str
+        The symbol.
+    module : str, optional
+        Module of a user's own features.
+    """
+
+    def __init__(
+        self, engine: Engine, scale_bars: int, name: str, module: str | None = None
+    ) -> None:
+        self._engine = engine
+        self._name = name
+        self._module = module
+        self._sessions = np.empty(0, dtype="datetime64[D]")
+        self._bars = {column: np.empty(0) for column in _BAR_COLUMNS}
+        self._rows = 0
+        self._standing: _Standing | None = None
+        self._table = np.full((engine.n_slots, _SPARE_ROWS), np.nan)
+        self._first, self._counts_from = engine.known_from(
+            np.empty((len(engine.program.inputs), 0))
+        )
+        self._windows = ScaleWindows.empty(int(engine.is_scaled.sum()), scale_bars)
+
+    def begin(self, symbol: SymbolRows, inputs: Mapping[str, Array]) -> None:
+        """Take the bars so far, with all inputs of the engine's program, float64 (T,) each."""
+        self._rows = len(symbol.rows)
+        self._standing = _standing_of(symbol)
+        self._table = np.full((self._engine.n_slots, self._rows + _SPARE_ROWS), np.nan)
+        for slot, name in enumerate(self._engine.program.inputs):
+            self._table[slot, : self._rows] = inputs[name]
+        self._first, self._counts_from = self._engine.known_from(self._inputs(self._rows))
+        self._engine.run(self._table, self._first, 0, self._rows)
+        if self._engine.given:
+            self._sessions = symbol.bars.sessions
+            self._bars = {column: getattr(symbol.bars, column) for column in _BAR_COLUMNS}
+            given = compute_given(self._engine.given, self._module, symbol.bars)
+            self._table[self._engine.program.n_slots :, : self._rows] = given
+        # Collects the scaling windows, so that the next bar need not.
+        self._scaled(self._rows, self._rows)
+
+    def receive(self, bar: Bar, actions: Sequence[Action], memory: SeriesMemory) -> float:
+        """Take a bar and return its log total return, nan for the symbol's first.
+
+        Parameters
+        ----------
+        bar : Bar
+            The bar after those held.
+        actions : sequence of Action
+            The symbol's, in the order they apply.
+        memory : SeriesMemory
+            Declared series.
+        """
+        if self._rows == self._table.shape[1]:
+            self._table = np.concatenate((self._table, np.full_like(self._table, np.nan)), axis=1)
+        inputs = self._comparable(bar, actions)
+        row = self._rows
+        if self._engine.given:
+            session = np.array([bar.session], dtype="datetime64[D]")
+            self._sessions = np.concatenate((self._sessions, session))
+            for column, values in self._bars.items():
+                self._bars[column] = np.append(values, inputs[column])
+        for slot, name in enumerate(self._engine.program.inputs):
+            if name.startswith(SERIES_PREFIX):
+                source = name.removeprefix(SERIES_PREFIX)
+                value = memory.newest(source, self._name, bar.session, bar.knowledge_time)
+                # A bar that was known earlier than the one before may know less.
+                is_carried = np.isnan(value) and row > 0
+                self._table[slot, row] = self._table[slot, row - 1] if is_carried else value
+            elif name not in MARKET_INPUTS:
+                self._table[slot, row] = inputs[name]
+        return inputs["log_return"]
+
+    def compute(self, around: Mapping[str, float]) -> Array:
+        """Return the features (1 + F,) of the bar that was received last, nan where unknown.
+
+        Parameters
+        ----------
+        around : mapping of str to float
+            The market's inputs at this bar.
+        """
+        row = self._rows
+        for slot, name in enumerate(self._engine.program.inputs):
+            if name in around:
+                self._table[slot, row] = around[name]
+        n_inputs = len(self._engine.program.inputs)
+        is_new = (self._first[:n_inputs] == NEVER) & ~np.isnan(self._table[:n_inputs, row])
+        if is_new.any():
+            self._first, self._counts_from = self._engine.known_from(self._inputs(row + 1))
+        self._engine.run(self._table, self._first, row, row + 1)
+        if self._engine.given:
+            # These know no state: they look at all that is held, and only the last row is new.
+            bars = SymbolBars(sessions=self._sessions, **self._bars)
+            given = compute_given(self._engine.given, self._module, bars)
+            self._table[self._engine.program.n_slots :, row] = given[:, -1]
+        values = self._scaled(row, row + 1)
+        self._rows += 1
+        return values[:, 0]
+
+    def _inputs(self, rows: int) -> Array:
+        return self._table[: len(self._engine.program.inputs), :rows]
+
+    def _scaled(self, start: int, stop: int) -> Array:
+        return scaled_rows(self._engine, self._table, self._counts_from, self._windows, start, stop)
+
+    def _comparable(self, bar: Bar, actions: Sequence[Action]) -> dict[str, float]:
+        session = np.datetime64(bar.session, "D")
+        before = self._standing
+        split, cash, since = 1.0, 0.0, EVENT_BARS
+        if before is not None:
+            both = np.array([before.session, session])
+            splits, payments = entitlements(both, actions)
+            split, cash = float(splits[1]), float(payments[1])
+            since = int(bars_since_action(both, actions)[1])
+            since = 0 if since == 0 else min(before.bars_since_action + 1, EVENT_BARS)
+        elif any(np.datetime64(action.ex_date, "D") == session for action in actions):
+            since = 0
+        price = (1.0 if before is None else before.price_factor) * (split + cash / bar.close)
+        shares = (1.0 if before is None else before.share_factor) * split
+        log_return = gap = float("nan")
+        if before is not None:
+            entitled = np.array([bar.close * split + cash, bar.open * split + cash])
+            log_return, gap = np.log(entitled / before.close).tolist()
+        self._standing = _Standing(session, bar.close, price, shares, since)
+        angle = weekday_angle(np.array([session]))
+        return {
+            "open": bar.open * price,
+            "high": bar.high * price,
+            "low": bar.low * price,
+            "close": bar.close * price,
+            "volume": bar.volume / shares,
+            "dollar_volume": bar.close * bar.volume,
+            "log_return": log_return,
+            "overnight_gap": gap,
+            "weekday_sin": float(np.sin(angle)[0]),
+            "weekday_cos": float(np.cos(angle)[0]),
+            "bars_since_action": since / EVENT_BARS,
+            "minutes_from_open": 0.0,
+        }
+
+
+def _standing_of(symbol: SymbolRows) -> _Standing:
+    sessions = symbol.bars.sessions
+    close = symbol.rows["close"].to_numpy()
+    split, cash = entitlements(sessions, symbol.actions)
+    return _Standing(
+        np.datetime64(sessions[-1], "D"),
+        float(close[-1]),
+        float(np.cumprod(split + cash / close)[-1]),
+        float(np.cumprod(split)[-1]),
+        int(bars_since_action(sessions, symbol.actions)[-1]),
+    )

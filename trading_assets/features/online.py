@@ -1,0 +1,211 @@
+"""Features bar by bar: each session's rows from what was held before, equal to the batch."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from trading_assets.errors import DataError
+from trading_assets.features.adjustment import Action, list_actions
+from trading_assets.features.catalogue import feature_names, feature_of
+from trading_assets.features.engine import Engine, build_engine
+from trading_assets.features.held_symbol import Bar, HeldSymbol
+from trading_assets.features.inputs import (
+    MARKET_INPUTS,
+    SymbolRows,
+    own_inputs,
+    prepare_symbols,
+)
+from trading_assets.features.known_series import Lines, list_lines
+from trading_assets.features.market_inputs import Market
+from trading_assets.features.scrambling import FeatureInputs
+from trading_assets.features.series_memory import SeriesMemory
+from trading_assets.features.windows import input_window, month_of
+from trading_assets.schema import TABLES, conform
+from trading_assets.strategy import FeaturesSpec
+
+Array = NDArray[np.float64]
+
+_PRICES = ("open", "high", "low", "close", "volume")
+
+
+class OnlineFeatures:
+    """Features of one session after the other.
+
+    What it holds are the bars, actions and series since the anchor of the month; everything else
+    follows from them. `held` returns these tables and a new object of them goes on where this one
+    stood, so that they are all there is to save.
+
+    A new month has an anchor of its own and starts anew, with the first session of it or, ahead of
+    time, by `prepare`; so does a session with a symbol that was not held.
+
+    Parameters
+    ----------
+    bars, actions, series : DataFrame
+        Tables validated_bars, corporate_actions and series, with the months of the lookback.
+    spec : FeaturesSpec
+        Which features, and the bars of the scaling window.
+    next_session : date
+        The session that will come next, whose month's anchor is used.
+    sectors : mapping of str to str
+        Sector by symbol, where one is declared.
+    """
+
+    def __init__(
+        self,
+        bars: pl.DataFrame,
+        actions: pl.DataFrame,
+        series: pl.DataFrame,
+        spec: FeaturesSpec,
+        next_session: date,
+        sectors: Mapping[str, str] | None = None,
+    ) -> None:
+        self._spec = spec
+        self._sectors = dict(sectors or {})
+        names = feature_names(spec)
+        self._engine: Engine = build_engine(names, spec.module)
+        self._sources = sorted(
+            {source for name in names for source in feature_of(name, spec.module).series}
+        )
+        # Kernels run side by side; libraries and functions of others may not be made for it.
+        self._threads = ThreadPoolExecutor(1 if self._engine.given else os.cpu_count())
+        self._begin([bars], [actions], [series], next_session)
+
+    def held(self) -> FeatureInputs:
+        """Return the tables that the next session is computed from."""
+        return FeatureInputs(
+            pl.concat(self._bars), pl.concat(self._actions), pl.concat(self._series)
+        )
+
+    def prepare(self, next_session: date) -> None:
+        """Start the month of a coming session if it is new, so that its bars need not wait."""
+        if month_of(next_session) != self._month:
+            self._begin(self._bars, self._actions, self._series, next_session)
+
+    def update(
+        self, bars: pl.DataFrame, actions: pl.DataFrame, series: pl.DataFrame
+    ) -> pl.DataFrame:
+        """Return table `features` of the session that `bars` hold.
+
+        Parameters
+        ----------
+        bars : DataFrame
+            Table validated_bars of one session, one row a symbol.
+        actions : DataFrame
+            Rows of corporate_actions that were not given before.
+        series : DataFrame
+            Rows of series that were not given before.
+
+        Raises
+        ------
+        DataError
+            If the bars are of no session or of several, of one that is not after those held, or
+            name a symbol twice.
+        """
+        session = _session_of(bars, self._last_session)
+        rows = bars.sort("symbol")
+        symbols: list[str] = rows["symbol"].to_list()
+        if month_of(session) != self._month or not self._held.keys() >= set(symbols):
+            self._begin(self._bars, self._actions, self._series, session, symbols)
+        self._keep(rows, actions, series)
+        received = {
+            symbol: self._held[symbol].receive(bar, self._entitled.get(symbol, ()), self._memory)
+            for symbol, bar in _bars_of(rows, session)
+        }
+        around = {} if self._market is None else self._market.advance(received)
+
+        def compute(symbol: str) -> Array:
+            return self._held[symbol].compute(around.get(symbol, {}))
+
+        values = np.array(list(self._threads.map(compute, symbols))).astype(np.float32)
+        self._last_session = session
+        return _table(rows, self._engine.names, values)
+
+    def _begin(
+        self,
+        bars: Sequence[pl.DataFrame],
+        actions: Sequence[pl.DataFrame],
+        series: Sequence[pl.DataFrame],
+        next_session: date,
+        newcomers: Sequence[str] = (),
+    ) -> None:
+        first, _ = input_window(month_of(next_session))
+        in_window = pl.col("session").is_between(first, next_session, closed="left")
+        self._month = month_of(next_session)
+        self._bars = [pl.concat(bars).filter(in_window)]
+        self._actions = [pl.concat(actions)]
+        self._series = [pl.concat(series).filter(pl.col("session") >= first)]
+        self._entitled: dict[str, list[Action]] = list_actions(self._actions[0])
+        self._memory = SeriesMemory(self._sources)
+        self._memory.learn(self._series[0], first)
+        symbols = {each.symbol: each for each in prepare_symbols(self._bars[0], self._entitled)}
+        names = sorted({*symbols, *newcomers})
+        self._market: Market | None = None
+        if names and not MARKET_INPUTS.isdisjoint(self._engine.program.inputs):
+            self._market = Market(
+                list(symbols.values()),
+                {name: place for place, name in enumerate(names)},
+                [self._sectors.get(name) for name in names],
+                np.datetime64(self._month, "D"),
+            )
+        lines = list_lines(self._series[0], self._sources, first, date.max)
+        self._held = {name: self._hold(symbols.get(name), name, lines) for name in names}
+        self._last_session: date | None = max(self._bars[0]["session"].to_list(), default=None)
+
+    def _hold(self, rows: SymbolRows | None, name: str, lines: Lines) -> HeldSymbol:
+        held = HeldSymbol(self._engine, self._spec.scale_bars, name, self._spec.module)
+        if rows is None:
+            return held
+        inputs = own_inputs(rows, self._engine.program.inputs, lines)
+        if self._market is not None:
+            inputs |= self._market.inputs_of(name, rows.bars.sessions)
+        held.begin(rows, inputs)
+        return held
+
+    def _keep(self, bars: pl.DataFrame, actions: pl.DataFrame, series: pl.DataFrame) -> None:
+        self._bars.append(bars)
+        if len(actions):
+            self._actions.append(actions)
+            self._entitled = list_actions(pl.concat(self._actions))
+        if len(series):
+            self._series.append(series)
+            self._memory.learn(series, date.min)
+
+
+def _bars_of(rows: pl.DataFrame, session: date) -> Iterator[tuple[str, Bar]]:
+    columns = ("symbol", "knowledge_time", *_PRICES)
+    for symbol, known, *prices in (
+        rows.select(columns).with_columns(pl.col("knowledge_time").to_physical()).iter_rows()
+    ):
+        yield symbol, Bar(session, known, *prices)
+
+
+def _session_of(bars: pl.DataFrame, last: date | None) -> date:
+    sessions = bars["session"].unique().to_list()
+    if len(sessions) != 1:
+        msg = (
+            f"bars of {len(sessions)} sessions came at once; expected those of one: give one"
+            " session after the other"
+        )
+        raise DataError(msg)
+    if last is not None and sessions[0] <= last:
+        msg = (
+            f"bars of {sessions[0]} came after those of {last}; expected a later session: begin"
+            " anew from the corrected bars"
+        )
+        raise DataError(msg)
+    if bars["symbol"].n_unique() != len(bars):
+        msg = f"bars of {sessions[0]} name a symbol twice; expected one bar a symbol"
+        raise DataError(msg)
+    return sessions[0]
+
+
+def _table(rows: pl.DataFrame, names: Sequence[str], values: NDArray[np.float32]) -> pl.DataFrame:
+    known = np.where(np.isfinite(values), values, np.nan)
+    columns = pl.from_numpy(known, schema=list(names), orient="row").fill_nan(None)
+    keys = rows.select(TABLES["features"].names)
+    return conform("features", pl.concat((keys, columns), how="horizontal"))
