@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from functools import cache
 
 from trading_assets.errors import UserError, shown
+from trading_assets.feature_specs import LEAST_SCALE_BARS, FeatureCall, FeaturesSpec
 from trading_assets.features.definition import Family, FeatureDefinition
 from trading_assets.features.groups import (
     calendar,
@@ -27,7 +28,6 @@ from trading_assets.features.groups import (
 from trading_assets.features.groups.series import series_feature
 from trading_assets.features.pandas_ta_table import OUTPUTS, PREFIX, output_of
 from trading_assets.features.windows import LOOKBACK_BARS, SCALE_MIN_BARS
-from trading_assets.strategy import LEAST_SCALE_BARS, FeatureCall, FeaturesSpec
 
 # A feature of any series that a data set declares: its name follows.
 _SERIES_PREFIX = "series_"

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from trading_assets.errors import DataError
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.adjustment import Action, list_actions
 from trading_assets.features.catalogue import feature_names, feature_of, warm_up_bars
 from trading_assets.features.engine import build_engine, compute_rows
@@ -20,7 +21,6 @@ from trading_assets.features.known_series import list_lines
 from trading_assets.features.market_inputs import Market
 from trading_assets.features.windows import VOLATILITY_COLUMN, input_window, month_of
 from trading_assets.schema import TABLES, conform
-from trading_assets.strategy import FeaturesSpec
 
 Array = NDArray[np.float64]
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from trading_assets.features.catalogue import feature_of
 from trading_assets.features.compiled.machine import execute, find_known
-from trading_assets.features.compiled.scaling import scale
 from trading_assets.features.compiled.streaming import carry_rows, collect_rows
 from trading_assets.features.expressions import Column, walk
 from trading_assets.features.groups.volatility import EWMA_VOLATILITY
@@ -18,6 +17,7 @@ from trading_assets.features.windows import SCALE_MIN_BARS, VOLATILITY_COLUMN
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+Values = NDArray[np.float32]
 
 
 # The first known row of a column without one: behind any row there can be.
@@ -82,65 +82,57 @@ class Engine:
         program = self.program
         execute(program.instructions, program.parameters, table, first, start, stop)
 
-    def unscaled(self, table: Array, counts_from: Index, start: int, stop: int) -> Array:
-        """Return the features' rows (1 + F, stop - start), nan before they count."""
-        values = table[self.slots, start:stop]
-        rows = np.arange(start, stop)
-        return np.where(rows >= counts_from[:, None], values, np.nan)
 
+class Collector:
+    """Takes the features' rows out of a table, scaled where they are.
 
-@dataclass(slots=True)
-class ScaleWindows:
-    """The recent past of each scaled feature, in order of size; see `compiled.scaling.scale`."""
+    The windows that they are scaled by are carried from call to call; calls have to follow each
+    other without a hole.
 
-    ordered: Array
-    counts: Index
-    sizes: Index
-
-    @classmethod
-    def empty(cls, n_features: int, scale_bars: int) -> "ScaleWindows":
-        """Return windows that are collected at the first use."""
-        return cls(
-            np.empty((n_features, scale_bars + 1)),
-            np.full(n_features, -1, dtype=np.int64),
-            np.array([scale_bars, min(SCALE_MIN_BARS, scale_bars)], dtype=np.int64),
-        )
-
-
-def scaled_rows(
-    engine: Engine,
-    table: Array,
-    counts_from: Index,
-    windows: ScaleWindows,
-    start: int,
-    stop: int,
-) -> Array:
-    """Return the features' rows (1 + F, stop - start), scaled where they are; nan if unknown.
-
-    `windows` are carried from call to call; calls have to follow each other without a hole.
+    Parameters
+    ----------
+    engine : Engine
+        Whose features.
+    scale_bars : int
+        Bars of the scaling window; 0 leaves everything unscaled.
     """
-    values = engine.unscaled(table, counts_from, start, stop)
-    chosen = np.flatnonzero(engine.is_scaled)
-    if len(chosen):
-        block = np.empty((len(chosen), stop - start))
-        scale(
+
+    def __init__(self, engine: Engine, scale_bars: int) -> None:
+        self._slots = engine.slots
+        self.scale_bars = np.where(engine.is_scaled, scale_bars, 0)
+        self._ordered = np.empty((len(engine.names), scale_bars + 1))
+        self._counts = np.full(len(engine.names), -1)
+
+    def collect(self, table: Array, counts_from: Index, start: int, stop: int) -> Values:
+        """Return rows `start` to `stop` (1 + F, stop - start), nan where unknown.
+
+        Parameters
+        ----------
+        table : float64 (n_slots, T)
+            Computed up to `stop`, with the rows that the first call's windows need.
+        counts_from : int64 (1 + F,)
+            First row at which each feature counts.
+        start, stop : int
+            Rows of the table.
+        """
+        out = np.empty((len(self._slots), stop - start), dtype=np.float32)
+        collect_rows(
             table,
-            engine.slots[chosen],
-            counts_from[chosen],
-            windows.ordered,
-            windows.counts,
-            windows.sizes,
+            self._slots,
+            counts_from,
+            self.scale_bars,
+            SCALE_MIN_BARS,
+            self._ordered,
+            self._counts,
             start,
-            stop,
-            block,
+            out,
         )
-        values[chosen] = block
-    return values
+        return out
 
 
 def compute_rows(
     engine: Engine, inputs: Array, scale_bars: int, asked_from: int, given: Array | None = None
-) -> NDArray[np.float32]:
+) -> Values:
     """Return the features (1 + F, T - asked_from) of the last rows of one symbol, nan if unknown.
 
     Memory beside the result does not grow with the rows.
@@ -161,13 +153,11 @@ def compute_rows(
     program = engine.program
     first, counts_from = engine.known_from(inputs)
     kept = np.concatenate((program.kept, np.full(len(engine.given), 2)))
-    windows = np.where(engine.is_scaled, scale_bars, 0)
-    np.maximum.at(kept, engine.slots, windows + 1)
+    collector = Collector(engine, scale_bars)
+    np.maximum.at(kept, engine.slots, collector.scale_bars + 1)
     history, n_rows, n_inputs = int(kept.max()), inputs.shape[1], len(inputs)
     table = np.empty((engine.n_slots, history + _BLOCK_ROWS))
-    ordered = np.empty((len(windows), windows.max() + 1))
-    counts = np.full(len(windows), -1)
-    out = np.empty((len(windows), n_rows - asked_from), dtype=np.float32)
+    out = np.empty((len(engine.names), n_rows - asked_from), dtype=np.float32)
     for begin in range(0, n_rows, _BLOCK_ROWS):
         end = min(begin + _BLOCK_ROWS, n_rows)
         # A row of the table is `shift` rows behind the same row of the inputs.
@@ -179,17 +169,8 @@ def compute_rows(
         engine.run(table, first + shift, history, end + shift)
         start = max(asked_from, begin)
         if start < end:
-            collect_rows(
-                table,
-                engine.slots,
-                counts_from + shift,
-                windows,
-                SCALE_MIN_BARS,
-                ordered,
-                counts,
-                start + shift,
-                out[:, start - asked_from : end - asked_from],
-            )
+            found = collector.collect(table, counts_from + shift, start + shift, end + shift)
+            out[:, start - asked_from : end - asked_from] = found
     return out
 
 

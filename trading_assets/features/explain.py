@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from trading_assets.errors import UserError, shown
+from trading_assets.feature_specs import LEAST_SCALE_BARS, FeaturesSpec
 from trading_assets.features.catalogue import (
     FAMILIES,
     FEATURES,
@@ -19,7 +20,6 @@ from trading_assets.features.definition import Family, FeatureDefinition
 from trading_assets.features.expressions import AFFINE, Column
 from trading_assets.features.pandas_ta_table import OUTPUTS
 from trading_assets.features.windows import LOOKBACK_BARS
-from trading_assets.strategy import LEAST_SCALE_BARS, FeaturesSpec
 
 _SOURCE = re.compile(r"\(([A-Z][^()]* (?:19|20)\d\d)\)\Z")
 _NUMBERS = re.compile(r"(?:_[0-9]+)+\Z")

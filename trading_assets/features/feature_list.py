@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from trading_assets.errors import UserError, shown
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.catalogue import (
     FAMILIES,
     FEATURES,
@@ -21,7 +22,6 @@ from trading_assets.features.definition import FeatureDefinition
 from trading_assets.features.explain import describe_bounds
 from trading_assets.features.groups.series import series_feature
 from trading_assets.features.pandas_ta_table import OUTPUTS
-from trading_assets.strategy import FeaturesSpec
 
 FEATURE_HEADER = ("Name", "Unit", "Bars", "Warm-up", "Scaled", "In all", "Formula")
 FAMILY_HEADER = ("Family", "Group", "Parameters", "Unit", "Formula")

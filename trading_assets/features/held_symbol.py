@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trading_assets.features.adjustment import Action, SymbolBars, entitlements
-from trading_assets.features.engine import NEVER, Engine, ScaleWindows, scaled_rows
+from trading_assets.features.engine import NEVER, Collector, Engine
 from trading_assets.features.given_columns import compute_given
 from trading_assets.features.groups.calendar import EVENT_BARS
 from trading_assets.features.inputs import (
@@ -88,7 +88,7 @@ class HeldSymbol:
         self._first, self._counts_from = engine.known_from(
             np.empty((len(engine.program.inputs), 0))
         )
-        self._windows = ScaleWindows.empty(int(engine.is_scaled.sum()), scale_bars)
+        self._collector = Collector(engine, scale_bars)
 
     def begin(self, symbol: SymbolRows, inputs: Mapping[str, Array]) -> None:
         """Take the bars so far, with all inputs of the engine's program, float64 (T,) each."""
@@ -105,7 +105,7 @@ class HeldSymbol:
             given = compute_given(self._engine.given, self._module, symbol.bars)
             self._table[self._engine.program.n_slots :, : self._rows] = given
         # Collects the scaling windows, so that the next bar need not.
-        self._scaled(self._rows, self._rows)
+        self._collect(self._rows, self._rows)
 
     def receive(self, bar: Bar, actions: Sequence[Action], memory: SeriesMemory) -> float:
         """Take a bar and return its log total return, nan for the symbol's first.
@@ -139,7 +139,7 @@ class HeldSymbol:
                 self._table[slot, row] = inputs[name]
         return inputs["log_return"]
 
-    def compute(self, around: Mapping[str, float]) -> Array:
+    def compute(self, around: Mapping[str, float]) -> NDArray[np.float32]:
         """Return the features (1 + F,) of the bar that was received last, nan where unknown.
 
         Parameters
@@ -161,15 +161,15 @@ class HeldSymbol:
             bars = SymbolBars(sessions=self._sessions, **self._bars)
             given = compute_given(self._engine.given, self._module, bars)
             self._table[self._engine.program.n_slots :, row] = given[:, -1]
-        values = self._scaled(row, row + 1)
+        values = self._collect(row, row + 1)
         self._rows += 1
         return values[:, 0]
 
     def _inputs(self, rows: int) -> Array:
         return self._table[: len(self._engine.program.inputs), :rows]
 
-    def _scaled(self, start: int, stop: int) -> Array:
-        return scaled_rows(self._engine, self._table, self._counts_from, self._windows, start, stop)
+    def _collect(self, start: int, stop: int) -> NDArray[np.float32]:
+        return self._collector.collect(self._table, self._counts_from, start, stop)
 
     def _comparable(self, bar: Bar, actions: Sequence[Action]) -> dict[str, float]:
         session = np.datetime64(bar.session, "D")

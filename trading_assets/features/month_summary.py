@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.catalogue import feature_of, warm_up_bars
 from trading_assets.features.compiled.scaling import CLIP
-from trading_assets.strategy import FeaturesSpec
 
 COLUMNS = {
     "feature": "name of the column",

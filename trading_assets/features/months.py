@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.catalogue import (
     OPTIONAL_GROUPS,
     feature_names,
@@ -17,7 +18,6 @@ from trading_assets.features.causality import draw_moments, find_leaks_of_months
 from trading_assets.features.compute import compute_features, compute_month
 from trading_assets.features.scrambling import FeatureInputs
 from trading_assets.features.windows import input_window
-from trading_assets.strategy import FeaturesSpec
 
 
 @dataclass(frozen=True, slots=True)

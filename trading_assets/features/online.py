@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from trading_assets.errors import DataError
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.adjustment import Action, list_actions
 from trading_assets.features.catalogue import feature_names, feature_of
 from trading_assets.features.engine import Engine, build_engine
@@ -26,9 +27,6 @@ from trading_assets.features.scrambling import FeatureInputs
 from trading_assets.features.series_memory import SeriesMemory
 from trading_assets.features.windows import input_window, month_of
 from trading_assets.schema import TABLES, conform
-from trading_assets.strategy import FeaturesSpec
-
-Array = NDArray[np.float64]
 
 _PRICES = ("open", "high", "low", "close", "volume")
 
@@ -118,10 +116,10 @@ class OnlineFeatures:
         }
         around = {} if self._market is None else self._market.advance(received)
 
-        def compute(symbol: str) -> Array:
+        def compute(symbol: str) -> NDArray[np.float32]:
             return self._held[symbol].compute(around.get(symbol, {}))
 
-        values = np.array(list(self._threads.map(compute, symbols))).astype(np.float32)
+        values = np.array(list(self._threads.map(compute, symbols)))
         self._last_session = session
         return _table(rows, self._engine.names, values)
 

@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.catalogue import feature_names, feature_of
 from trading_assets.features.definition import FeatureDefinition
 from trading_assets.periods import Axis
@@ -11,7 +12,6 @@ from trading_assets.pipeline.declared import Declared, column_schema, declare_as
 from trading_assets.pipeline.market_tables import read_market
 from trading_assets.pipeline.resources import LakeResource
 from trading_assets.pipeline.task import Task, report_partitions
-from trading_assets.strategy import FeaturesSpec
 
 
 def features_assets(declared: Declared) -> list[dg.AssetsDefinition]:

@@ -10,9 +10,10 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from trading_assets.errors import DataError
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.policy.networks import TrainedPolicy, canonical_json, parse_json
 from trading_assets.policy.observation import DecisionRules
-from trading_assets.strategy import FeaturesSpec, Strategy
+from trading_assets.strategy import Strategy
 
 FORMAT = 1
 MANIFEST_FILE = "bundle.json"

@@ -16,10 +16,10 @@ from time import perf_counter
 import numpy as np
 import polars as pl
 
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.compute import compute_features
 from trading_assets.features.online import OnlineFeatures
 from trading_assets.features.windows import VOLATILITY_COLUMN
-from trading_assets.strategy import FeaturesSpec
 from trading_assets_tests.benchmarks.feature_peers import (
     PEERS,
     PeerFigure,

@@ -8,6 +8,7 @@ import pytest
 
 from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.errors import UserError
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.catalogue import (
     FEATURES,
     FURTHER,
@@ -24,7 +25,6 @@ from trading_assets.features.windows import (
     input_window,
     shift_month,
 )
-from trading_assets.strategy import FeaturesSpec
 
 COUNTS = {
     "returns": 14,

@@ -4,13 +4,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.catalogue import FEATURES, feature_names
 from trading_assets.features.causality import draw_moments, find_leaks, find_leaks_of_months
 from trading_assets.features.compute import compute_features
 from trading_assets.features.scrambling import FeatureInputs, scramble, truncate
 from trading_assets.features.windows import month_of
 from trading_assets.schema import column_problems
-from trading_assets.strategy import FeaturesSpec
 from trading_assets_tests.features.synthetic_bars import (
     make_actions,
     make_bars,

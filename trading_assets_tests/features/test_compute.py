@@ -5,12 +5,12 @@ import polars as pl
 import pytest
 
 from trading_assets.errors import DataError
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.adjustment import adjust_forward, list_actions
 from trading_assets.features.catalogue import FEATURES, feature_names, warm_up_bars
 from trading_assets.features.compute import compute_features, compute_month, require_history
 from trading_assets.features.windows import LOOKBACK_MONTHS, VOLATILITY_COLUMN, shift_month
 from trading_assets.schema import TABLES
-from trading_assets.strategy import FeaturesSpec
 from trading_assets_tests.features.synthetic_bars import (
     NO_ACTIONS,
     NO_SERIES,

@@ -8,11 +8,11 @@ import pytest
 
 from trading_assets.bars.actions.companies import actions_by_company, bars_by_company
 from trading_assets.bars.actions.total_returns import total_returns
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.catalogue import feature_names
 from trading_assets.features.causality import find_leaks
 from trading_assets.features.compute import compute_features, compute_month
 from trading_assets.schema import TABLES
-from trading_assets.strategy import FeaturesSpec
 from trading_assets_tests.features.synthetic_bars import (
     NO_ACTIONS,
     NO_SERIES,

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from trading_assets.cli import main
 from trading_assets.errors import UserError
+from trading_assets.feature_specs import LEAST_SCALE_BARS, FeaturesSpec
 from trading_assets.features.catalogue import (
     FAMILIES,
     FEATURES,
@@ -34,7 +35,6 @@ from trading_assets.features.pandas_ta_table import OUTPUTS
 from trading_assets.features.windows import LOOKBACK_BARS, LOOKBACK_MONTHS
 from trading_assets.lake.records import PartitionWrite
 from trading_assets.lake.store import InputRef, Lake
-from trading_assets.strategy import LEAST_SCALE_BARS, FeaturesSpec
 from trading_assets_tests.features.synthetic_bars import make_actions, make_bars
 from trading_assets_tests.lake.samples import made_by, open_lake
 

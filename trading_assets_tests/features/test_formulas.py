@@ -48,7 +48,8 @@ def unscaled(names: Sequence[str], columns: Columns) -> dict[str, np.ndarray]:
         table[slot] = columns[name]
     first, counts_from = engine.known_from(table[: len(engine.program.inputs)])
     engine.run(table, first, 0, rows)
-    values = engine.unscaled(table, counts_from, 0, rows)
+    counts = np.arange(rows) >= counts_from[:, None]
+    values = np.where(counts, table[engine.slots], np.nan)
     return dict(zip(engine.names, values, strict=True))
 
 

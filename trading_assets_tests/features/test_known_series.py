@@ -12,12 +12,12 @@ from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.bars.series.as_of import series_as_of
 from trading_assets.bars.series.readers import fetch_series
 from trading_assets.bars.sources.sample import SampleBars
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.causality import find_leaks
 from trading_assets.features.compute import compute_features, compute_month
 from trading_assets.features.known_series import known_values, list_lines
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.schema import TABLES
-from trading_assets.strategy import FeaturesSpec
 from trading_assets_tests.features.synthetic_bars import (
     NO_ACTIONS,
     close_time,

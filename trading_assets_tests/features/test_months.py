@@ -8,11 +8,11 @@ import pytest
 from trading_assets.bars.actions.corporate_actions import derive_actions
 from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.bars.sources.sample import SampleBars
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features import months as rooms
 from trading_assets.features.months import compute_months
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.schema import TABLES
-from trading_assets.strategy import FeaturesSpec
 
 SPEC = FeaturesSpec(names=("log_return_1", "log_return_21", "ewma_volatility"))
 MONTHS = {key: date.fromisoformat(key) for key in ("2008-01-01", "2008-02-01", "2008-03-01")}

@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from trading_assets.errors import DataError
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.catalogue import FEATURES
 from trading_assets.features.compute import compute_features
 from trading_assets.features.online import OnlineFeatures
 from trading_assets.features.scrambling import FeatureInputs
-from trading_assets.strategy import FeaturesSpec
 from trading_assets_tests.features.synthetic_bars import (
     NO_ACTIONS,
     NO_SERIES,

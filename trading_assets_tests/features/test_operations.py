@@ -3,6 +3,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from inspect import getsource
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ import pytest
 from trading_assets.features import expressions, operations
 from trading_assets.features.compiled import machine
 from trading_assets.features.compiled.machine import execute
-from trading_assets.features.compiled.scaling import scale
+from trading_assets.features.compiled.streaming import collect_rows
 from trading_assets.features.expressions import Column, Operation, bar_input
 from trading_assets.features.operations import CLOSE, HIGH, LOW
 from trading_assets.features.program import Program, build_program, first_rows
 from trading_assets_tests.features.reference_formulas import Past
 from trading_assets_tests.features.reference_liquidity import edge_spread
+from trading_assets_tests.features.reference_scaling import scale_rows
 
 Columns = dict[str, np.ndarray]
 ROWS = 300
@@ -317,29 +319,60 @@ def test_every_output_of_an_operation_is_written(at_once: np.ndarray, operation:
         assert not (at_once[slot : slot + count] == -7e77).any()
 
 
-def scaled(values: np.ndarray, bars: int) -> np.ndarray:
-    out = np.empty((1, len(values)))
-    known = int(np.isnan(values).sum())
-    sizes = np.array([bars, min(63, bars)])
-    ordered, counts = np.empty((1, bars + 1)), np.array([-1])
-    slots, first = np.array([0]), np.array([known])
-    scale(values[None], slots, first, ordered, counts, sizes, 0, len(values), out)
-    return out[0]
+def scaled(values: np.ndarray, bars: int, stops: list[int] | None = None) -> np.ndarray:
+    """Columns (F, T) scaled, in one call or in blocks that end at some rows."""
+    features, rows = values.shape
+    known = np.isnan(values).argmin(axis=1)
+    windows, counts = np.full(features, bars), np.full(features, -1)
+    ordered = np.empty((features, bars + 1))
+    parts = []
+    for start, stop in pairwise([0, *(stops or []), rows]):
+        out = np.empty((features, stop - start), np.float32)
+        slots = np.arange(features)
+        collect_rows(values, slots, known, windows, 63, ordered, counts, start, out)
+        parts.append(out)
+    return np.concatenate(parts, axis=1)
+
+
+def hostile_columns() -> np.ndarray:
+    values = np.random.default_rng(2).standard_t(3, (8, 700))
+    values[1] = np.round(values[1])
+    values[2] = 1.0
+    values[3, ::2] = 0.0
+    values[4, :500] = np.nan
+    values[5] *= 1e-9
+    values[6, 100:140] = np.nan
+    values[7] += 1e7
+    return values
+
+
+def test_scaling_gives_the_bytes_of_sorting_each_window():
+    values = hostile_columns()
+    expected = scale_rows(values.T.copy(), np.arange(700), 252).T.astype(np.float32)
+    assert np.array_equal(scaled(values, 252), expected, equal_nan=True)
+    assert np.isfinite(expected).any(axis=1).all()
+
+
+def test_scaling_in_blocks_gives_the_bytes_of_one_call():
+    values = hostile_columns()
+    whole = scaled(values, 100)
+    assert scaled(values, 100, [1, 60, 61, 300, 305]).tobytes() == whole.tobytes()
+    assert scaled(values, 100, list(range(1, 700))).tobytes() == whole.tobytes()
 
 
 def test_scaling_is_the_robust_score_of_the_known_values_of_the_window():
     values = np.random.default_rng(2).normal(size=300)
     values[:50] = np.nan
-    found = scaled(values, 100)
+    (found,) = scaled(values[None], 100)
     assert np.isnan(found[:112]).all()
     for row in range(112, 300):
         past = values[max(50, row - 99) : row + 1]
         median = np.median(past)
         score = (values[row] - median) / (1.4826 * np.median(np.abs(past - median)))
-        assert found[row] == pytest.approx(np.clip(score, -5.0, 5.0), rel=1e-9)
+        assert found[row] == pytest.approx(np.clip(score, -5.0, 5.0), rel=1e-6)
 
 
 def test_scaling_a_mostly_constant_window_gives_zero_or_the_clip():
     values = np.full(100, 2.0)
     values[-1] = 2.5
-    assert scaled(values, 80)[-2:].tolist() == [0.0, 5.0]
+    assert scaled(values[None], 80)[0, -2:].tolist() == [0.0, 5.0]

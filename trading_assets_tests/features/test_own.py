@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 
 from trading_assets.errors import DataError, UserError
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.adjustment import SymbolBars
 from trading_assets.features.catalogue import feature_names, feature_of, warm_up_bars
 from trading_assets.features.compute import compute_features
 from trading_assets.features.months import compute_months
 from trading_assets.features.own import feature, own_features
-from trading_assets.strategy import FeaturesSpec
 from trading_assets_tests.features.synthetic_bars import (
     NO_ACTIONS,
     NO_SERIES,

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from trading_assets.errors import DataError
+from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.compute import compute_features
 from trading_assets.forecast.train import train_forecaster
 from trading_assets.policy.bundle import Bundle
@@ -15,7 +16,7 @@ from trading_assets.risk.projection import WeightLimits
 from trading_assets.schema import TABLES, conform
 from trading_assets.simulation.core import held_weights
 from trading_assets.simulation.market import build_market
-from trading_assets.strategy import FeaturesSpec, ForecastSpec
+from trading_assets.strategy import ForecastSpec
 from trading_assets_tests.policy.tasks import make_policy, make_strategy
 
 SYMBOLS = ("AAA", "BBB", "CCC")

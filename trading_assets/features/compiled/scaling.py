@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.features.compiled.compiling import entry_point, kernel
+from trading_assets.features.compiled.compiling import kernel
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -107,7 +107,7 @@ def scale_column(
     count: int,
     sizes: Index,
     rows: Index,
-    out: Array | NDArray[np.float32],
+    out: NDArray[np.float32],
 ) -> int:
     """Scale rows of one column and return how many known values its window then holds.
 
@@ -123,7 +123,7 @@ def scale_column(
         Bars of the window, and the fewest known values that make a scale.
     rows : int64 (3,)
         First row that counts as known, first row to scale, and the row behind the last.
-    out : float (R,)
+    out : float32 (R,)
         Scaled values, nan where unknown; written.
     """
     scale_bars, fewest = sizes[0], sizes[1]
@@ -145,36 +145,3 @@ def scale_column(
             count = _insert(ordered, count, x[t])
         out[t - start] = _scaled(ordered, count, x[t]) if is_known and count >= fewest else math.nan
     return count
-
-
-@entry_point
-def scale(
-    values: Array,
-    slots: Index,
-    first: Index,
-    ordered: Array,
-    counts: Index,
-    sizes: Index,
-    start: int,
-    stop: int,
-    out: Array,
-) -> None:
-    """Scale rows `start` to `stop` of some columns, each by the values that end at the row.
-
-    Parameters
-    ----------
-    values : float64 (n_slots, T)
-        Table of the machine.
-    slots : int64 (F,)
-        Columns to scale.
-    first : int64 (F,)
-        First row of each that counts as known.
-    ordered, counts, sizes, out
-        As in `scale_column`, of all columns (F, ...); `counts` is written.
-    start, stop : int
-        Rows, `stop` exclusive.
-    """
-    rows = np.array([0, start, stop])
-    for f in range(len(slots)):
-        rows[0] = first[f]
-        counts[f] = scale_column(values[slots[f]], ordered[f], counts[f], sizes, rows, out[f])
