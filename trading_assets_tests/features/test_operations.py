@@ -335,7 +335,7 @@ def scaled(values: np.ndarray, bars: int, stops: list[int] | None = None) -> np.
 
 
 def hostile_columns() -> np.ndarray:
-    values = np.random.default_rng(2).standard_t(3, (8, 700))
+    values = np.random.default_rng(2).standard_t(3, (10, 700))
     values[1] = np.round(values[1])
     values[2] = 1.0
     values[3, ::2] = 0.0
@@ -343,6 +343,8 @@ def hostile_columns() -> np.ndarray:
     values[5] *= 1e-9
     values[6, 100:140] = np.nan
     values[7] += 1e7
+    values[8] = np.arange(700) ** 1.5
+    values[9] = -values[8]
     return values
 
 
