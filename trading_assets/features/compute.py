@@ -155,8 +155,8 @@ def _compute_window(
         if market is not None:
             inputs |= market.inputs_of(symbol.symbol, symbol.bars.sessions)
         given = compute_given(engine.given, spec.module, symbol.bars) if engine.given else None
-        table = np.array([inputs[name] for name in engine.program.inputs])
-        rows = compute_rows(engine, table, spec.scale_bars, int(asked[0]), given)
+        columns = [inputs[name] for name in engine.program.inputs]
+        rows = compute_rows(engine, columns, spec.scale_bars, int(asked[0]), given)
         return symbol.rows.select(TABLES["features"].names)[asked].with_columns(
             _as_nullable(name, column)
             for name, column in zip(engine.names, rows[:, asked - asked[0]], strict=True)

@@ -1,6 +1,6 @@
 """Computes features of one symbol from its inputs: all rows, or on from the rows before."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -64,15 +64,14 @@ class Engine:
         """Rows of the table."""
         return self.program.n_slots + len(self.given)
 
-    def known_from(self, inputs: Array) -> tuple[Index, Index]:
+    def known_from(self, known: Index) -> tuple[Index, Index]:
         """Return the first row of each slot, and the first row at which each feature counts.
 
         Parameters
         ----------
-        inputs : float64 (I, T)
-            Inputs of the program, in its order.
+        known : int64 (I,)
+            First known row of the program's inputs, in its order; `NEVER` where there is none.
         """
-        known = find_known(inputs, NEVER)
         first = first_rows(self.program, dict(zip(self.program.inputs, known, strict=True)))
         late = np.maximum(known - self.input_reach, 0)
         return first, np.where(self.waits_for, late, 0).max(axis=1, initial=0) + self.reach
@@ -131,7 +130,11 @@ class Collector:
 
 
 def compute_rows(
-    engine: Engine, inputs: Array, scale_bars: int, asked_from: int, given: Array | None = None
+    engine: Engine,
+    inputs: Sequence[Array],
+    scale_bars: int,
+    asked_from: int,
+    given: Array | None = None,
 ) -> Values:
     """Return the features (1 + F, T - asked_from) of the last rows of one symbol, nan if unknown.
 
@@ -141,7 +144,7 @@ def compute_rows(
     ----------
     engine : Engine
         What is computed.
-    inputs : float64 (I, T)
+    inputs : sequence of float64 (T,)
         Inputs of the engine's program, in its order.
     scale_bars : int
         Bars of the scaling window; 0 leaves everything unscaled.
@@ -151,11 +154,13 @@ def compute_rows(
         Unscaled values of the features that the program does not compute.
     """
     program = engine.program
-    first, counts_from = engine.known_from(inputs)
+    columns = [np.ascontiguousarray(column)[None] for column in inputs]
+    known = [find_known(column, len(inputs[0]), NEVER) for column in columns]
+    first, counts_from = engine.known_from(np.concatenate(known))
     kept = np.concatenate((program.kept, np.full(len(engine.given), 2)))
     collector = Collector(engine, scale_bars)
     np.maximum.at(kept, engine.slots, collector.scale_bars + 1)
-    history, n_rows, n_inputs = int(kept.max()), inputs.shape[1], len(inputs)
+    history, n_rows = int(kept.max()), len(inputs[0])
     table = np.empty((engine.n_slots, history + _BLOCK_ROWS))
     out = np.empty((len(engine.names), n_rows - asked_from), dtype=np.float32)
     for begin in range(0, n_rows, _BLOCK_ROWS):
@@ -163,7 +168,8 @@ def compute_rows(
         # A row of the table is `shift` rows behind the same row of the inputs.
         shift = history - begin
         carry_rows(table, kept, _BLOCK_ROWS)
-        table[:n_inputs, history : end + shift] = inputs[:, begin:end]
+        for slot, column in enumerate(columns):
+            table[slot, history : end + shift] = column[0, begin:end]
         if given is not None:
             table[program.n_slots :, history : end + shift] = given[:, begin:end]
         engine.run(table, first + shift, history, end + shift)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trading_assets.features.adjustment import Action, SymbolBars, entitlements
+from trading_assets.features.compiled.machine import find_known
 from trading_assets.features.engine import NEVER, Collector, Engine
 from trading_assets.features.given_columns import compute_given
 from trading_assets.features.groups.calendar import EVENT_BARS
@@ -21,6 +22,7 @@ from trading_assets.features.inputs import (
 from trading_assets.features.series_memory import SeriesMemory
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
 
 _SPARE_ROWS = 64
 _BAR_COLUMNS = (
@@ -86,7 +88,7 @@ class HeldSymbol:
         self._standing: _Standing | None = None
         self._table = np.full((engine.n_slots, _SPARE_ROWS), np.nan)
         self._first, self._counts_from = engine.known_from(
-            np.empty((len(engine.program.inputs), 0))
+            np.full(len(engine.program.inputs), NEVER)
         )
         self._collector = Collector(engine, scale_bars)
 
@@ -97,7 +99,7 @@ class HeldSymbol:
         self._table = np.full((self._engine.n_slots, self._rows + _SPARE_ROWS), np.nan)
         for slot, name in enumerate(self._engine.program.inputs):
             self._table[slot, : self._rows] = inputs[name]
-        self._first, self._counts_from = self._engine.known_from(self._inputs(self._rows))
+        self._first, self._counts_from = self._known_from(self._rows)
         self._engine.run(self._table, self._first, 0, self._rows)
         if self._engine.given:
             self._sessions = symbol.bars.sessions
@@ -154,7 +156,7 @@ class HeldSymbol:
         n_inputs = len(self._engine.program.inputs)
         is_new = (self._first[:n_inputs] == NEVER) & ~np.isnan(self._table[:n_inputs, row])
         if is_new.any():
-            self._first, self._counts_from = self._engine.known_from(self._inputs(row + 1))
+            self._first, self._counts_from = self._known_from(row + 1)
         self._engine.run(self._table, self._first, row, row + 1)
         if self._engine.given:
             # These know no state: they look at all that is held, and only the last row is new.
@@ -165,8 +167,9 @@ class HeldSymbol:
         self._rows += 1
         return values[:, 0]
 
-    def _inputs(self, rows: int) -> Array:
-        return self._table[: len(self._engine.program.inputs), :rows]
+    def _known_from(self, rows: int) -> tuple[Index, Index]:
+        inputs = self._table[: len(self._engine.program.inputs)]
+        return self._engine.known_from(find_known(inputs, rows, NEVER))
 
     def _collect(self, start: int, stop: int) -> NDArray[np.float32]:
         return self._collector.collect(self._table, self._counts_from, start, stop)

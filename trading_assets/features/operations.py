@@ -66,6 +66,9 @@ def log(x: Column, least: float = 1e-300) -> Column:
     return apply(_LOG, x, parameters=(least,))
 
 
+LOG_OPEN, LOG_HIGH, LOG_LOW, LOG_CLOSE = map(log, (OPEN, HIGH, LOW, CLOSE))
+
+
 def exponential(x: Column) -> Column:
     """Return e to the power of x."""
     return apply(_EXPONENTIAL, x)
@@ -271,7 +274,7 @@ def falling_movement(high: Column, low: Column) -> Column:
 
 def edge_spread(bars: int) -> Column:
     """Return the spread by Ardia, Guidotti and Kroencke (2024), negative where its square is."""
-    logs = (log(OPEN), log(HIGH), log(LOW), log(CLOSE))
+    logs = (LOG_OPEN, LOG_HIGH, LOG_LOW, LOG_CLOSE)
     return apply(_EDGE_SPREAD, *logs, parameters=(bars,), bars=bars)
 
 

@@ -6,11 +6,11 @@ A library's are smoothed, which uses the whole sample; these use rows up to thei
 import math
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from trading_assets.errors import DataError
+from trading_assets.features.compiled.regimes import recur
 
 Array = NDArray[np.float64]
 
@@ -104,36 +104,5 @@ def check_observations(observations: Array) -> Array:
 def _run(model: RegimeModel, predicted: Array, observations: Array) -> Array:
     rows = check_observations(observations)
     probabilities = np.empty((len(rows), len(predicted)))
-    _recur(rows, model.transition, model.means, model.variances, predicted, probabilities)
+    recur(rows, model.transition, model.means, model.variances, predicted, probabilities)
     return probabilities
-
-
-@numba.njit(nogil=True)
-def _recur(
-    rows: Array, transition: Array, means: Array, variances: Array, predicted: Array, out: Array
-) -> None:
-    # `predicted` holds the probabilities of the next row given the rows so far, and is advanced.
-    states = len(predicted)
-    evidence = np.empty(states)
-    for t in range(len(rows)):
-        best = -np.inf
-        for j in range(states):
-            evidence[j] = 0.0
-            for k in range(rows.shape[1]):
-                distance = rows[t, k] - means[j, k]
-                evidence[j] -= 0.5 * (
-                    distance * distance / variances[j, k] + math.log(variances[j, k])
-                )
-            best = max(best, evidence[j])
-        total = 0.0
-        for j in range(states):
-            # Of a row that is unknown, or too far from every state to tell, nothing is learnt.
-            weight = math.exp(evidence[j] - best) if math.isfinite(best) else 1.0
-            out[t, j] = predicted[j] * weight
-            total += out[t, j]
-        for j in range(states):
-            out[t, j] /= total
-        for j in range(states):
-            predicted[j] = 0.0
-            for i in range(states):
-                predicted[j] += out[t, i] * transition[i, j]

@@ -63,7 +63,7 @@ def compute_shared(symbols: Sequence[Columns], threads: int) -> list[np.ndarray]
     engine = shared_engine()
 
     def compute(symbol: Columns) -> np.ndarray:
-        inputs = np.array([symbol[name] for name in engine.program.inputs])
+        inputs = [symbol[name] for name in engine.program.inputs]
         return compute_rows(engine, inputs, 0, 0)
 
     with ThreadPoolExecutor(threads) as pool:
@@ -76,14 +76,15 @@ def compute_standard(symbols: Sequence[Columns], scale_bars: int) -> list[np.nda
     returns = np.stack([log_moves(s["close"], s["close"]) for s in symbols], axis=1)
     market = market_columns(returns, symbols[0]["time"])
     rng = np.random.default_rng(3)
+    calendar = calendar_columns(symbols[0]["time"])
     context = {f"series:{name}": rng.normal(size=len(returns)) for name in CONTEXT}
 
     def compute(place: int) -> np.ndarray:
         own = own_columns(symbols[place])
         around = {name: values[:, place] if values.ndim > 1 else values
                   for name, values in market.items()}  # fmt: skip
-        columns = own | around | context
-        inputs = np.array([columns[name] for name in engine.program.inputs])
+        columns = own | calendar | around | context
+        inputs = [columns[name] for name in engine.program.inputs]
         return compute_rows(engine, inputs, scale_bars, 0)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -99,18 +100,23 @@ def log_moves(to: np.ndarray, close: np.ndarray) -> np.ndarray:
 
 def own_columns(bars: Columns) -> Columns:
     """Return the inputs that a symbol's own bars give."""
-    days = bars["time"].astype("datetime64[D]")
-    minutes = (bars["time"] - days).astype("timedelta64[m]").astype(np.float64)
-    angle = 2.0 * np.pi * ((days.astype(np.int64) + 3) % 7) / 5.0
     return {
         **{name: bars[name] for name in PRICES},
         "dollar_volume": bars["close"] * bars["volume"],
         "log_return": log_moves(bars["close"], bars["close"]),
         "overnight_gap": log_moves(bars["open"], bars["close"]),
+        "bars_since_action": np.ones(len(bars["close"])),
+    }
+
+
+def calendar_columns(times: np.ndarray) -> Columns:
+    """Return the inputs that the times give, which all symbols share."""
+    days = times.astype("datetime64[D]")
+    angle = 2.0 * np.pi * ((days.astype(np.int64) + 3) % 7) / 5.0
+    return {
         "weekday_sin": np.sin(angle),
         "weekday_cos": np.cos(angle),
-        "bars_since_action": np.ones(len(days)),
-        "minutes_from_open": minutes / 1440.0,
+        "minutes_from_open": (times - days).astype("timedelta64[m]").astype(np.float64) / 1440.0,
     }
 
 

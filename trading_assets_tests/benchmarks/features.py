@@ -5,6 +5,7 @@ machine slows all of them. Scaling is a figure of its own: no peer does it.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from trading_assets.features.compute import compute_features
 from trading_assets.features.online import OnlineFeatures
 from trading_assets.features.windows import VOLATILITY_COLUMN
 from trading_assets_tests.benchmarks.feature_peers import (
+    KEPT_MEMORY,
     PEERS,
     PeerFigure,
     measure_peers,
@@ -66,7 +68,7 @@ def measure_speed() -> None:
         }
         long_bars = Path(folder) / "long.parquet"
         write_bars(long_bars, bars_a_symbol=int(98_000 * LONG_FACTOR))
-        long = run_own("all78", long_bars, 1)
+        long = run_own("all78", long_bars, 3)
     shared = rates["shared30"]
     keep(Figure("features.shared30_bars_per_s", shared, "bars/s"))
     keep(Figure("features.shared30_one_thread_bars_per_s", rates["shared30_one_thread"], "bars/s"))
@@ -94,7 +96,10 @@ def run_own(work: str, bars: Path, runs: int) -> dict[str, float]:
     """
     module = "trading_assets_tests.benchmarks.feature_runs"
     command = [sys.executable, "-m", module, work, str(bars), str(runs)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    environment = os.environ | KEPT_MEMORY
+    found = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, cwd=REPOSITORY
+    )
     if found.returncode:
         msg = f"{work} ended with {found.returncode}: {found.stderr[-2000:]}"
         raise RuntimeError(msg)

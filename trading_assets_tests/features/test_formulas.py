@@ -7,7 +7,9 @@ import pytest
 
 from trading_assets.features.adjustment import list_actions
 from trading_assets.features.catalogue import FEATURES, STANDARD
+from trading_assets.features.compiled.machine import find_known
 from trading_assets.features.engine import (
+    NEVER,
     build_engine,
 )
 from trading_assets.features.inputs import MARKET_INPUTS, own_inputs, prepare_symbols
@@ -46,7 +48,8 @@ def unscaled(names: Sequence[str], columns: Columns) -> dict[str, np.ndarray]:
     table = np.empty((engine.n_slots, rows))
     for slot, name in enumerate(engine.program.inputs):
         table[slot] = columns[name]
-    first, counts_from = engine.known_from(table[: len(engine.program.inputs)])
+    known = find_known(table[: len(engine.program.inputs)], rows, NEVER)
+    first, counts_from = engine.known_from(known)
     engine.run(table, first, 0, rows)
     counts = np.arange(rows) >= counts_from[:, None]
     values = np.where(counts, table[engine.slots], np.nan)

@@ -125,6 +125,17 @@ def test_blocks_of_any_size_give_the_bytes_of_one_call(size: int) -> None:
     assert column_bytes(*advance_in_blocks(returns, sectors, size)) == column_bytes(whole)
 
 
+def test_parts_of_many_rows_side_by_side_give_the_bytes_of_rows_in_turn() -> None:
+    returns = make_returns(rows=13_000, symbols=3)
+    returns[8_190, 1] = 0.9
+    sectors = ["a", None, "a"]
+    in_turn = column_bytes(*advance_in_blocks(returns, sectors, 500))
+    assert column_bytes(compute_market(returns, sectors)) == in_turn
+    late = MarketState(sectors)
+    blocks = [late.advance(returns[:777]), late.advance(returns[777:12_990])]
+    assert column_bytes(*blocks, late.advance(returns[12_990:])) == in_turn
+
+
 def test_later_rows_change_no_earlier_one() -> None:
     returns = make_returns()
     whole = compute_market(returns, NO_SECTORS)

@@ -228,11 +228,11 @@ def find_first_rows(instructions: Index, first: Index, n_inputs: int) -> None:
 
 
 @entry_point
-def find_known(inputs: Table, never: int) -> Index:
-    """Return the first row (I,) of each input (I, T) that is known, `never` where there is none."""
+def find_known(inputs: Table, rows: int, never: int) -> Index:
+    """Return the first known row (I,) of the first `rows` of inputs (I, T), `never` without one."""
     found = np.full(len(inputs), never)
     for place in range(len(inputs)):
-        for row in range(inputs.shape[1]):
+        for row in range(rows):
             if not np.isnan(inputs[place, row]):
                 found[place] = row
                 break

@@ -31,9 +31,8 @@ def moments(
     """Mean and standard deviation (ddof 0) of the last values, 0 for equal ones."""
     share = _shares_of_one(bars)
     means, squares = np.empty(bars), np.empty(bars)
-    t = start
+    t, block = start, block_of(start, bars, first)
     while t < stop:
-        block = block_of(t, bars, first)
         m = s = 0.0
         for u in range(block - 1, t - bars, -1):
             d = x[u] - m
@@ -62,7 +61,7 @@ def moments(
             mean[row] = center
             is_flat = variance <= _FLAT * max(1.0, x[row] * x[row])
             deviation[row] = 0.0 if is_flat else math.sqrt(variance)
-        t = end
+        t = block = block + bars
 
 
 @kernel
@@ -70,9 +69,8 @@ def skewness(x: Array, out: Array, bars: int, first: int, start: int, stop: int)
     """Third standardised moment of the last values, 0 for equal ones."""
     share = _shares_of_one(bars)
     means, squares, cubes = np.empty(bars), np.empty(bars), np.empty(bars)
-    t = start
+    t, block = start, block_of(start, bars, first)
     while t < stop:
-        block = block_of(t, bars, first)
         m = s = c = 0.0
         for u in range(block - 1, t - bars, -1):
             n = block - u
@@ -105,7 +103,7 @@ def skewness(x: Array, out: Array, bars: int, first: int, start: int, stop: int)
             variance = around / bars
             is_flat = variance <= _FLAT * max(1.0, x[row] * x[row])
             out[row] = 0.0 if is_flat else third / bars / (variance * math.sqrt(variance))
-        t = end
+        t = block = block + bars
 
 
 @kernel
@@ -123,9 +121,8 @@ def comoments(
     """Covariance of x and y, and variance of each (ddof 0); exact zeros where one is constant."""
     share = _shares_of_one(bars)
     older = np.empty((5, bars))
-    t = start
+    t, block = start, block_of(start, bars, first)
     while t < stop:
-        block = block_of(t, bars, first)
         mx = my = xx = yy = xy = 0.0
         for u in range(block - 1, t - bars, -1):
             dx, dy = x[u] - mx, y[u] - my
@@ -164,7 +161,7 @@ def comoments(
             variance_x[row] = vx
             variance_y[row] = vy
             covariance[row] = 0.0 if vx == 0.0 or vy == 0.0 else both / bars
-        t = end
+        t = block = block + bars
 
 
 @kernel
@@ -175,9 +172,8 @@ def line(
     share = _shares_of_one(bars)
     per_spread = 12.0 / (bars * (bars * bars - 1.0))
     means, squares, products = np.empty(bars), np.empty(bars), np.empty(bars)
-    t = start
+    t, block = start, block_of(start, bars, first)
     while t < stop:
-        block = block_of(t, bars, first)
         # Row numbers ahead of n - 1 others have a mean n / 2 away from theirs.
         m = s = c = 0.0
         for u in range(block - 1, t - bars, -1):
@@ -206,4 +202,4 @@ def line(
             is_flat = total <= _FLAT * max(1.0, x[row] * x[row])
             slope[row] = 0.0 if is_flat else product * per_spread
             around[row] = 0.0 if is_flat else total
-        t = end
+        t = block = block + bars

@@ -50,9 +50,8 @@ def rolling_sum(
         affine(found, found, factor, 0.0)
         return
     older = np.empty(bars)
-    t = start
+    t, block = start, block_of(start, bars, first)
     while t < stop:
-        block = block_of(t, bars, first)
         total = 0.0
         for u in range(block - 1, t - bars, -1):
             total += x[u]
@@ -66,7 +65,7 @@ def rolling_sum(
             out[row] = factor * (total + older[row - block + 1])
         if whole < stop:
             out[whole] = factor * (total + x[whole])
-        t = whole + 1
+        t = block = block + bars
 
 
 @kernel
@@ -82,9 +81,8 @@ def decayed_sum(
 ) -> None:
     """Sum of decay^k times the value k rows ago, times a factor."""
     older = np.empty(bars)
-    t = start
+    t, block = start, block_of(start, bars, first)
     while t < stop:
-        block = block_of(t, bars, first)
         total, weight = 0.0, 1.0
         for u in range(block - 1, t - bars, -1):
             total += weight * x[u]
@@ -101,7 +99,7 @@ def decayed_sum(
             is_whole = row == block + bars - 1
             total = newer if is_whole else newer + weight * older[row - block + 1]
             out[row] = factor * total
-        t = end
+        t = block = block + bars
 
 
 @kernel
@@ -114,9 +112,8 @@ def highest(x: Array, out: Array, bars: int, first: int, start: int, stop: int) 
             maximum(found, x[start - k : stop - k], found)
         return
     older = np.empty(bars)
-    t = start
+    t, block = start, block_of(start, bars, first)
     while t < stop:
-        block = block_of(t, bars, first)
         best = -math.inf
         for u in range(block - 1, t - bars, -1):
             best = max(best, x[u])
@@ -129,7 +126,7 @@ def highest(x: Array, out: Array, bars: int, first: int, start: int, stop: int) 
             best = max(best, x[row])
             is_whole = row == block + bars - 1
             out[row] = best if is_whole else max(best, older[row - block + 1])
-        t = end
+        t = block = block + bars
 
 
 @kernel
@@ -142,9 +139,8 @@ def lowest(x: Array, out: Array, bars: int, first: int, start: int, stop: int) -
             minimum(found, x[start - k : stop - k], found)
         return
     older = np.empty(bars)
-    t = start
+    t, block = start, block_of(start, bars, first)
     while t < stop:
-        block = block_of(t, bars, first)
         best = math.inf
         for u in range(block - 1, t - bars, -1):
             best = min(best, x[u])
@@ -157,16 +153,15 @@ def lowest(x: Array, out: Array, bars: int, first: int, start: int, stop: int) -
             best = min(best, x[row])
             is_whole = row == block + bars - 1
             out[row] = best if is_whole else min(best, older[row - block + 1])
-        t = end
+        t = block = block + bars
 
 
 @kernel
 def rows_since_highest(x: Array, age: Array, bars: int, first: int, start: int, stop: int) -> None:
     """How many rows ago the highest of the last values was; the newest of equal ones."""
     older = np.empty(bars, dtype=np.int64)
-    t = start
+    t, block = start, block_of(start, bars, first)
     while t < stop:
-        block = block_of(t, bars, first)
         best, place = -math.inf, block - 1
         for u in range(block - 1, t - bars, -1):
             if x[u] > best:
@@ -184,16 +179,15 @@ def rows_since_highest(x: Array, age: Array, bars: int, first: int, start: int, 
                 other = older[row - block + 1]
                 found = other if x[other] > best else place
             age[row] = row - found
-        t = end
+        t = block = block + bars
 
 
 @kernel
 def rows_since_lowest(x: Array, age: Array, bars: int, first: int, start: int, stop: int) -> None:
     """How many rows ago the lowest of the last values was; the newest of equal ones."""
     older = np.empty(bars, dtype=np.int64)
-    t = start
+    t, block = start, block_of(start, bars, first)
     while t < stop:
-        block = block_of(t, bars, first)
         best, place = math.inf, block - 1
         for u in range(block - 1, t - bars, -1):
             if x[u] < best:
@@ -211,7 +205,7 @@ def rows_since_lowest(x: Array, age: Array, bars: int, first: int, start: int, s
                 other = older[row - block + 1]
                 found = other if x[other] < best else place
             age[row] = row - found
-        t = end
+        t = block = block + bars
 
 
 @kernel

@@ -69,5 +69,6 @@ def collect_rows(
             rows = np.array([counts_from[f], start, start + out.shape[1]])
             counts[f] = scale_column(x, ordered[f], counts[f], sizes, rows, out[f])
             continue
-        for row in range(out.shape[1]):
-            out[f, row] = x[start + row] if start + row >= counts_from[f] else np.nan
+        unknown = min(max(counts_from[f] - start, 0), out.shape[1])
+        out[f, :unknown] = np.nan
+        out[f, unknown:] = x[start + unknown : start + out.shape[1]]

@@ -106,8 +106,8 @@ def informed_flow(
 ) -> None:
     """Mean |bought - sold| / volume over equal slices of the volume of the last `bars` rows.
 
-    Slices are counted back from the row, so that the value depends on these rows only; slices that
-    start at a fixed origin would depend on all rows since. 0 without volume.
+    Slices are counted from the first of these rows, so that the value depends on them only; slices
+    that start at a fixed origin would depend on all rows since. 0 without volume.
     """
     if stop <= start:
         return
@@ -116,27 +116,34 @@ def informed_flow(
     for u in range(len(shares)):
         if volumes[u] > 0.0:
             shares[u] = signed[oldest + u] / volumes[u]
-    for t in range(start, stop):
-        begin = t - bars + 1 - oldest
-        total = 0.0
-        for u in range(begin, begin + bars):
-            total += volumes[u]
+    # Volume and net flow of the first k rows, and the last k that a slice reaches to; unsigned
+    # numbers spare the test for places counted from the end.
+    volume_of, net_of = np.zeros(bars + 1), np.zeros(bars + 1)
+    last_in = np.empty(buckets + 1, dtype=np.uint64)
+    for row in range(stop - start):
+        total = net = 0.0
+        for k in range(bars):
+            total += volumes[row + k]
+            net += signed[oldest + row + k]
+            volume_of[k + 1] = total
+            net_of[k + 1] = net
         if total <= 0.0:
-            out[t] = 0.0
+            out[start + row] = 0.0
             continue
         size = total / buckets
-        room = size
-        net = imbalance = 0.0
-        for u in range(begin, begin + bars):
-            left, share = volumes[u], shares[u]
-            while left >= room:
-                imbalance += abs(net + share * room)
-                left -= room
-                room = size
-                net = 0.0
-            net += share * left
-            room -= left
-        # What rounding left over of the last slice.
-        if room < 0.5 * size:
-            imbalance += abs(net)
-        out[t] = min(imbalance / total, 1.0)
+        slices_per_share = 1.0 / size
+        last_in[:] = 0
+        for k in range(1, bars):
+            last_in[np.uint64(np.int64(volume_of[k] * slices_per_share))] = k
+        imbalance = before = 0.0
+        rows_before = np.uint64(0)
+        share_after = shares[row:]
+        # The net flow up to a slice's end lies on the line through those of the rows around it.
+        for place in range(buckets - 1):
+            rows_before = max(rows_before, last_in[place])
+            missing = (place + 1) * size - volume_of[rows_before]
+            here = net_of[rows_before] + share_after[rows_before] * missing
+            imbalance += abs(here - before)
+            before = here
+        imbalance += abs(net - before)
+        out[start + row] = min(imbalance / total, 1.0)

@@ -2,7 +2,7 @@
 
 from trading_assets.features.definition import Family, bars_parameter
 from trading_assets.features.expressions import Column
-from trading_assets.features.operations import CLOSE, fractional_difference, log
+from trading_assets.features.operations import LOG_CLOSE, fractional_difference
 
 _LEAST_WEIGHT = 1e-4
 _MOST_BARS = 252
@@ -22,7 +22,7 @@ def weight_count(order: float) -> int:
 
 def _difference(order_percent: int) -> Column:
     order = order_percent / 100.0
-    return fractional_difference(log(CLOSE), order, weight_count(order))
+    return fractional_difference(LOG_CLOSE, order, weight_count(order))
 
 
 FAMILIES = (

@@ -4,10 +4,14 @@ import math
 
 from trading_assets.features.definition import Family, FeatureDefinition, bars_parameter
 from trading_assets.features.expressions import Column
+from trading_assets.features.groups.volatility import LOG_RANGE
 from trading_assets.features.operations import (
     CLOSE,
     DOLLAR_VOLUME,
     HIGH,
+    LOG_CLOSE,
+    LOG_HIGH,
+    LOG_LOW,
     LOG_RETURN,
     LOW,
     VOLUME,
@@ -58,9 +62,9 @@ def _amihud(bars: int) -> Column:
 def _corwin_schultz(bars: int) -> Column:
     # Corwin and Schultz, A Simple Way to Estimate Bid-Ask Spreads, J. Finance 67 (2012).
     k = 3.0 - 2.0 * math.sqrt(2.0)
-    daily = log(divide(HIGH, LOW, 1.0))
-    beta = daily * daily + lag(daily * daily, 1)
-    both = log(divide(maximum(HIGH, lag(HIGH, 1)), minimum(LOW, lag(LOW, 1)), 1.0))
+    squared = LOG_RANGE * LOG_RANGE
+    beta = squared + lag(squared, 1)
+    both = maximum(LOG_HIGH, lag(LOG_HIGH, 1)) - minimum(LOG_LOW, lag(LOG_LOW, 1))
     alpha = square_root(beta) * ((math.sqrt(2.0) - 1.0) / k) - absolute(both) * (1.0 / math.sqrt(k))
     grown = exponential(alpha)
     return rolling_mean(2.0 * divide(grown - 1.0, grown + 1.0), bars)
@@ -68,8 +72,7 @@ def _corwin_schultz(bars: int) -> Column:
 
 def _abdi_ranaldo(bars: int) -> Column:
     # Abdi and Ranaldo, A Simple Estimation of Bid-Ask Spreads, RFS 30 (2017), one bar late.
-    close, middle = log(CLOSE), 0.5 * (log(HIGH) + log(LOW))
-    before = lag(close, 1)
+    before, middle = lag(LOG_CLOSE, 1), 0.5 * (LOG_HIGH + LOG_LOW)
     return square_root(4.0 * rolling_mean((before - lag(middle, 1)) * (before - middle), bars))
 
 

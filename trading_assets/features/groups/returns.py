@@ -2,17 +2,17 @@
 
 from trading_assets.features.definition import Family, FeatureDefinition, bars_parameter
 from trading_assets.features.expressions import Column
-from trading_assets.features.groups.volatility import average_true_range
+from trading_assets.features.groups.volatility import INTRADAY, average_true_range
 from trading_assets.features.operations import (
     CLOSE,
-    HIGH,
+    LOG_CLOSE,
+    LOG_HIGH,
     LOG_RETURN,
     OPEN,
     OVERNIGHT_GAP,
     divide,
     highest,
     lag,
-    log,
     rolling_mean,
     rolling_sum,
     sign,
@@ -47,7 +47,7 @@ FAMILIES = (
         "ln(close / highest high of {bars} bars)",
         "log ratio",
         (bars_parameter(),),
-        lambda bars: log(divide(CLOSE, highest(HIGH, bars), 1.0)),
+        lambda bars: LOG_CLOSE - highest(LOG_HIGH, bars),
         named={"high_252_distance": (252,)},
     ),
     Family(
@@ -85,9 +85,7 @@ FEATURES = (
         "log return",
         OVERNIGHT_GAP,
     ),
-    FeatureDefinition(
-        "intraday_return", _GROUP, "ln(close / open)", "log return", log(divide(CLOSE, OPEN, 1.0))
-    ),
+    FeatureDefinition("intraday_return", _GROUP, "ln(close / open)", "log return", INTRADAY),
     FeatureDefinition(
         "gap_in_ranges",
         _GROUP,

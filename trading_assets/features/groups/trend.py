@@ -6,6 +6,7 @@ from trading_assets.features.groups.volatility import average_true_range
 from trading_assets.features.operations import (
     CLOSE,
     HIGH,
+    LOG_CLOSE,
     LOW,
     absolute,
     bars_since_highest,
@@ -15,7 +16,6 @@ from trading_assets.features.operations import (
     exponential_mean,
     falling_movement,
     line_certainty,
-    log,
     parabolic_side,
     rising_movement,
     wilder_mean,
@@ -158,7 +158,7 @@ FAMILIES = (
         "t statistic of the slope of the least-squares line through {bars} ln closes",
         "1",
         (bars_parameter(4),),
-        lambda bars: line_certainty(log(CLOSE), bars),
+        lambda bars: line_certainty(LOG_CLOSE, bars),
         standard=((21,),),
     ),
 )

@@ -7,15 +7,17 @@ from trading_assets.features.expressions import Column
 from trading_assets.features.operations import (
     CLOSE,
     HIGH,
+    LOG_CLOSE,
+    LOG_HIGH,
+    LOG_LOW,
+    LOG_OPEN,
     LOG_RETURN,
     LOW,
-    OPEN,
     OVERNIGHT_GAP,
     decayed_mean,
     deviation,
     divide,
     exponential_mean,
-    log,
     mean_of,
     negative,
     rolling_mean,
@@ -28,8 +30,8 @@ from trading_assets.features.operations import (
 _GROUP = "volatility"
 _A_BAR = "fraction a bar"
 
-LOG_RANGE = log(divide(HIGH, LOW, 1.0))
-INTRADAY = log(divide(CLOSE, OPEN, 1.0))
+LOG_RANGE = LOG_HIGH - LOG_LOW
+INTRADAY = LOG_CLOSE - LOG_OPEN
 # RiskMetrics (1996) weights of the last 63 returns.
 EWMA_VOLATILITY = square_root(decayed_mean(LOG_RETURN * LOG_RETURN, 0.94, 63))
 
@@ -50,7 +52,7 @@ def _yang_zhang(bars: int) -> Column:
     weight = 0.34 / (1.34 + (bars + 1.0) / (bars - 1.0))
     unbiased = bars / (bars - 1.0)
     overnight, intraday = deviation(OVERNIGHT_GAP, bars), deviation(INTRADAY, bars)
-    up, down = log(divide(HIGH, OPEN, 1.0)), log(divide(LOW, OPEN, 1.0))
+    up, down = LOG_HIGH - LOG_OPEN, LOG_LOW - LOG_OPEN
     range_part = rolling_mean(up * (up - INTRADAY) + down * (down - INTRADAY), bars)
     return square_root(
         unbiased * (overnight * overnight)
