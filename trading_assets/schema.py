@@ -284,4 +284,5 @@ def conform(table: str, frame: pl.DataFrame) -> pl.DataFrame:
     if problems:
         raise SchemaError("; ".join(problems))
     names = TABLES[table].names
-    return frame.select([*names, *(name for name in frame.columns if name not in names)])
+    ordered = [*names, *(name for name in frame.columns if name not in names)]
+    return frame if ordered == frame.columns else frame.select(ordered)

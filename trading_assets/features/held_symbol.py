@@ -1,8 +1,10 @@
 """What is held of one symbol between two bars: its table of columns, its entitlements."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +56,7 @@ class Bar:
 class _Standing:
     """What the next bar is made comparable with."""
 
-    session: np.datetime64
+    session: date
     close: float
     price_factor: float
     share_factor: float
@@ -87,10 +89,17 @@ class HeldSymbol:
         self._rows = 0
         self._standing: _Standing | None = None
         self._table = np.full((engine.n_slots, _SPARE_ROWS), np.nan)
-        self._first, self._counts_from = engine.known_from(
-            np.full(len(engine.program.inputs), NEVER)
-        )
+        self._learn_first_rows(0)
         self._collector = Collector(engine, scale_bars)
+        slots = dict(enumerate(engine.program.inputs))
+        self._slots_of_market = {k: name for k, name in slots.items() if name in MARKET_INPUTS}
+        self._slots_of_series = {
+            k: name.removeprefix(SERIES_PREFIX)
+            for k, name in slots.items()
+            if name.startswith(SERIES_PREFIX)
+        }
+        others = slots.keys() - self._slots_of_market.keys() - self._slots_of_series.keys()
+        self._slots_of_own = {k: slots[k] for k in sorted(others)}
 
     def begin(self, symbol: SymbolRows, inputs: Mapping[str, Array]) -> None:
         """Take the bars so far, with all inputs of the engine's program, float64 (T,) each."""
@@ -99,7 +108,7 @@ class HeldSymbol:
         self._table = np.full((self._engine.n_slots, self._rows + _SPARE_ROWS), np.nan)
         for slot, name in enumerate(self._engine.program.inputs):
             self._table[slot, : self._rows] = inputs[name]
-        self._first, self._counts_from = self._known_from(self._rows)
+        self._learn_first_rows(self._rows)
         self._engine.run(self._table, self._first, 0, self._rows)
         if self._engine.given:
             self._sessions = symbol.bars.sessions
@@ -130,15 +139,13 @@ class HeldSymbol:
             self._sessions = np.concatenate((self._sessions, session))
             for column, values in self._bars.items():
                 self._bars[column] = np.append(values, inputs[column])
-        for slot, name in enumerate(self._engine.program.inputs):
-            if name.startswith(SERIES_PREFIX):
-                source = name.removeprefix(SERIES_PREFIX)
-                value = memory.newest(source, self._name, bar.session, bar.knowledge_time)
-                # A bar that was known earlier than the one before may know less.
-                is_carried = np.isnan(value) and row > 0
-                self._table[slot, row] = self._table[slot, row - 1] if is_carried else value
-            elif name not in MARKET_INPUTS:
-                self._table[slot, row] = inputs[name]
+        for slot, source in self._slots_of_series.items():
+            value = memory.newest(source, self._name, bar.session, bar.knowledge_time)
+            # A bar that was known earlier than the one before may know less.
+            is_carried = math.isnan(value) and row > 0
+            self._table[slot, row] = self._table[slot, row - 1] if is_carried else value
+        for slot, name in self._slots_of_own.items():
+            self._table[slot, row] = inputs[name]
         return inputs["log_return"]
 
     def compute(self, around: Mapping[str, float]) -> NDArray[np.float32]:
@@ -150,13 +157,10 @@ class HeldSymbol:
             The market's inputs at this bar.
         """
         row = self._rows
-        for slot, name in enumerate(self._engine.program.inputs):
-            if name in around:
-                self._table[slot, row] = around[name]
-        n_inputs = len(self._engine.program.inputs)
-        is_new = (self._first[:n_inputs] == NEVER) & ~np.isnan(self._table[:n_inputs, row])
-        if is_new.any():
-            self._first, self._counts_from = self._known_from(row + 1)
+        for slot, name in self._slots_of_market.items():
+            self._table[slot, row] = around[name]
+        if not np.isnan(self._table[self._awaited, row]).all():
+            self._learn_first_rows(row + 1)
         self._engine.run(self._table, self._first, row, row + 1)
         if self._engine.given:
             # These know no state: they look at all that is held, and only the last row is new.
@@ -167,24 +171,24 @@ class HeldSymbol:
         self._rows += 1
         return values[:, 0]
 
-    def _known_from(self, rows: int) -> tuple[Index, Index]:
-        inputs = self._table[: len(self._engine.program.inputs)]
-        return self._engine.known_from(find_known(inputs, rows, NEVER))
+    def _learn_first_rows(self, rows: int) -> None:
+        known = find_known(self._table[: len(self._engine.program.inputs)], rows, NEVER)
+        self._first, self._counts_from = self._engine.known_from(known)
+        self._awaited = np.flatnonzero(known == NEVER)
 
     def _collect(self, start: int, stop: int) -> NDArray[np.float32]:
         return self._collector.collect(self._table, self._counts_from, start, stop)
 
     def _comparable(self, bar: Bar, actions: Sequence[Action]) -> dict[str, float]:
-        session = np.datetime64(bar.session, "D")
         before = self._standing
         split, cash, since = 1.0, 0.0, EVENT_BARS
         if before is not None:
-            both = np.array([before.session, session])
-            splits, payments = entitlements(both, actions)
-            split, cash = float(splits[1]), float(payments[1])
-            since = int(bars_since_action(both, actions)[1])
-            since = 0 if since == 0 else min(before.bars_since_action + 1, EVENT_BARS)
-        elif any(np.datetime64(action.ex_date, "D") == session for action in actions):
+            new = [action for action in actions if before.session < action.ex_date <= bar.session]
+            for action in new:
+                cash += split * action.cash_usd
+                split *= action.split_ratio
+            since = 0 if new else min(before.bars_since_action + 1, EVENT_BARS)
+        elif any(action.ex_date == bar.session for action in actions):
             since = 0
         price = (1.0 if before is None else before.price_factor) * (split + cash / bar.close)
         shares = (1.0 if before is None else before.share_factor) * split
@@ -192,8 +196,8 @@ class HeldSymbol:
         if before is not None:
             entitled = np.array([bar.close * split + cash, bar.open * split + cash])
             log_return, gap = np.log(entitled / before.close).tolist()
-        self._standing = _Standing(session, bar.close, price, shares, since)
-        angle = weekday_angle(np.array([session]))
+        self._standing = _Standing(bar.session, bar.close, price, shares, since)
+        weekday_sin, weekday_cos = _weekday(bar.session)
         return {
             "open": bar.open * price,
             "high": bar.high * price,
@@ -203,11 +207,17 @@ class HeldSymbol:
             "dollar_volume": bar.close * bar.volume,
             "log_return": log_return,
             "overnight_gap": gap,
-            "weekday_sin": float(np.sin(angle)[0]),
-            "weekday_cos": float(np.cos(angle)[0]),
+            "weekday_sin": weekday_sin,
+            "weekday_cos": weekday_cos,
             "bars_since_action": since / EVENT_BARS,
             "minutes_from_open": 0.0,
         }
+
+
+@lru_cache(maxsize=1)
+def _weekday(session: date) -> tuple[float, float]:
+    angle = weekday_angle(np.array([session], dtype="datetime64[D]"))
+    return float(np.sin(angle)[0]), float(np.cos(angle)[0])
 
 
 def _standing_of(symbol: SymbolRows) -> _Standing:
@@ -215,7 +225,7 @@ def _standing_of(symbol: SymbolRows) -> _Standing:
     close = symbol.rows["close"].to_numpy()
     split, cash = entitlements(sessions, symbol.actions)
     return _Standing(
-        np.datetime64(sessions[-1], "D"),
+        sessions[-1].astype(date),
         float(close[-1]),
         float(np.cumprod(split + cash / close)[-1]),
         float(np.cumprod(split)[-1]),

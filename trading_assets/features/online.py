@@ -70,7 +70,8 @@ class OnlineFeatures:
             {source for name in names for source in feature_of(name, spec.module).series}
         )
         # Kernels run side by side; libraries and functions of others may not be made for it.
-        self._threads = ThreadPoolExecutor(1 if self._engine.given else os.cpu_count())
+        self._n_threads = 1 if self._engine.given else os.cpu_count() or 1
+        self._threads = ThreadPoolExecutor(self._n_threads)
         self._begin([bars], [actions], [series], next_session)
 
     def held(self) -> FeatureInputs:
@@ -116,10 +117,12 @@ class OnlineFeatures:
         }
         around = {} if self._market is None else self._market.advance(received)
 
-        def compute(symbol: str) -> NDArray[np.float32]:
-            return self._held[symbol].compute(around.get(symbol, {}))
+        def compute(some: Sequence[str]) -> list[NDArray[np.float32]]:
+            return [self._held[symbol].compute(around.get(symbol, {})) for symbol in some]
 
-        values = np.array(list(self._threads.map(compute, symbols)))
+        each = -(-len(symbols) // self._n_threads)
+        parts = [symbols[k : k + each] for k in range(0, len(symbols), each)]
+        values = np.concatenate(list(self._threads.map(compute, parts)))
         self._last_session = session
         return _table(rows, self._engine.names, values)
 
@@ -175,15 +178,14 @@ class OnlineFeatures:
 
 
 def _bars_of(rows: pl.DataFrame, session: date) -> Iterator[tuple[str, Bar]]:
-    columns = ("symbol", "knowledge_time", *_PRICES)
-    for symbol, known, *prices in (
-        rows.select(columns).with_columns(pl.col("knowledge_time").to_physical()).iter_rows()
-    ):
-        yield symbol, Bar(session, known, *prices)
+    known = rows["knowledge_time"].to_physical().to_list()
+    columns = [rows[name].to_list() for name in _PRICES]
+    for symbol, at, *prices in zip(rows["symbol"].to_list(), known, *columns, strict=True):
+        yield symbol, Bar(session, at, *prices)
 
 
 def _session_of(bars: pl.DataFrame, last: date | None) -> date:
-    sessions = bars["session"].unique().to_list()
+    sessions = sorted(set(bars["session"].to_list()))
     if len(sessions) != 1:
         msg = (
             f"bars of {len(sessions)} sessions came at once; expected those of one: give one"
@@ -196,14 +198,16 @@ def _session_of(bars: pl.DataFrame, last: date | None) -> date:
             " anew from the corrected bars"
         )
         raise DataError(msg)
-    if bars["symbol"].n_unique() != len(bars):
+    if len(set(bars["symbol"].to_list())) != len(bars):
         msg = f"bars of {sessions[0]} name a symbol twice; expected one bar a symbol"
         raise DataError(msg)
     return sessions[0]
 
 
 def _table(rows: pl.DataFrame, names: Sequence[str], values: NDArray[np.float32]) -> pl.DataFrame:
-    known = np.where(np.isfinite(values), values, np.nan)
-    columns = pl.from_numpy(known, schema=list(names), orient="row").fill_nan(None)
-    keys = rows.select(TABLES["features"].names)
-    return conform("features", pl.concat((keys, columns), how="horizontal"))
+    known = np.where(np.isfinite(values), values, np.nan).T.copy()
+    columns = (
+        pl.Series(name, column, nan_to_null=True) for name, column in zip(names, known, strict=True)
+    )
+    keys = (rows[name] for name in TABLES["features"].names)
+    return conform("features", pl.DataFrame([*keys, *columns]))
