@@ -94,13 +94,25 @@ class Collector:
         Whose features.
     scale_bars : int
         Bars of the scaling window; 0 leaves everything unscaled.
+
+    Attributes
+    ----------
+    kept : int64 (n_slots,)
+        Rows of each slot before a new one that are read for it.
     """
 
     def __init__(self, engine: Engine, scale_bars: int) -> None:
         self._slots = engine.slots
-        self.scale_bars = np.where(engine.is_scaled, scale_bars, 0)
+        self._scale_bars = np.where(engine.is_scaled, scale_bars, 0)
+        self.kept = np.concatenate((engine.program.kept, np.full(len(engine.given), 2)))
+        np.maximum.at(self.kept, engine.slots, self._scale_bars + 1)
         self._ordered = np.empty((len(engine.names), scale_bars + 1))
         self._counts = np.full(len(engine.names), -1)
+
+    @property
+    def history_rows(self) -> int:
+        """Rows of the table before a new one that are read for it."""
+        return int(self.kept.max())
 
     def collect(self, table: Array, counts_from: Index, start: int, stop: int) -> Values:
         """Return rows `start` to `stop` (1 + F, stop - start), nan where unknown.
@@ -119,7 +131,7 @@ class Collector:
             table,
             self._slots,
             counts_from,
-            self.scale_bars,
+            self._scale_bars,
             SCALE_MIN_BARS,
             self._ordered,
             self._counts,
@@ -157,17 +169,15 @@ def compute_rows(
     columns = [np.ascontiguousarray(column)[None] for column in inputs]
     known = [find_known(column, len(inputs[0]), NEVER) for column in columns]
     first, counts_from = engine.known_from(np.concatenate(known))
-    kept = np.concatenate((program.kept, np.full(len(engine.given), 2)))
     collector = Collector(engine, scale_bars)
-    np.maximum.at(kept, engine.slots, collector.scale_bars + 1)
-    history, n_rows = int(kept.max()), len(inputs[0])
+    history, n_rows = collector.history_rows, len(inputs[0])
     table = np.empty((engine.n_slots, history + _BLOCK_ROWS))
     out = np.empty((len(engine.names), n_rows - asked_from), dtype=np.float32)
     for begin in range(0, n_rows, _BLOCK_ROWS):
         end = min(begin + _BLOCK_ROWS, n_rows)
         # A row of the table is `shift` rows behind the same row of the inputs.
         shift = history - begin
-        carry_rows(table, kept, _BLOCK_ROWS)
+        carry_rows(table, collector.kept, _BLOCK_ROWS)
         for slot, column in enumerate(columns):
             table[slot, history : end + shift] = column[0, begin:end]
         if given is not None:

@@ -89,8 +89,9 @@ class HeldSymbol:
         self._rows = 0
         self._standing: _Standing | None = None
         self._table = np.full((engine.n_slots, _SPARE_ROWS), np.nan)
-        self._learn_first_rows(0)
         self._collector = Collector(engine, scale_bars)
+        self._dropped_rows = 0
+        self._begin_at(np.full(len(engine.program.inputs), NEVER))
         slots = dict(enumerate(engine.program.inputs))
         self._slots_of_market = {k: name for k, name in slots.items() if name in MARKET_INPUTS}
         self._slots_of_series = {
@@ -103,20 +104,24 @@ class HeldSymbol:
 
     def begin(self, symbol: SymbolRows, inputs: Mapping[str, Array]) -> None:
         """Take the bars so far, with all inputs of the engine's program, float64 (T,) each."""
-        self._rows = len(symbol.rows)
         self._standing = _standing_of(symbol)
-        self._table = np.full((self._engine.n_slots, self._rows + _SPARE_ROWS), np.nan)
-        for slot, name in enumerate(self._engine.program.inputs):
-            self._table[slot, : self._rows] = inputs[name]
-        self._learn_first_rows(self._rows)
-        self._engine.run(self._table, self._first, 0, self._rows)
+        rows, program = len(symbol.rows), self._engine.program
+        table = np.empty((self._engine.n_slots, rows))
+        for slot, name in enumerate(program.inputs):
+            table[slot] = inputs[name]
+        self._begin_at(find_known(table[: len(program.inputs)], rows, NEVER))
+        self._engine.run(table, self._first, 0, rows)
         if self._engine.given:
             self._sessions = symbol.bars.sessions
             self._bars = {column: getattr(symbol.bars, column) for column in _BAR_COLUMNS}
-            given = compute_given(self._engine.given, self._module, symbol.bars)
-            self._table[self._engine.program.n_slots :, : self._rows] = given
+            table[program.n_slots :] = compute_given(self._engine.given, self._module, symbol.bars)
         # Collects the scaling windows, so that the next bar need not.
-        self._collect(self._rows, self._rows)
+        self._collector.collect(table, self._counts_from, rows, rows)
+        self._rows = min(rows, self._collector.history_rows)
+        self._table = np.full((self._engine.n_slots, self._rows + _SPARE_ROWS), np.nan)
+        self._table[:, : self._rows] = table[:, rows - self._rows :]
+        self._dropped_rows = rows - self._rows
+        self._begin_at(self._known)
 
     def receive(self, bar: Bar, actions: Sequence[Action], memory: SeriesMemory) -> float:
         """Take a bar and return its log total return, nan for the symbol's first.
@@ -159,25 +164,27 @@ class HeldSymbol:
         row = self._rows
         for slot, name in self._slots_of_market.items():
             self._table[slot, row] = around[name]
-        if not np.isnan(self._table[self._awaited, row]).all():
-            self._learn_first_rows(row + 1)
+        is_new = ~np.isnan(self._table[self._awaited, row])
+        if is_new.any():
+            self._known[self._awaited[is_new]] = row + self._dropped_rows
+            self._begin_at(self._known)
         self._engine.run(self._table, self._first, row, row + 1)
         if self._engine.given:
             # These know no state: they look at all that is held, and only the last row is new.
             bars = SymbolBars(sessions=self._sessions, **self._bars)
             given = compute_given(self._engine.given, self._module, bars)
             self._table[self._engine.program.n_slots :, row] = given[:, -1]
-        values = self._collect(row, row + 1)
+        values = self._collector.collect(self._table, self._counts_from, row, row + 1)
         self._rows += 1
         return values[:, 0]
 
-    def _learn_first_rows(self, rows: int) -> None:
-        known = find_known(self._table[: len(self._engine.program.inputs)], rows, NEVER)
-        self._first, self._counts_from = self._engine.known_from(known)
+    def _begin_at(self, known: Index) -> None:
+        # Rows that the table no longer holds have negative numbers in it.
+        first, counts_from = self._engine.known_from(known)
+        self._known = known
+        self._first = first - self._dropped_rows
+        self._counts_from = counts_from - self._dropped_rows
         self._awaited = np.flatnonzero(known == NEVER)
-
-    def _collect(self, start: int, stop: int) -> NDArray[np.float32]:
-        return self._collector.collect(self._table, self._counts_from, start, stop)
 
     def _comparable(self, bar: Bar, actions: Sequence[Action]) -> dict[str, float]:
         before = self._standing
