@@ -72,7 +72,7 @@ class Engine:
         known : int64 (I,)
             First known row of the program's inputs, in its order; `NEVER` where there is none.
         """
-        first = first_rows(self.program, dict(zip(self.program.inputs, known, strict=True)))
+        first = first_rows(self.program, known)
         late = np.maximum(known - self.input_reach, 0)
         return first, np.where(self.waits_for, late, 0).max(axis=1, initial=0) + self.reach
 
@@ -97,17 +97,23 @@ class Collector:
 
     Attributes
     ----------
+    scale_bars : int64 (1 + F,)
+        Bars that each feature is scaled by, 0 where it is not.
+    ordered : float64 (1 + F, scale_bars + 1)
+        Known values of each window in order of size.
+    counts : int64 (1 + F,)
+        How many they are, -1 before the first call.
     kept : int64 (n_slots,)
         Rows of each slot before a new one that are read for it.
     """
 
     def __init__(self, engine: Engine, scale_bars: int) -> None:
         self._slots = engine.slots
-        self._scale_bars = np.where(engine.is_scaled, scale_bars, 0)
+        self.scale_bars = np.where(engine.is_scaled, scale_bars, 0)
         self.kept = np.concatenate((engine.program.kept, np.full(len(engine.given), 2)))
-        np.maximum.at(self.kept, engine.slots, self._scale_bars + 1)
-        self._ordered = np.empty((len(engine.names), scale_bars + 1))
-        self._counts = np.full(len(engine.names), -1)
+        np.maximum.at(self.kept, engine.slots, self.scale_bars + 1)
+        self.ordered = np.empty((len(engine.names), scale_bars + 1))
+        self.counts = np.full(len(engine.names), -1)
 
     @property
     def history_rows(self) -> int:
@@ -131,10 +137,10 @@ class Collector:
             table,
             self._slots,
             counts_from,
-            self._scale_bars,
+            self.scale_bars,
             SCALE_MIN_BARS,
-            self._ordered,
-            self._counts,
+            self.ordered,
+            self.counts,
             start,
             out,
         )

@@ -1,7 +1,6 @@
-"""What is held of one symbol between two bars: its table of columns, its entitlements."""
+"""What is held of one symbol between two bars: what it was worth, its entitlements."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -10,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trading_assets.features.adjustment import Action, SymbolBars, entitlements
-from trading_assets.features.compiled.machine import find_known
-from trading_assets.features.engine import NEVER, Collector, Engine
+from trading_assets.features.engine import Engine
 from trading_assets.features.given_columns import compute_given
 from trading_assets.features.groups.calendar import EVENT_BARS
+from trading_assets.features.held_tables import is_series
 from trading_assets.features.inputs import (
-    MARKET_INPUTS,
     SERIES_PREFIX,
     SymbolRows,
     bars_since_action,
@@ -24,9 +22,7 @@ from trading_assets.features.inputs import (
 from trading_assets.features.series_memory import SeriesMemory
 
 Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
-_SPARE_ROWS = 64
 _BAR_COLUMNS = (
     "open",
     "high",
@@ -64,127 +60,73 @@ class _Standing:
 
 
 class HeldSymbol:
-    """One symbol's columns since the anchor, to which bars are added.
+    """What a symbol's next bar is made comparable with, and what given features are made from.
 
     Parameters
     ----------
     engine : Engine
         What is computed.
-    scale_bars : int
-        Bars of the scaling window.
     name : str
         The symbol.
     module : str, optional
         Module of a user's own features.
     """
 
-    def __init__(
-        self, engine: Engine, scale_bars: int, name: str, module: str | None = None
-    ) -> None:
+    def __init__(self, engine: Engine, name: str, module: str | None = None) -> None:
         self._engine = engine
         self._name = name
         self._module = module
         self._sessions = np.empty(0, dtype="datetime64[D]")
         self._bars = {column: np.empty(0) for column in _BAR_COLUMNS}
-        self._rows = 0
         self._standing: _Standing | None = None
-        self._table = np.full((engine.n_slots, _SPARE_ROWS), np.nan)
-        self._collector = Collector(engine, scale_bars)
-        self._dropped_rows = 0
-        self._begin_at(np.full(len(engine.program.inputs), NEVER))
-        slots = dict(enumerate(engine.program.inputs))
-        self._slots_of_market = {k: name for k, name in slots.items() if name in MARKET_INPUTS}
-        self._slots_of_series = {
-            k: name.removeprefix(SERIES_PREFIX)
-            for k, name in slots.items()
-            if name.startswith(SERIES_PREFIX)
-        }
-        others = slots.keys() - self._slots_of_market.keys() - self._slots_of_series.keys()
-        self._slots_of_own = {k: slots[k] for k in sorted(others)}
+        self._series = [name for name in engine.program.inputs if is_series(name)]
 
-    def begin(self, symbol: SymbolRows, inputs: Mapping[str, Array]) -> None:
-        """Take the bars so far, with all inputs of the engine's program, float64 (T,) each."""
+    def begin(self, symbol: SymbolRows) -> Array | None:
+        """Take the bars so far and return the given features (G, T), None without any."""
         self._standing = _standing_of(symbol)
-        rows, program = len(symbol.rows), self._engine.program
-        table = np.empty((self._engine.n_slots, rows))
-        for slot, name in enumerate(program.inputs):
-            table[slot] = inputs[name]
-        self._begin_at(find_known(table[: len(program.inputs)], rows, NEVER))
-        self._engine.run(table, self._first, 0, rows)
-        if self._engine.given:
-            self._sessions = symbol.bars.sessions
-            self._bars = {column: getattr(symbol.bars, column) for column in _BAR_COLUMNS}
-            table[program.n_slots :] = compute_given(self._engine.given, self._module, symbol.bars)
-        # Collects the scaling windows, so that the next bar need not.
-        self._collector.collect(table, self._counts_from, rows, rows)
-        self._rows = min(rows, self._collector.history_rows)
-        self._table = np.full((self._engine.n_slots, self._rows + _SPARE_ROWS), np.nan)
-        self._table[:, : self._rows] = table[:, rows - self._rows :]
-        self._dropped_rows = rows - self._rows
-        self._begin_at(self._known)
+        if not self._engine.given:
+            return None
+        self._sessions = symbol.bars.sessions
+        self._bars = {column: getattr(symbol.bars, column) for column in _BAR_COLUMNS}
+        return compute_given(self._engine.given, self._module, symbol.bars)
 
-    def receive(self, bar: Bar, actions: Sequence[Action], memory: SeriesMemory) -> float:
-        """Take a bar and return its log total return, nan for the symbol's first.
+    def receive(
+        self, bar: Bar, actions: Sequence[Action], memory: SeriesMemory
+    ) -> dict[str, float]:
+        """Take the bar after those held and return its inputs but the market's.
 
         Parameters
         ----------
         bar : Bar
-            The bar after those held.
+            As traded.
         actions : sequence of Action
             The symbol's, in the order they apply.
         memory : SeriesMemory
             Declared series.
+
+        Returns
+        -------
+        dict of str to float
+            `log_return` is nan at the symbol's first bar, a series where nothing is known.
         """
-        if self._rows == self._table.shape[1]:
-            self._table = np.concatenate((self._table, np.full_like(self._table, np.nan)), axis=1)
         inputs = self._comparable(bar, actions)
-        row = self._rows
         if self._engine.given:
             session = np.array([bar.session], dtype="datetime64[D]")
             self._sessions = np.concatenate((self._sessions, session))
             for column, values in self._bars.items():
                 self._bars[column] = np.append(values, inputs[column])
-        for slot, source in self._slots_of_series.items():
-            value = memory.newest(source, self._name, bar.session, bar.knowledge_time)
-            # A bar that was known earlier than the one before may know less.
-            is_carried = math.isnan(value) and row > 0
-            self._table[slot, row] = self._table[slot, row - 1] if is_carried else value
-        for slot, name in self._slots_of_own.items():
-            self._table[slot, row] = inputs[name]
-        return inputs["log_return"]
+        for name in self._series:
+            source = name.removeprefix(SERIES_PREFIX)
+            inputs[name] = memory.newest(source, self._name, bar.session, bar.knowledge_time)
+        return inputs
 
-    def compute(self, around: Mapping[str, float]) -> NDArray[np.float32]:
-        """Return the features (1 + F,) of the bar that was received last, nan where unknown.
-
-        Parameters
-        ----------
-        around : mapping of str to float
-            The market's inputs at this bar.
-        """
-        row = self._rows
-        for slot, name in self._slots_of_market.items():
-            self._table[slot, row] = around[name]
-        is_new = ~np.isnan(self._table[self._awaited, row])
-        if is_new.any():
-            self._known[self._awaited[is_new]] = row + self._dropped_rows
-            self._begin_at(self._known)
-        self._engine.run(self._table, self._first, row, row + 1)
-        if self._engine.given:
-            # These know no state: they look at all that is held, and only the last row is new.
-            bars = SymbolBars(sessions=self._sessions, **self._bars)
-            given = compute_given(self._engine.given, self._module, bars)
-            self._table[self._engine.program.n_slots :, row] = given[:, -1]
-        values = self._collector.collect(self._table, self._counts_from, row, row + 1)
-        self._rows += 1
-        return values[:, 0]
-
-    def _begin_at(self, known: Index) -> None:
-        # Rows that the table no longer holds have negative numbers in it.
-        first, counts_from = self._engine.known_from(known)
-        self._known = known
-        self._first = first - self._dropped_rows
-        self._counts_from = counts_from - self._dropped_rows
-        self._awaited = np.flatnonzero(known == NEVER)
+    def compute_given(self) -> Array | None:
+        """Return the given features (G,) of the bar received last, None without any."""
+        if not self._engine.given:
+            return None
+        # These know no state: they look at all that is held, and only the last row is new.
+        bars = SymbolBars(sessions=self._sessions, **self._bars)
+        return compute_given(self._engine.given, self._module, bars)[:, -1]
 
     def _comparable(self, bar: Bar, actions: Sequence[Action]) -> dict[str, float]:
         before = self._standing

@@ -12,6 +12,7 @@ from trading_assets.features.regime_filter import RegimeFilter
 from trading_assets.features.regimes import fit_month, observe_market
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
 Days = NDArray[np.datetime64]
 
 _CALM, _STRESSED = 0, -1
@@ -24,7 +25,7 @@ class _Rows:
     columns: MarketColumns
     regimes: Array
 
-    def inputs_at(self, rows: NDArray[np.int64], place: int) -> dict[str, Array]:
+    def inputs_at(self, rows: Index, place: int | Index) -> dict[str, Array]:
         return {
             "market_return": self.columns.market_return[rows],
             "sector_return": self.columns.sector_return[rows, place],
@@ -85,10 +86,10 @@ class Market:
         rows = np.searchsorted(self._sessions, sessions)
         return self._rows.inputs_at(rows, self._places[symbol])
 
-    def advance(self, returns: Mapping[str, float]) -> dict[str, dict[str, float]]:
-        """Return the columns of one more session by symbol, from the log returns of its bars.
+    def advance(self, returns: Mapping[str, float]) -> dict[str, Array]:
+        """Return the columns of one more session from the log returns of its bars.
 
-        The session has to be of the month.
+        The session has to be of the month. Columns are (K,), in the order of the symbols given.
         """
         row = np.full((1, len(self._places)), np.nan)
         for symbol, value in returns.items():
@@ -98,15 +99,8 @@ class Market:
         regimes = np.full((1, 3), np.nan)
         if self._filter is not None:
             regimes[0] = self._filter.advance(observe_market(self._returns)[-1])
-        rows = _Rows(columns, regimes)
-        only = np.zeros(1, dtype=np.int64)
-        return {
-            symbol: {
-                name: float(values[0])
-                for name, values in rows.inputs_at(only, self._places[symbol]).items()
-            }
-            for symbol in returns
-        }
+        places = np.array([self._places[symbol] for symbol in returns], dtype=np.int64)
+        return _Rows(columns, regimes).inputs_at(np.zeros_like(places), places)
 
 
 def _sessions_of(symbols: Sequence[SymbolRows]) -> Days:

@@ -15,6 +15,7 @@ from trading_assets.features.adjustment import Action, list_actions
 from trading_assets.features.catalogue import feature_names, feature_of
 from trading_assets.features.engine import Engine, build_engine
 from trading_assets.features.held_symbol import Bar, HeldSymbol
+from trading_assets.features.held_tables import HeldTables
 from trading_assets.features.inputs import (
     MARKET_INPUTS,
     SymbolRows,
@@ -28,6 +29,8 @@ from trading_assets.features.series_memory import SeriesMemory
 from trading_assets.features.windows import input_window, month_of
 from trading_assets.schema import TABLES, conform
 
+# A thread that falls behind leaves parts to the others.
+_PARTS_A_THREAD = 4
 _PRICES = ("open", "high", "low", "close", "volume")
 
 
@@ -69,8 +72,7 @@ class OnlineFeatures:
         self._sources = sorted(
             {source for name in names for source in feature_of(name, spec.module).series}
         )
-        # Kernels run side by side; libraries and functions of others may not be made for it.
-        self._n_threads = 1 if self._engine.given else os.cpu_count() or 1
+        self._n_threads = os.cpu_count() or 1
         self._threads = ThreadPoolExecutor(self._n_threads)
         self._begin([bars], [actions], [series], next_session)
 
@@ -111,18 +113,18 @@ class OnlineFeatures:
         if month_of(session) != self._month or not self._held.keys() >= set(symbols):
             self._begin(self._bars, self._actions, self._series, session, symbols)
         self._keep(rows, actions, series)
-        received = {
-            symbol: self._held[symbol].receive(bar, self._entitled.get(symbol, ()), self._memory)
-            for symbol, bar in _bars_of(rows, session)
-        }
-        around = {} if self._market is None else self._market.advance(received)
-
-        def compute(some: Sequence[str]) -> list[NDArray[np.float32]]:
-            return [self._held[symbol].compute(around.get(symbol, {})) for symbol in some]
-
-        each = -(-len(symbols) // self._n_threads)
-        parts = [symbols[k : k + each] for k in range(0, len(symbols), each)]
-        values = np.concatenate(list(self._threads.map(compute, parts)))
+        returns: dict[str, float] = {}
+        for symbol, bar in _bars_of(rows, session):
+            held = self._held[symbol]
+            inputs = held.receive(bar, self._entitled.get(symbol, ()), self._memory)
+            self._tables.put(self._places[symbol], inputs, held.compute_given())
+            returns[symbol] = inputs["log_return"]
+        places = [self._places[symbol] for symbol in symbols]
+        if self._market is not None:
+            self._tables.put_around(places, self._market.advance(returns))
+        each = -(-len(places) // (_PARTS_A_THREAD * self._n_threads))
+        parts = [places[k : k + each] for k in range(0, len(places), each)]
+        values = np.concatenate(list(self._threads.map(self._tables.advance, parts)))
         self._last_session = session
         return _table(rows, self._engine.names, values)
 
@@ -145,11 +147,13 @@ class OnlineFeatures:
         self._memory.learn(self._series[0], first)
         symbols = {each.symbol: each for each in prepare_symbols(self._bars[0], self._entitled)}
         names = sorted({*symbols, *newcomers})
+        self._places = {name: place for place, name in enumerate(names)}
+        self._tables = HeldTables(self._engine, self._spec.scale_bars, len(names))
         self._market: Market | None = None
         if names and not MARKET_INPUTS.isdisjoint(self._engine.program.inputs):
             self._market = Market(
                 list(symbols.values()),
-                {name: place for place, name in enumerate(names)},
+                self._places,
                 [self._sectors.get(name) for name in names],
                 np.datetime64(self._month, "D"),
             )
@@ -158,13 +162,13 @@ class OnlineFeatures:
         self._last_session: date | None = max(self._bars[0]["session"].to_list(), default=None)
 
     def _hold(self, rows: SymbolRows | None, name: str, lines: Lines) -> HeldSymbol:
-        held = HeldSymbol(self._engine, self._spec.scale_bars, name, self._spec.module)
+        held = HeldSymbol(self._engine, name, self._spec.module)
         if rows is None:
             return held
         inputs = own_inputs(rows, self._engine.program.inputs, lines)
         if self._market is not None:
             inputs |= self._market.inputs_of(name, rows.bars.sessions)
-        held.begin(rows, inputs)
+        self._tables.begin(self._places[name], inputs, held.begin(rows))
         return held
 
     def _keep(self, bars: pl.DataFrame, actions: pl.DataFrame, series: pl.DataFrame) -> None:

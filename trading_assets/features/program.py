@@ -135,17 +135,17 @@ def _kept_rows(instructions: Index, n_slots: int) -> Index:
     return kept
 
 
-def first_rows(program: Program, known_from: Mapping[str, int]) -> Index:
+def first_rows(program: Program, known: Index) -> Index:
     """Return from which row on each slot can be computed, int64 (n_slots,).
 
     Parameters
     ----------
     program : Program
         Instructions.
-    known_from : mapping of str to int
+    known : int64 (I,)
         First row of each input that is known.
     """
     first = np.zeros(program.n_slots, dtype=np.int64)
-    first[: len(program.inputs)] = [known_from[name] for name in program.inputs]
+    first[: len(program.inputs)] = known
     find_first_rows(program.instructions, first, len(program.inputs))
     return first

@@ -245,7 +245,7 @@ def fresh_table(program: Program = PROGRAM) -> tuple[np.ndarray, np.ndarray]:
     table = np.full((program.n_slots, ROWS), -7e77)
     for slot, name in enumerate(program.inputs):
         table[slot] = COLUMNS[name]
-    return table, first_rows(program, {name: STARTS.get(name, 0) for name in program.inputs})
+    return table, first_rows(program, np.array([STARTS.get(name, 0) for name in program.inputs]))
 
 
 def run(stops: list[int]) -> np.ndarray:

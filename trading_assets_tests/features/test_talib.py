@@ -31,7 +31,7 @@ def own_columns(bars: Columns) -> Columns:
     table = np.empty((program.n_slots, count))
     for slot, name in enumerate(program.inputs):
         table[slot] = bars[name]
-    first = first_rows(program, dict.fromkeys(program.inputs, 0))
+    first = first_rows(program, np.zeros(len(program.inputs), dtype=np.int64))
     execute(program.instructions, program.parameters, table, first, 0, count)
     return dict(zip(SHARED, table[program.outputs], strict=True))
 

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trading_assets.features.compiled.compiling import entry_point
+from trading_assets.features.compiled.machine import execute
 from trading_assets.features.compiled.scaling import scale_column
 
 Table = NDArray[np.float64]
@@ -72,3 +73,57 @@ def collect_rows(
         unknown = min(max(counts_from[f] - start, 0), out.shape[1])
         out[f, :unknown] = np.nan
         out[f, unknown:] = x[start + unknown : start + out.shape[1]]
+
+
+@entry_point
+def advance_tables(
+    instructions: Index,
+    parameters: Table,
+    tables: NDArray[np.float64],
+    first: Index,
+    rows: Index,
+    places: Index,
+    slots: Index,
+    counts_from: Index,
+    scale_bars: Index,
+    fewest: int,
+    ordered: NDArray[np.float64],
+    counts: Index,
+    out: NDArray[np.float32],
+) -> None:
+    """Compute and collect the next row of some tables.
+
+    Parameters
+    ----------
+    instructions, parameters
+        As in `machine.execute`.
+    tables : float64 (N, n_slots, T)
+        Tables of the machine; inputs are filled up to the row.
+    first : int64 (N, n_slots)
+        Row of each table from which each slot can be computed.
+    rows : int64 (N,)
+        The row of each table.
+    places : int64 (K,)
+        Tables to advance.
+    slots, scale_bars, fewest
+        As in `collect_rows`.
+    counts_from, ordered, counts
+        As in `collect_rows`, of each table (N, ...); windows are written.
+    out : float32 (K, F, 1)
+        Written.
+    """
+    for k in range(len(places)):
+        n = int(places[k])
+        row = int(rows[n])
+        execute(instructions, parameters, tables[n], first[n], row, row + 1)
+        collect_rows(
+            tables[n],
+            slots,
+            counts_from[n],
+            scale_bars,
+            fewest,
+            ordered[n],
+            counts[n],
+            row,
+            out[k],
+        )
