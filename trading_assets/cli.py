@@ -1,6 +1,8 @@
 """The command `trading-assets`: run a strategy, ask what is stale, query the lake."""
 
 import argparse
+import os
+import select
 import sys
 from collections.abc import Sequence
 from datetime import date
@@ -24,7 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0, 1 if a run failed, or 2 for a mistake a user can mend."""
     options = _parser().parse_args(arguments)
     try:
-        return options.function(options)
+        code: int = options.function(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        if not _is_reader_gone():
+            raise
+        # Closing standard output at the end would complain once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except UserError as error:
         print(f"trading-assets: {error}", file=sys.stderr)
         return MISTAKEN
@@ -38,6 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return MISTAKEN
+
+
+def _is_reader_gone() -> bool:
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)
+    return any(events & select.POLLERR for _, events in output.poll(0))
 
 
 def _parser() -> argparse.ArgumentParser:
