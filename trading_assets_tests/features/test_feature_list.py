@@ -16,10 +16,7 @@ from trading_assets.features.catalogue import (
 )
 from trading_assets.features.feature_list import list_features
 from trading_assets.features.pandas_ta_table import OUTPUTS
-
-
-def bounds_of(name: str) -> str:
-    return ", ".join(f"{p.name} {p.least}..{p.most}" for p in FAMILIES[name].parameters)
+from trading_assets_tests.features.test_explain import bounds_of
 
 
 @pytest.mark.parametrize(
