@@ -12,11 +12,11 @@ from trading_assets.features.adjustment import Action, SymbolBars, entitlements
 from trading_assets.features.engine import Engine
 from trading_assets.features.given_columns import compute_given
 from trading_assets.features.groups.calendar import EVENT_BARS
-from trading_assets.features.held_tables import is_series
 from trading_assets.features.inputs import (
     SERIES_PREFIX,
     SymbolRows,
     bars_since_action,
+    is_series,
     weekday_angle,
 )
 from trading_assets.features.series_memory import SeriesMemory

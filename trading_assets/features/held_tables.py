@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from trading_assets.features.compiled.machine import find_known
 from trading_assets.features.compiled.streaming import advance_tables
 from trading_assets.features.engine import NEVER, Collector, Engine, Values
-from trading_assets.features.inputs import MARKET_INPUTS, SERIES_PREFIX
+from trading_assets.features.inputs import MARKET_INPUTS, is_series
 from trading_assets.features.windows import SCALE_MIN_BARS
 
 Array = NDArray[np.float64]
@@ -145,8 +145,3 @@ class HeldTables:
         first, counts_from = self._engine.known_from(self._known[place])
         self._first[place] = first - self._shift[place]
         self._counts_from[place] = counts_from - self._shift[place]
-
-
-def is_series(name: str) -> bool:
-    """Return whether an input is a declared series."""
-    return name.startswith(SERIES_PREFIX)

@@ -66,7 +66,7 @@ def own_inputs(symbol: SymbolRows, names: Sequence[str], lines: Lines) -> dict[s
     for name in names:
         if name in MARKET_INPUTS:
             continue
-        if name.startswith(SERIES_PREFIX):
+        if is_series(name):
             known = known_values(lines, name.removeprefix(SERIES_PREFIX), symbol.rows)
             columns[name] = _carried(known)
         elif name == "weekday_sin":
@@ -81,6 +81,11 @@ def own_inputs(symbol: SymbolRows, names: Sequence[str], lines: Lines) -> dict[s
         else:
             columns[name] = np.asarray(getattr(bars, name))
     return columns
+
+
+def is_series(name: str) -> bool:
+    """Return whether an input is a declared series."""
+    return name.startswith(SERIES_PREFIX)
 
 
 def weekday_angle(sessions: Days) -> Array:
