@@ -236,11 +236,17 @@ def _member(family: Family, numbers: tuple[int, ...]) -> FeatureDefinition:
 
 
 def _unknown(name: str, module: str | None) -> str:
+    if name in FAMILIES:
+        family = FAMILIES[name]
+        return (
+            f"{shown(name)} is a family with {family.bounds}; expected one feature: add its"
+            f" numbers, such as {family.example}"
+        )
     own = [] if module is None else list(_own_names(module))
     near = get_close_matches(name, [*own, *FEATURES, *FAMILIES, *GROUPS], n=1)
     known = ", ".join(list(FEATURES)[:_MOST_SHOWN])
     hint = (
-        f"did you mean {near[0]}?"
+        f"did you mean {FAMILIES[near[0]].example if near[0] in FAMILIES else near[0]}?"
         if near
         else f"known are {known} and more, see `trading-assets features list`"
     )

@@ -97,6 +97,23 @@ class Family:
     is_scaled: bool = True
     rising: int = 0
 
+    @property
+    def bounds(self) -> str:
+        """Parameters with their bounds, such as `bars 2..252`.
+
+        Those that have to rise say so: `fast 2..30, slow 3..30; fast < slow`.
+        """
+        bounds = ", ".join(f"{p.name} {p.least}..{p.most}" for p in self.parameters)
+        rising = " < ".join(p.name for p in self.parameters[: self.rising])
+        return f"{bounds}; {rising}" if rising else bounds
+
+    @property
+    def example(self) -> str:
+        """Name of a member."""
+        largest = tuple(parameter.most for parameter in self.parameters)
+        numbers = next(iter([*self.standard, *self.named.values()]), largest)
+        return "_".join([self.name, *map(str, numbers)])
+
     def member(self, numbers: tuple[int, ...], name: str | None = None) -> FeatureDefinition:
         """Return the feature with these numbers."""
         given = {p.name: number for p, number in zip(self.parameters, numbers, strict=True)}

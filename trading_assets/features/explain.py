@@ -90,16 +90,6 @@ def explain_feature(name: str, spec: FeaturesSpec | None = None) -> str:
     return "\n".join(lines)
 
 
-def describe_bounds(family: Family) -> str:
-    """Return the parameters of a family with their bounds, such as `bars 2..252`.
-
-    Those that have to rise say so: `fast 2..30, slow 3..30; fast < slow`.
-    """
-    bounds = ", ".join(f"{p.name} {p.least}..{p.most}" for p in family.parameters)
-    rising = " < ".join(p.name for p in family.parameters[: family.rising])
-    return f"{bounds}; {rising}" if rising else bounds
-
-
 def _facts(feature: FeatureDefinition, spec: FeaturesSpec) -> Iterator[tuple[str, str]]:
     yield "group", feature.group
     yield "formula", feature.formula
@@ -123,7 +113,7 @@ def _facts(feature: FeatureDefinition, spec: FeaturesSpec) -> Iterator[tuple[str
     yield "in all", _in_all(feature)
     member = _family_of(feature)
     if member:
-        yield "family", f"{member[0].name} with {describe_bounds(member[0])}"
+        yield "family", f"{member[0].name} with {member[0].bounds}"
 
 
 def _single_feature(name: str, module: str | None) -> FeatureDefinition:
@@ -131,17 +121,12 @@ def _single_feature(name: str, module: str | None) -> FeatureDefinition:
         return feature_of(name, module)
     except UserError:
         # What may be declared but stands for many has an answer of its own.
-        if name in GROUPS:
-            what, remedy = "a group", f"choose from `trading-assets features list --group {name}`"
-        elif name in FAMILIES:
-            family = FAMILIES[name]
-            largest = tuple(parameter.most for parameter in family.parameters)
-            numbers = next(iter([*family.standard, *family.named.values()]), largest)
-            what = f"a family with {describe_bounds(family)}"
-            remedy = f"add its numbers, such as {'_'.join([name, *map(str, numbers)])}"
-        else:
+        if name not in GROUPS:
             raise
-        msg = f"{shown(name)} is {what}; expected one feature: {remedy}"
+        msg = (
+            f"{shown(name)} is a group; expected one feature: choose from"
+            f" `trading-assets features list --group {name}`"
+        )
         raise UserError(msg) from None
 
 

@@ -19,7 +19,6 @@ from trading_assets.features.catalogue import (
     warm_up_bars,
 )
 from trading_assets.features.definition import FeatureDefinition
-from trading_assets.features.explain import describe_bounds
 from trading_assets.features.groups.series import series_feature
 from trading_assets.features.pandas_ta_table import OUTPUTS
 
@@ -68,7 +67,7 @@ def list_features(group: str | None = None) -> list[Section]:
     ]
     families = [family for family in FAMILIES.values() if group in (None, family.group)]
     if families:
-        rows = [(f.name, f.group, describe_bounds(f), f.unit, f.formula) for f in families]
+        rows = [(f.name, f.group, f.bounds, f.unit, f.formula) for f in families]
         sections.append(Section("families", FAMILY_HEADER, rows))
     if group is None:
         sections.append(Section("groups", GROUP_HEADER, [_group_row(name) for name in GROUPS]))

@@ -94,6 +94,8 @@ def test_a_standard_member_has_one_name_only():
     ("names", "sentence"),
     [
         (("log_retrun_1",), "did you mean log_return_1"),
+        (("rsi",), "'rsi' is a family with bars 2..28; expected one feature: add its numbers"),
+        (("sma_ratio",), "did you mean ema_ratio_"),
         (("oscilators",), "did you mean oscillators"),
         (("zzz",), "known are log_return_1"),
         (("rsi_14", "rsi_14"), "more than once"),
