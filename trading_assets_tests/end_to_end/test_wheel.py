@@ -70,7 +70,11 @@ def _call(command: Sequence[str], folder: Path, **variables: str) -> str:
 
 def test_the_wheel_holds_more_than_modules(wheel: Path) -> None:
     package = REPOSITORY / "trading_assets"
-    files = {each for each in package.rglob("*.*") if each.suffix not in (".py", ".pyc")}
+    files = {
+        each
+        for each in package.rglob("*.*")
+        if each.suffix != ".py" and "__pycache__" not in each.parts
+    }
     expected = {each.relative_to(REPOSITORY).as_posix() for each in files}
     assert "trading_assets/py.typed" in expected
     assert expected <= set(zipfile.ZipFile(wheel).namelist())
@@ -80,6 +84,8 @@ def test_the_wheel_holds_no_tests_and_no_data(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     folders = {name.split("/", 1)[0] for name in names}
     assert {folder for folder in folders if not folder.endswith(".dist-info")} == {"trading_assets"}
+    # Machine code is made where it runs.
+    assert not [name for name in names if "__pycache__" in name]
 
 
 def test_a_private_strategy_on_packaged_bars_is_listed_and_materialized(
