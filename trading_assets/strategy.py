@@ -41,6 +41,18 @@ class CostsSpec(Declared):
     borrow_bps_per_year: float = Field(
         default=0.0, ge=0, description="Fee on short positions, basis points a year."
     )
+    max_participation: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Largest share of a bar's volume that is filled, the rest lapses; 0: no cap.",
+    )
+    latency_bars: int = Field(
+        default=1,
+        ge=1,
+        le=20,
+        description="Bars from the close of a decision to the open that fills it.",
+    )
     lot_shares: float = Field(
         default=0.0, ge=0, description="Smallest tradable quantity; 0 allows 1e-9 shares."
     )

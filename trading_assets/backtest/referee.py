@@ -55,10 +55,16 @@ def referee_equity(
                 market.split_ratio[row + 1].tolist(),
                 market.cash_per_share[row + 1].tolist(),
             )
+            if market.payout_per_share is not None:
+                ledger.pay_out(orders, _quotes(market.payout_per_share[row + 1].tolist()))
             ledger.fill(
                 orders,
                 _quotes(market.open[row + 1].tolist()),
-                _Liquidity(market.volatility[row].tolist(), market.adv_usd[row].tolist()),
+                _Liquidity(
+                    market.volatility[row].tolist(),
+                    market.adv_usd[row].tolist(),
+                    market.volume[row + 1].tolist(),
+                ),
             )
             ledger.end_session(_quotes(market.close[row + 1].tolist()))
             equity[market.sessions[row + 1].astype(object)] = ledger.equity()
@@ -72,6 +78,7 @@ Quotes = list[Decimal | None]
 class _Liquidity:
     volatility: list[float]
     adv_usd: list[float]
+    volume: list[float]
 
 
 @dataclass(slots=True)
@@ -128,6 +135,15 @@ class _Ledger:
             position.price /= _exact(ratio)
             order.shares = self._shares_to_trade(order.shares * _exact(ratio), position.shares)
 
+    def pay_out(self, orders: list[_Order], payouts: Quotes) -> None:
+        for order in orders:
+            payout = payouts[order.column]
+            if payout is not None:
+                position = self.positions[order.column]
+                self.cash += (position.shares * payout).quantize(_USD)
+                position.shares = position.filled_weight = _ZERO
+                order.shares = order.weight_change = _ZERO
+
     def fill(self, orders: list[_Order], opens: Quotes, liquidity: _Liquidity) -> None:
         open_orders: list[_Order] = []
         prices: dict[int, Decimal] = {}
@@ -135,6 +151,7 @@ class _Ledger:
             quote = opens[order.column]
             if quote is not None:
                 prices[order.column] = self._round_to_tick(quote)
+                self._cap(order, liquidity.volume[order.column])
                 open_orders.append(order)
         sales = [order for order in open_orders if order.shares <= 0]
         buys = [order for order in open_orders if order.shares > 0]
@@ -188,6 +205,20 @@ class _Ledger:
         for order in buys:
             order.shares = (order.shares * factor / lot).to_integral_value(ROUND_FLOOR) * lot
             order.weight_change *= factor
+
+    def _cap(self, order: _Order, volume: float) -> None:
+        """Leave of an order what the declared share of the bar's volume fills."""
+        if not self.costs.max_participation:
+            return
+        lot = _exact(self.costs.lot_shares) or _SHARE
+        most = _exact(self.costs.max_participation) * (
+            _ZERO if math.isnan(volume) else _exact(volume)
+        )
+        if abs(order.shares) > most:
+            filled = (most / lot).to_integral_value(ROUND_FLOOR) * lot
+            capped = filled.copy_sign(order.shares)
+            order.weight_change *= capped / order.shares
+            order.shares = capped
 
     def _shares_to_trade(self, wanted: Decimal, held: Decimal) -> Decimal:
         lot = _exact(self.costs.lot_shares)

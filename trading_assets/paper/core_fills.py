@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
+import numpy as np
+
 from trading_assets.paper.ledger import AccountEvent, Fill
 from trading_assets.paper.orders import MONEY_STEP, ZERO, Order, to_money, to_quantity
 from trading_assets.simulation.core import Bar, Books, StepResult
@@ -75,6 +77,12 @@ def _corporate_events(
     change = to_quantity(held * float(bar.split_ratio[column])) - to_quantity(held)
     if change:
         events.append(_event(moment, "split", symbol, change, ZERO))
+    payouts = bar.payout_per_share
+    if payouts is not None and np.isfinite(payouts[column]):
+        shares = to_quantity(held * float(bar.split_ratio[column]))
+        paid = to_money(float(shares) * float(payouts[column]))
+        if shares:
+            events.append(_event(moment, "delisting", symbol, -shares, paid))
     return events
 
 

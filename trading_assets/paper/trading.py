@@ -9,6 +9,7 @@ import polars as pl
 
 from trading_assets.bars.actions.companies import newest_tickers
 from trading_assets.bars.calendars.calendar import ExchangeCalendar, get_calendar
+from trading_assets.bars.universe import delisting_returns
 from trading_assets.errors import DataError
 from trading_assets.governance.succession import bundle_of, record_of
 from trading_assets.market_data import MarketDataSpec
@@ -138,7 +139,14 @@ def _market(data: SessionData, market_data: MarketDataSpec) -> Market:
         msg = f"no bars are known before {data.session}; materialize earlier months first"
         raise DataError(msg)
     symbols = newest_tickers(market_data.universe, data.actions)
-    return build_market(known, data.actions, symbols, sessions, declared_volatility(market_data))
+    return build_market(
+        known,
+        data.actions,
+        symbols,
+        sessions,
+        declared_volatility(market_data),
+        delisting_returns(market_data, known),
+    )
 
 
 def _decider(

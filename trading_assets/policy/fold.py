@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from trading_assets.bars.actions.companies import newest_tickers
+from trading_assets.bars.universe import delisting_returns
 from trading_assets.forecast.windows import WindowLike
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.networks import TrainedPolicy
@@ -94,6 +95,7 @@ def market_of(
         symbols or newest_tickers(market_data.universe, tables.actions),
         sessions,
         declared_volatility(market_data),
+        delisting_returns(market_data, tables.bars),
     )
 
 

@@ -2,8 +2,8 @@
 
 Training environment, backtest and simulated broker call these functions at different batch sizes,
 so they agree. A target is decided on what is known at the close of t and filled at the open of
-t + 1. Quantities are rounded to lots, prices to ticks and cash to 1e-6 USD here and in
-`simulation.fills`, nowhere else. This module knows no dates, tables, policies or rewards.
+t + 1. Quantities are rounded to lots, prices to ticks and cash to 1e-6 USD in
+`simulation.compiled.books`, nowhere else. This module knows no dates, tables, policies or rewards.
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,34 @@ from typing import Literal
 
 import numpy as np
 
-from trading_assets.simulation.fills import (
-    SHARE_DECIMALS,
-    USD_DECIMALS,
-    FillTerms,
-    Floats,
-    Order,
-    fill,
-    financing_of,
-    require_finite,
-    round_price,
-    round_trade,
+from trading_assets.simulation.compiled.books import step_books, sum_equity
+from trading_assets.simulation.compiled.layout import (
+    ADV_USD,
+    CASH_PER_SHARE,
+    CLOSE,
+    COSTS,
+    DIVIDENDS,
+    EQUITY,
+    EQUITY_BEFORE,
+    FILL_FIELDS,
+    FILL_PRICE,
+    FINANCING,
+    OPEN,
+    OUTCOME_FIELDS,
+    PAYOUT_PER_SHARE,
+    PNL,
+    POSITION_WEIGHT,
+    PRICE,
+    QUANTITY,
+    SPLIT_RATIO,
+    TAPE_FIELDS,
+    TARGET_WEIGHT,
+    TRADE,
+    TRADE_COST,
+    VOLATILITY,
+    VOLUME,
 )
+from trading_assets.simulation.terms import Floats, require_finite, terms_of
 from trading_assets.strategy import CostsSpec
 
 Sizing = Literal["equity", "constant_notional"]
@@ -62,6 +78,11 @@ class Bar:
         Corporate actions with ex-date on this bar: new shares for one old, USD for one old share.
     volatility, adv_usd : float64
         Daily volatility (fraction) and average dollar volume (USD) known at the close before.
+    volume : float64, optional
+        Shares traded in the bar that is filled; needed where participation is capped.
+    payout_per_share : float64, optional
+        USD that a share of a delisted symbol is paid out with, in shares after the bar's splits;
+        nan where nothing is paid out.
     """
 
     open: Floats
@@ -70,6 +91,8 @@ class Bar:
     cash_per_share: Floats
     volatility: Floats
     adv_usd: Floats
+    volume: Floats | None = None
+    payout_per_share: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +151,8 @@ def open_books(n_books: int, cash_usd: float, close: Floats) -> Books:
 
 def equity_of(books: Books) -> Floats:
     """Return cash plus positions at the last known closes, float64 (K,), USD."""
-    return books.cash + (books.quantity * books.price).sum(axis=-1)
+    quantity, price = np.ascontiguousarray(books.quantity), np.ascontiguousarray(books.price)
+    return sum_equity(books.cash, quantity, price)
 
 
 def held_weights(books: Books, sizing: Sizing, notional_usd: float) -> Floats:
@@ -205,45 +229,55 @@ def step(
     DataError
         If a held or traded symbol lacks a price, volatility or dollar volume that is needed.
     """
-    before = equity_of(books)
-    base = before if notional_usd is None else np.full_like(before, notional_usd)
-    base_column = np.where(base > 0.0, base, np.inf)[:, None]
+    n_books, n_symbols = books.quantity.shape
+    tape = _tape_of(bar)
+    rows = np.zeros(n_books, np.int64) if len(tape) == 1 else np.arange(n_books)
+    cash = books.cash.copy()
+    positions = np.stack([books.quantity, books.price, books.target_weight], axis=1)
+    fills = np.empty((n_books, FILL_FIELDS, n_symbols))
+    outcome = np.empty((n_books, OUTCOME_FIELDS))
+    terms = terms_of(costs, is_long_only=is_long_only, notional_usd=notional_usd)
+    target = np.ascontiguousarray(target_quantity, dtype=np.float64)
+    step_books(cash, positions, target, tape, rows, rows, terms, fills, outcome)
+    require_finite(outcome[:, EQUITY])
+    return result_of(cash, positions, fills, outcome)
 
-    dividends = np.round(books.quantity * bar.cash_per_share, USD_DECIMALS).sum(axis=-1)
-    quantity = np.round(books.quantity * bar.split_ratio, SHARE_DECIMALS)
-    cash = books.cash + dividends
 
-    has_open = np.isfinite(bar.open)
-    mark = books.price / bar.split_ratio
-    fill_price = np.where(has_open, round_price(bar.open, costs.tick_usd), mark)
-    wanted = Order(
-        round_trade(target_quantity * bar.split_ratio, quantity, costs.lot_shares) * has_open,
-        (target_quantity * books.price / base_column - books.target_weight) * has_open,
-    )
-    terms = FillTerms(fill_price, bar.volatility, bar.adv_usd, base, costs)
-    order, trade_cost = fill(wanted, cash if is_long_only else None, terms)
-
-    spent = np.round(order.trade * fill_price, USD_DECIMALS)
-    quantity = np.round(quantity + order.trade, SHARE_DECIMALS)
-    cash = cash - spent.sum(axis=-1) - trade_cost.sum(axis=-1)
-
-    price = np.where(np.isfinite(bar.close), bar.close, mark)
-    financing = financing_of(cash, quantity * price, costs)
-    cash = np.round(cash - financing, USD_DECIMALS)
-    after = Books(cash, quantity, price, books.target_weight + order.weight_change)
-    equity = equity_of(after)
-    require_finite(equity)
-    held_change = (quantity * price).sum(axis=-1) - (books.quantity * books.price).sum(axis=-1)
+def result_of(cash: Floats, positions: Floats, fills: Floats, outcome: Floats) -> StepResult:
+    """Return packed arrays of the core, as `simulation.compiled.layout` lays them out, by name."""
     return StepResult(
-        books=after,
-        equity_before=before,
-        equity=equity,
-        pnl=held_change - spent.sum(axis=-1),
-        dividends=dividends,
-        costs=trade_cost.sum(axis=-1),
-        financing=financing,
-        trade=order.trade,
-        fill_price=fill_price,
-        trade_cost=trade_cost,
-        position_weight=quantity * fill_price / base_column,
+        books=Books(
+            cash,
+            positions[:, QUANTITY].copy(),
+            positions[:, PRICE].copy(),
+            positions[:, TARGET_WEIGHT].copy(),
+        ),
+        equity_before=outcome[:, EQUITY_BEFORE],
+        equity=outcome[:, EQUITY],
+        pnl=outcome[:, PNL],
+        dividends=outcome[:, DIVIDENDS],
+        costs=outcome[:, COSTS],
+        financing=outcome[:, FINANCING],
+        trade=fills[:, TRADE],
+        fill_price=fills[:, FILL_PRICE],
+        trade_cost=fills[:, TRADE_COST],
+        position_weight=fills[:, POSITION_WEIGHT],
     )
+
+
+def _tape_of(bar: Bar) -> Floats:
+    """Return a bar as rows of a tape: one row, or one for each book."""
+    tape = np.empty((*bar.open.shape[:-1], TAPE_FIELDS, bar.open.shape[-1]))
+    fields = (
+        (OPEN, bar.open),
+        (CLOSE, bar.close),
+        (SPLIT_RATIO, bar.split_ratio),
+        (CASH_PER_SHARE, bar.cash_per_share),
+        (PAYOUT_PER_SHARE, np.nan if bar.payout_per_share is None else bar.payout_per_share),
+        (VOLUME, np.nan if bar.volume is None else bar.volume),
+        (VOLATILITY, bar.volatility),
+        (ADV_USD, bar.adv_usd),
+    )
+    for field, values in fields:
+        tape[..., field, :] = values
+    return tape if tape.ndim == 3 else tape[None]

@@ -9,8 +9,19 @@ import polars as pl
 from numpy.typing import NDArray
 
 from trading_assets.errors import DataError
+from trading_assets.simulation.compiled.layout import (
+    ADV_USD,
+    CASH_PER_SHARE,
+    CLOSE,
+    OPEN,
+    PAYOUT_PER_SHARE,
+    SPLIT_RATIO,
+    TAPE_FIELDS,
+    VOLATILITY,
+    VOLUME,
+)
 from trading_assets.simulation.core import Bar
-from trading_assets.simulation.fills import Floats
+from trading_assets.simulation.terms import Floats
 
 VOLATILITY_DECAY = 0.94
 ADV_BARS = 21
@@ -36,6 +47,8 @@ class Market:
         Standard deviation of a bar's total return, known at the row's close; nan before a return.
     adv_usd : float64 (T, N)
         Mean dollar volume of the last 21 bars, USD, known at the row's close; nan before a bar.
+    payout_per_share : float64 (T, N), optional
+        USD that a share is paid out with on the row after its symbol was delisted; else nan.
     """
 
     sessions: NDArray[np.datetime64]
@@ -48,6 +61,7 @@ class Market:
     cash_per_share: Floats
     volatility: Floats
     adv_usd: Floats
+    payout_per_share: Floats | None = None
 
 
 def build_market(
@@ -56,6 +70,7 @@ def build_market(
     symbols: Sequence[str],
     sessions: Sequence[date],
     declared_volatility: float | None = None,
+    delistings: pl.DataFrame | None = None,
 ) -> Market:
     """Lay bars and corporate actions out as arrays.
 
@@ -72,6 +87,9 @@ def build_market(
         Rows, ascending and unique.
     declared_volatility : float, optional
         Known volatility of a synthetic world, used for all rows in place of the estimate.
+    delistings : DataFrame, optional
+        Table of `bars.universe.delisting_returns`: on the row after the symbol's last session a
+        share is paid out with its last close times 1 + `delisting_return`.
 
     Raises
     ------
@@ -85,6 +103,7 @@ def build_market(
     columns = tuple(symbols)
     prices = panels_of(bars, columns, days, ("open", "close", "volume"))
     split_ratio, cash_per_share = _actions_panel(actions, columns, days)
+    shares = np.cumprod(split_ratio, axis=0)
     has_bar = np.isfinite(prices["open"]) & np.isfinite(prices["close"])
     returns = total_returns_of(prices["close"], split_ratio, cash_per_share)
     if declared_volatility is None:
@@ -103,7 +122,21 @@ def build_market(
         cash_per_share=cash_per_share,
         volatility=volatility,
         adv_usd=_rolling_mean(prices["close"] * prices["volume"]),
+        payout_per_share=_payouts_panel(delistings, columns, days, prices["close"] * shares)
+        / shares,
     )
+
+
+def tape_of(market: Market) -> Floats:
+    """Return the market as the core's kernels read it, float64 (T, TAPE_FIELDS, N)."""
+    tape = np.empty((len(market.sessions), TAPE_FIELDS, len(market.symbols)))
+    tape[:, OPEN], tape[:, CLOSE] = market.open, market.close
+    tape[:, SPLIT_RATIO], tape[:, CASH_PER_SHARE] = market.split_ratio, market.cash_per_share
+    payout = market.payout_per_share
+    tape[:, PAYOUT_PER_SHARE] = np.nan if payout is None else payout
+    tape[:, VOLUME] = market.volume
+    tape[:, VOLATILITY], tape[:, ADV_USD] = market.volatility, market.adv_usd
+    return tape
 
 
 def row_of(market: Market, session: date) -> int:
@@ -134,6 +167,7 @@ def bar_after(market: Market, row: int | NDArray[np.int64]) -> Bar:
     Bar
         Prices and actions of `row + 1`; volatility and dollar volume of `row`.
     """
+    payout = market.payout_per_share
     return Bar(
         open=market.open[row + 1],
         close=market.close[row + 1],
@@ -141,6 +175,8 @@ def bar_after(market: Market, row: int | NDArray[np.int64]) -> Bar:
         cash_per_share=market.cash_per_share[row + 1],
         volatility=market.volatility[row],
         adv_usd=market.adv_usd[row],
+        volume=market.volume[row + 1],
+        payout_per_share=None if payout is None else payout[row + 1],
     )
 
 
@@ -243,3 +279,24 @@ def _actions_panel(
             cash[row, column[symbol]] += dividend
             ratio[row, column[symbol]] *= split
     return ratio, cash
+
+
+def _payouts_panel(
+    delistings: pl.DataFrame | None,
+    symbols: tuple[str, ...],
+    days: NDArray[np.datetime64],
+    worth: Floats,
+) -> Floats:
+    """Return what is paid out for the shares that one share of the first row has become, USD."""
+    payout = np.full(worth.shape, np.nan)
+    if delistings is None:
+        return payout
+    for symbol, session, last_bar, final_return in delistings.select(
+        "symbol", "session", "last_bar_session", "delisting_return"
+    ).iter_rows():
+        row = int(np.searchsorted(days, np.datetime64(session, "D"), side="right"))
+        bar = int(np.searchsorted(days, np.datetime64(last_bar, "D")))
+        if symbol in symbols and bar < row < len(days):
+            column = symbols.index(symbol)
+            payout[row, column] = worth[bar, column] * (1.0 + final_return)
+    return payout

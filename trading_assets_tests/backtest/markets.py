@@ -18,7 +18,9 @@ FOLD = Fold(
 )
 
 
-def market_of(close, *, opens=None, ratio=None, cash=None, first_day=date(2019, 12, 31)) -> Market:
+def market_of(
+    close, *, opens=None, ratio=None, cash=None, payout=None, first_day=date(2019, 12, 31)
+) -> Market:
     """A market on consecutive days whose first row is the last session before the test window."""
     close = np.asarray(close, dtype=np.float64)
     opens = close.copy() if opens is None else np.asarray(opens, dtype=np.float64)
@@ -34,11 +36,12 @@ def market_of(close, *, opens=None, ratio=None, cash=None, first_day=date(2019, 
         cash_per_share=np.zeros(close.shape) if cash is None else np.asarray(cash, np.float64),
         volatility=np.full(close.shape, 0.02),
         adv_usd=np.full(close.shape, 5e7),
+        payout_per_share=payout,
     )
 
 
 def random_market(seed: int, bars: int = 120, symbols: int = 4) -> Market:
-    """Random walks with gaps at the open, a split, a reverse split, dividends and missing bars."""
+    """Random walks with gaps at the open, a split, a reverse split, dividends, missing bars, a delisting."""
     rng = np.random.default_rng(seed)
     returns = rng.normal(0.0003, 0.02, (bars, symbols))
     ratio, cash = np.ones((bars, symbols)), np.zeros((bars, symbols))
@@ -51,7 +54,10 @@ def random_market(seed: int, bars: int = 120, symbols: int = 4) -> Market:
     missing[ratio != 1.0] = False
     missing[cash != 0.0] = False
     close[missing], opens[missing] = np.nan, np.nan
-    return market_of(close, opens=opens, ratio=ratio, cash=cash)
+    payout, delisted = np.full(close.shape, np.nan), 3 * bars // 4
+    payout[delisted, -1] = 0.7 * close[delisted - 1, -1]
+    close[delisted:, -1], opens[delisted:, -1] = np.nan, np.nan
+    return market_of(close, opens=opens, ratio=ratio, cash=cash, payout=payout)
 
 
 def strategy_of(**parts) -> Strategy:

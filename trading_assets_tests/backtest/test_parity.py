@@ -22,6 +22,10 @@ CASES = {
     "linear costs": {"costs": LINEAR},
     "square-root impact": {"costs": {**LINEAR, "impact_coefficient": 1.0}},
     "whole shares and cents": {"costs": {**LINEAR, "lot_shares": 1, "tick_usd": 0.01}},
+    "a share of the volume": {"costs": {**LINEAR, "max_participation": 0.004}},
+    "whole lots of a share of the volume": {
+        "costs": {**LINEAR, "max_participation": 0.004, "lot_shares": 100}
+    },
     "long and short on credit": {
         "costs": {**LINEAR, "financing_bps_per_year": 400, "borrow_bps_per_year": 150},
         "policy": {"position": "long_short"},
