@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.optimize import minimize
 
+from trading_assets.risk.limits import WeightLimits
 from trading_assets.risk.projection import (
     FEASIBILITY_TOLERANCE,
-    WeightLimits,
     binding_limits,
     project_weights,
 )
@@ -47,6 +47,32 @@ def test_a_row_is_projected_alike_alone_and_in_a_batch(weights, limits):
     batch = project_weights(weights, limits, tradable)
     for row, expected in zip(weights, batch, strict=True):
         np.testing.assert_array_equal(project_weights(row, limits, tradable[0]), expected)
+
+
+def shrink_by_sorted_kinks(weights, limits, tradable):
+    """Project in numpy: sum at every kink, then interpolate between the two around the limit."""
+    low = 0.0 if limits.is_long_only else -limits.max_weight
+    boxed = np.where(tradable, np.clip(weights, low, limits.max_weight), 0.0)
+    if np.abs(boxed).sum() <= limits.max_gross * (1 + FEASIBILITY_TOLERANCE):
+        return boxed
+    size = np.where(tradable, np.maximum(weights, 0) if limits.is_long_only else abs(weights), 0.0)
+    kinks = np.sort(np.concatenate([size, np.maximum(size - limits.max_weight, 0.0)]))
+    sums = np.clip(size - kinks[:, None], 0.0, limits.max_weight).sum(axis=-1)
+    after = np.argmax(sums <= limits.max_gross)
+    share = (sums[after - 1] - limits.max_gross) / (sums[after - 1] - sums[after])
+    tau = kinks[after - 1] + share * (kinks[after] - kinks[after - 1])
+    return np.sign(boxed) * np.clip(size - tau, 0.0, limits.max_weight)
+
+
+@given(
+    hnp.arrays(np.float64, st.integers(1, 40), elements=st.floats(-3, 3)),
+    limits_strategy,
+    st.integers(0, 2**32 - 1),
+)
+def test_the_compiled_projection_has_the_bits_of_the_one_over_sorted_kinks(weights, limits, seed):
+    tradable = np.random.default_rng(seed).random(weights.shape) < 0.8
+    expected = shrink_by_sorted_kinks(weights, limits, tradable)
+    np.testing.assert_array_equal(project_weights(weights, limits, tradable), expected)
 
 
 @pytest.mark.parametrize("is_long_only", [True, False])

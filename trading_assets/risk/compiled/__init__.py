@@ -1,0 +1,1 @@
+"""Kernels that project weights on limits, one row at a time."""
