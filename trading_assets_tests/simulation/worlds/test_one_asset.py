@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from trading_assets.simulation.core import Bar, decide_quantities, open_books, step
-from trading_assets.simulation.rewards import mean_variance_reward
-from trading_assets.simulation.worlds import (
+from trading_assets.simulation.worlds.one_asset import (
     LinearPolicy,
     WorldOne,
     best_constant_scale,
@@ -103,6 +102,51 @@ def test_each_bar_of_a_drawn_market_opens_at_the_close_before():
     assert returns.std() == pytest.approx(0.01, rel=0.02)
 
 
+def test_the_drawn_market_has_the_same_numbers_as_ever():
+    market, signal = draw_market(WORLD, 1_000, np.random.default_rng(42))
+    assert market.symbols == ("W1",)
+    assert market.open[0, 0] == market.close[0, 0] == 100.0
+    # The last close is a product of all returns.
+    assert float(market.close[-1, 0]) == 35.74230839844716
+    assert float(signal[-1]) == 1.661208804632879
+
+
+def test_without_a_signal_the_best_policy_is_none():
+    world = WorldOne(information_coefficient=0.0)
+    assert (world.name, WORLD.name) == ("W0", "W1")
+    assert world.optimum == 0.0
+    assert best_constant_scale(world) == 0.0
+    signals = world.draw_signals(50, 4, np.random.default_rng(0))
+    np.testing.assert_array_equal(world.best_positions(signals), 0.0)
+    held = np.full((50, 4, 1), 0.1)
+    assert (world.mean_reward(signals, held, 0) < 0.0).all()
+
+
+def test_the_rungs_are_the_policies_of_their_names():
+    shares = {rung.name: rung.reward / WORLD.optimum for rung in WORLD.simple_policies()}
+    expected = {"markowitz": -1.613, "scaled_markowitz": 0.538, "myopic": 0.768}
+    aim = shares.pop("markowitz_aim")
+    assert shares == pytest.approx(expected, abs=5e-4)
+    # An aim that is 1.27 times too far loses in proportion to the square of what it is too far.
+    excess = markowitz_policy(WORLD).gain / trade_rate_and_aim(WORLD)[1] - 1.0
+    assert aim == pytest.approx(1.0 - excess**2, rel=1e-9)
+
+
+def test_the_protocol_says_what_the_functions_say():
+    policy = best_policy(WORLD)
+    signals = WORLD.draw_signals(60, 5, np.random.default_rng(0))
+    signal = draw_signal(WORLD, 60, 5, np.random.default_rng(0))
+    np.testing.assert_array_equal(signals[:, :, 0, 0], signal)
+    positions = WORLD.best_positions(signals)
+    np.testing.assert_allclose(positions[..., 0], follow(policy, signal), rtol=1e-12, atol=1e-15)
+    rewards = WORLD.mean_reward(signals, positions, 7)
+    change = np.diff(positions[:, 2, 0], prepend=0.0)
+    by_hand = 0.001 * signal[:, 2] * positions[:, 2, 0]
+    by_hand -= 12.5e-4 * positions[:, 2, 0] ** 2 + 125e-4 * change**2
+    assert rewards[2] == pytest.approx(by_hand[7:].mean(), rel=1e-12)
+    np.testing.assert_array_equal(mean_reward(WORLD, signal, positions[..., 0], 7), rewards)
+
+
 def follow(policy, signal):
     position = np.zeros_like(signal)
     held = np.zeros(signal.shape[1])
@@ -127,7 +171,6 @@ def test_the_best_policy_earns_the_optimum_through_the_market_core():
     signal = draw_signal(WORLD, 400, n_paths, rng)
     position = follow(best_policy(WORLD), signal)
     costs = CostsSpec(fee_bps=0, half_spread_bps=0, quadratic_lambda=WORLD.quadratic_lambda)
-    variance = np.array([[WORLD.volatility**2]])
     close = np.full((n_paths, 1), 100.0)
     ones = np.ones((n_paths, 1))
     books = open_books(n_paths, notional, close)
@@ -143,7 +186,9 @@ def test_the_best_policy_earns_the_optimum_through_the_market_core():
         result = step(books, target, quotes, costs, is_long_only=False, notional_usd=notional)
         books = result.books
         if bar >= burn_in:
-            rewards += mean_variance_reward(result, variance, WORLD.risk_aversion, notional)
+            x = result.position_weight[:, 0]
+            charge = 0.5 * WORLD.risk_aversion * WORLD.volatility**2 * x**2
+            rewards += (result.pnl - result.costs) / notional - charge
     rewards /= len(signal) - burn_in
     error = rewards.std() / np.sqrt(n_paths)
     assert error < 0.025 * BEST.reward

@@ -1,11 +1,13 @@
 """World W1: one asset with an AR(1) alpha and quadratic costs, solved in closed form.
 
 `f' = phi f + sqrt(1 - phi^2) e`, `r' = beta f + sigma u` with `e`, `u` standard normal; reward
-`x r' - (gamma / 2) sigma^2 x^2 - (lam / 2) sigma^2 (dx)^2`.
+`x r' - (gamma / 2) sigma^2 x^2 - (lam / 2) sigma^2 (dx)^2`. Without a signal (beta 0) it is W0,
+where the best position is none.
 Source: Garleanu and Pedersen, Dynamic Trading with Predictable Returns, J. Finance 68 (2013).
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from math import erfc, pi, sqrt
 
 import numpy as np
@@ -13,11 +15,13 @@ from scipy.signal import lfilter
 
 from trading_assets.simulation.core import Floats
 from trading_assets.simulation.market import Market
+from trading_assets.simulation.worlds.drawing import draw_autoregression, market_of_returns
+from trading_assets.simulation.worlds.world import SimplePolicy, reward_of_positions
 
 
 @dataclass(frozen=True, slots=True)
 class WorldOne:
-    """Parameters of W1.
+    """Parameters of W1, or of W0 with an information coefficient of 0.
 
     Attributes
     ----------
@@ -55,6 +59,67 @@ class WorldOne:
             information_coefficient=information_coefficient,
             risk_aversion=self.risk_aversion * ratio,
             quadratic_lambda=self.quadratic_lambda * ratio,
+        )
+
+    @property
+    def name(self) -> str:
+        """`W0` without a signal, else `W1`."""
+        return "W1" if self.information_coefficient != 0.0 else "W0"
+
+    @property
+    def n_assets(self) -> int:
+        """One asset."""
+        return 1
+
+    @property
+    def n_signals(self) -> int:
+        """One signal."""
+        return 1
+
+    @property
+    def fee_bps(self) -> float:
+        """No proportional cost."""
+        return 0.0
+
+    @property
+    def covariance(self) -> Floats:
+        """Variance of a bar's return given the signal, float64 (1, 1)."""
+        return np.array([[self.volatility**2]])
+
+    @property
+    def optimum(self) -> float:
+        """J*, mean reward per bar of Garleanu and Pedersen's policy; 0 without a signal."""
+        return evaluate_policy(self, best_policy(self)).reward
+
+    def draw_signals(self, n_bars: int, n_paths: int, rng: np.random.Generator) -> Floats:
+        """Return stationary signals, float64 (n_bars, n_paths, 1, 1), each known at its close."""
+        return draw_signal(self, n_bars, n_paths, rng)[:, :, None, None]
+
+    def draw_market(self, n_bars: int, rng: np.random.Generator) -> tuple[Market, Floats]:
+        """Return one long history and its signals, float64 (n_bars, 1, 1)."""
+        market, signal = draw_market(self, n_bars, rng)
+        return market, signal[:, None, None]
+
+    def mean_reward(self, signals: Floats, positions: Floats, burn_in: int) -> Floats:
+        """Return each path's mean reward with the expected return in place of the drawn one."""
+        return reward_of_positions(self, self.beta * signals[..., 0], positions, burn_in)
+
+    def best_positions(self, signals: Floats) -> Floats:
+        """Return the positions of Garleanu and Pedersen's policy, float64 (n_bars, n_paths, 1)."""
+        return follow_policy(best_policy(self), signals)
+
+    def simple_policies(self) -> tuple[SimplePolicy, ...]:
+        """Return four policies that leave the cost, its future or the signal's decay out."""
+        kappa, _ = trade_rate_and_aim(self)
+        rungs = {
+            "markowitz": markowitz_policy(self),
+            "scaled_markowitz": markowitz_policy(self, best_constant_scale(self)),
+            "markowitz_aim": LinearPolicy(1.0 - kappa, kappa * markowitz_policy(self).gain),
+            "myopic": myopic_policy(self),
+        }
+        return tuple(
+            SimplePolicy(name, evaluate_policy(self, policy).reward, partial(follow_policy, policy))
+            for name, policy in rungs.items()
         )
 
 
@@ -122,9 +187,11 @@ def myopic_policy(world: WorldOne) -> LinearPolicy:
 
 
 def best_constant_scale(world: WorldOne) -> float:
-    """Return the factor on Markowitz's policy that earns most after costs."""
+    """Return the factor on Markowitz's policy that earns most after costs; 0 without a signal."""
     # The reward is quadratic in the scale: linear gain beta m, penalties proportional to scale^2.
     full = evaluate_policy(world, markowitz_policy(world))
+    if full.gross == 0.0:
+        return 0.0
     return full.gross / (2.0 * (full.gross - full.reward))
 
 
@@ -155,17 +222,31 @@ def evaluate_policy(world: WorldOne, policy: LinearPolicy) -> PolicyValue:
     )
 
 
+def follow_policy(policy: LinearPolicy, signals: Floats) -> Floats:
+    """Return the positions of a linear policy, float64 (n_bars, n_paths, 1), from a flat book on.
+
+    Parameters
+    ----------
+    policy : LinearPolicy
+        The policy.
+    signals : float64 (n_bars, n_paths, 1, 1)
+        Signal at each close.
+    """
+    moved = lfilter([policy.gain], [1.0, -policy.keep], signals[..., 0], axis=0)
+    return np.asarray(moved, dtype=np.float64)
+
+
 def draw_signal(world: WorldOne, n_bars: int, n_paths: int, rng: np.random.Generator) -> Floats:
     """Return stationary signals, float64 (n_bars, n_paths)."""
-    phi = world.persistence
-    noise = rng.standard_normal((n_bars, n_paths))
-    noise[1:] *= sqrt(1.0 - phi**2)
-    signal = np.asarray(lfilter([1.0], [1.0, -phi], noise, axis=0), dtype=np.float64)
-    return signal
+    return draw_autoregression(world.persistence, (n_bars, n_paths), rng)
 
 
 def draw_market(
-    world: WorldOne, n_bars: int, rng: np.random.Generator, initial_price_usd: float = 100.0
+    world: WorldOne,
+    n_bars: int,
+    rng: np.random.Generator,
+    initial_price_usd: float = 100.0,
+    symbol: str = "W1",
 ) -> tuple[Market, Floats]:
     """Return one long history and its signal, float64 (n_bars,).
 
@@ -174,23 +255,9 @@ def draw_market(
     """
     signal = draw_signal(world, n_bars, 1, rng)
     noise = rng.standard_normal((n_bars - 1, 1))
-    returns = world.beta * signal[:-1] + world.volatility * noise
-    close: Floats = np.full((n_bars, 1), initial_price_usd)
-    close[1:] *= np.cumprod(1.0 + returns, axis=0)
-    opened = close[np.maximum(np.arange(n_bars) - 1, 0)]
-    shape = close.shape
-    market = Market(
-        sessions=np.datetime64("0001-01-01", "D") + np.arange(n_bars),
-        symbols=("W1",),
-        open=opened,
-        close=close,
-        volume=np.full(shape, 1e6),
-        tradable=np.ones(shape, dtype=np.bool_),
-        split_ratio=np.ones(shape),
-        cash_per_share=np.zeros(shape),
-        volatility=np.full(shape, world.volatility),
-        adv_usd=np.full(shape, 1e9),
-    )
+    returns = np.zeros((n_bars, 1))
+    returns[1:] = world.beta * signal[:-1] + world.volatility * noise
+    market = market_of_returns(returns, (world.volatility,), (symbol,), initial_price_usd)
     return market, signal[:, 0]
 
 
@@ -210,12 +277,10 @@ def mean_reward(world: WorldOne, signal: Floats, position: Floats, burn_in: int)
     -------
     float64 (n_paths,)
         Mean reward per bar.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ or no bar is left.
     """
-    sigma2 = world.volatility**2
-    change = np.diff(position, axis=0, prepend=np.zeros_like(position[:1]))
-    reward = (
-        world.beta * signal * position
-        - 0.5 * world.risk_aversion * sigma2 * position**2
-        - 0.5 * world.quadratic_lambda * sigma2 * change**2
-    )
-    return reward[burn_in:].mean(axis=0)
+    return world.mean_reward(signal[..., None, None], position[..., None], burn_in)
