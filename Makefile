@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 ONLY ?=
 
-.PHONY: setup demo test test-slow test-ui check format dev bench faults clean
+.PHONY: setup demo test test-slow test-ui check format dev bench learn faults clean
 
 setup: $(READY)
 
@@ -48,6 +48,10 @@ dev: setup
 
 bench: setup
 	$(BIN)/python -m trading_assets_tests.benchmarks $(ONLY)
+
+# Trains every agent on the worlds whose optimum is known; about an hour on two cores.
+learn: setup
+	$(BIN)/python -m trading_assets_tests.learning $(ONLY)
 
 # Kills, corrupts, fills disks, holds locks and sends hostile input; all that did harm is printed.
 faults: setup

@@ -1,14 +1,15 @@
 """How kernels are compiled, and where the machine code is kept.
 
 Kernels are Python functions of arrays that numba compiles at their first call. What the entry
-points compile to is kept beside the code, in a folder named by the digest of all kernel sources, so
-that machine code of other sources is never run. Where that folder cannot be written, each process
-compiles anew.
+points compile to is kept beside the code, in a folder named by the digest of all kernel sources it
+may have been compiled from, so that machine code of other sources is never run. Where that folder
+cannot be written, each process compiles anew. A division by zero gives inf or nan, as in numpy.
 """
 
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -17,33 +18,36 @@ from numba.core import config
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
-_SOURCES = Path(__file__).parent
+_SETTINGS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+# Kernels of limits are called by kernels of other rooms.
+_SHARED = Path(__file__).parent / "risk" / "compiled"
 
 
 def kernel(function: Kernel) -> Kernel:
     """Compile a function that entry points call, when one of them is compiled."""
-    return cast("Kernel", numba.njit(nogil=True)(function))
+    return cast("Kernel", numba.njit(**_SETTINGS)(function))
 
 
 def entry_point(function: Kernel) -> Kernel:
     """Compile a function at its first call, or load what was compiled of the same sources."""
-    folder = _code_folder()
+    folder = _code_folder(Path(function.__code__.co_filename).parent)
     if folder is None:
         return kernel(function)
     settings: Any = config
     before = settings.CACHE_DIR
     settings.CACHE_DIR = str(folder)
     try:
-        return cast("Kernel", numba.njit(nogil=True, cache=True)(function))
+        return cast("Kernel", numba.njit(cache=True, **_SETTINGS)(function))
     finally:
         settings.CACHE_DIR = before
 
 
-def _code_folder() -> Path | None:
+@cache
+def _code_folder(sources: Path) -> Path | None:
     digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(_SOURCES.glob("*.py")):
+    for source in (Path(__file__), *sorted({*sources.glob("*.py"), *_SHARED.glob("*.py")})):
         digest.update(source.read_bytes())
-    folder = _SOURCES / "__pycache__" / f"compiled-{digest.hexdigest()[:16]}"
+    folder = sources / "__pycache__" / f"compiled-{digest.hexdigest()[:16]}"
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -54,7 +54,8 @@ def _sentence(problem: ErrorDetails, model: type[BaseModel], path: Path, prefix:
         text = f"was {shown(problem['input'])}; {text[0].lower()}{text[1:]}"
     if problem["type"] == "union_tag_invalid":
         location.append(str(problem.get("ctx", {}).get("discriminator", "")).strip("'"))
-    location = [part[:_LONGEST_PART] for part in map(str, _as_written(tuple(location)))]
+    written = _without_algorithm([str(part) for part in _as_written(tuple(location))])
+    location = [part[:_LONGEST_PART] for part in written]
     line = line_of(path, ("attributes", *location))
     if len(text) > _LONGEST_PROBLEM:
         text = f"{text[: _LONGEST_PROBLEM // 2]} ... {text[-_LONGEST_PROBLEM // 2 :]}"
@@ -74,22 +75,39 @@ def _fields_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
     """Return the field names of the model at a place in mappings, lists and tagged unions."""
     annotation: Any = model
     for part in location:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            declared = annotation.model_fields.get(part)
-            annotation = None if declared is None else declared.annotation
-        elif get_origin(annotation) is dict:
-            annotation = get_args(annotation)[1]
-        elif get_origin(annotation) is tuple and part.isdigit():
-            annotation = get_args(annotation)[0]
-        else:
-            annotation = next((m for m in get_args(annotation) if _tag_of(m) == part), None)
+        annotation = _inside(annotation, part)
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
     return list(annotation.model_fields) if is_model else []
 
 
-def _tag_of(member: Any) -> str | None:  # noqa: ANN401  an annotation is no type of its own
+def _inside(annotation: Any, part: str) -> Any:  # noqa: ANN401  annotations have no type
+    """Return what is declared at a part of a place, such as a field or a member of a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        declared = annotation.model_fields.get(part)
+        return None if declared is None else declared.annotation
+    if get_origin(annotation) is dict:
+        return get_args(annotation)[1]
+    if get_origin(annotation) is tuple and part.isdigit():
+        return get_args(annotation)[0]
+    members = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        members = get_args(members[0])
+    found = next((member for member in members if _tag_of(member) == part), None)
+    return get_args(found)[0] if get_origin(found) is Annotated else found
+
+
+def _tag_of(member: Any) -> str | None:  # noqa: ANN401  annotations have no type
+    if get_origin(member) is Annotated:
+        return next((tag.tag for tag in get_args(member) if isinstance(tag, Tag)), None)
     fields: Mapping[str, FieldInfo] = getattr(member, "model_fields", {})
     return next(iter(get_args(fields["kind"].annotation)), None) if "kind" in fields else None
+
+
+def _without_algorithm(location: list[str]) -> list[str]:
+    # An agent is told apart by its algorithm, which is no part of its place in the file.
+    if location[:2] == ["policy", "agents"] and len(location) > 3:
+        return [*location[:3], *location[4:]]
+    return location
 
 
 def expected_names(name: str, names: Iterable[str]) -> str:

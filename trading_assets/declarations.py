@@ -20,6 +20,7 @@ from trading_assets.features.catalogue import feature_names
 from trading_assets.lake.names import RESERVED
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.members_file import members_path, read_members
+from trading_assets.risk.limits import require_declared_limits
 from trading_assets.strategy import Strategy
 
 COMPONENTS: dict[str, type[MarketDataSpec] | type[Strategy]] = {
@@ -118,6 +119,7 @@ def load_declarations(roots: Sequence[Path], profile: Profile) -> Declarations:
             raise DeclarationError(msg)
         _require_daily_bars(strategy, market_data[strategy.market_data], files[name])
         _require_features(strategy, files[name])
+        _require_limits(strategy, market_data[strategy.market_data], files[name])
     return Declarations(market_data, strategies, files)
 
 
@@ -137,6 +139,14 @@ def _require_features(strategy: Strategy, path: Path) -> None:
         feature_names(strategy.features)
     except UserError as error:
         msg = f"{path}:{line_of(path, ('attributes', 'features', 'names'))}: features: {error}"
+        raise DeclarationError(msg) from error
+
+
+def _require_limits(strategy: Strategy, market: MarketDataSpec, path: Path) -> None:
+    try:
+        require_declared_limits(strategy.risk, strategy.policy, market.universe)
+    except DeclarationError as error:
+        msg = f"{path}:{line_of(path, ('attributes', 'risk'))}: risk: {error}"
         raise DeclarationError(msg) from error
 
 

@@ -63,6 +63,10 @@ _LARGEST_INTEGER = 2**53
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Symbol = Annotated[str, BeforeValidator(_composed), Field(pattern=SYMBOL_PATTERN)]
+SectorName = Annotated[str, Field(min_length=1, max_length=60)]
+ModuleName = Annotated[
+    str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$", max_length=200)
+]
 Day = Annotated[date, BeforeValidator(_as_written)]
 CoveredDay = Annotated[Day, AfterValidator(_covered)]
 Profile = Literal["development", "production"]

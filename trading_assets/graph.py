@@ -33,7 +33,18 @@ SCHEMA_CODE = ("schema.py", "columns.py")
 QUALITY_CODE = tuple(
     f"features/{name}.py" for name in ("newey_west", "quality", "quality_plots", "redundancy")
 )
-TRADING_ROOMS = ("simulation", "risk", "policy", *COMPANY_CODE)
+# What turns kernels into machine code.
+COMPILING_CODE = ("compiling.py",)
+TRADING_ROOMS = (
+    "agent_specs.py",
+    "delistings.py",
+    "bars/universe.py",
+    "simulation",
+    "risk",
+    "policy",
+    *COMPANY_CODE,
+    *COMPILING_CODE,
+)
 LEARNING_ROOMS = ("features", "forecast", *TRADING_ROOMS)
 # What a stage's results depend on. A change to any of these files makes its partitions stale.
 STAGE_CODE: Mapping[str, tuple[str, ...]] = {
@@ -42,6 +53,7 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         *SCHEMA_CODE,
         "features",
         *COMPANY_CODE,
+        *COMPILING_CODE,
         "pipeline/features.py",
     ),
     "forecast": (*SCHEMA_CODE, "features", "forecast", *COMPANY_CODE, "pipeline/forecast.py"),

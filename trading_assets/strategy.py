@@ -9,9 +9,24 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from trading_assets.declared import CoveredDay, Declared, Name, Overlays
+from trading_assets.agent_specs import DeclaredAgent
+from trading_assets.declared import (
+    CoveredDay,
+    Declared,
+    ModuleName,
+    Name,
+    Overlays,
+    SectorName,
+    Symbol,
+)
 from trading_assets.errors import UserError, shown
 from trading_assets.feature_specs import FeaturesSpec
+from trading_assets.reward_specs import (
+    DeclaredReward,
+    MeanVarianceSpec,
+    require_observable,
+    require_payable,
+)
 
 Sized = TypeVar("Sized", bound=Declared)
 
@@ -91,38 +106,10 @@ class ForecastSpec(Declared):
     seed: int = Field(default=0, ge=0, description="Seed of weights and batches.")
 
 
-class AgentSpec(Declared):
-    """One learned trading agent."""
-
-    algorithm: Literal["ppo"] = Field(default="ppo", description="Learning algorithm.")
-    seeds: int = Field(
-        default=3, ge=1, le=32, description="Independent trainings; the ensemble averages."
-    )
-    total_steps: int = Field(
-        default=60_000, ge=1_000, description="Environment steps of one training."
-    )
-    n_envs: int = Field(default=32, ge=1, description="Environments stepped together.")
-    n_steps: int = Field(default=64, ge=2, description="Steps of each environment in a rollout.")
-    batch_size: int = Field(default=512, ge=32, description="Transitions of a gradient step.")
-    n_epochs: int = Field(default=10, ge=1, description="Passes over a rollout.")
-    learning_rate: float = Field(
-        default=1e-3, gt=0, description="Initial step size, falling linearly to 0."
-    )
-    discount: float = Field(default=0.95, gt=0, lt=1, description="Discount per bar.")
-    gae_lambda: float = Field(default=0.9, ge=0, le=1, description="Advantage smoothing.")
-    log_std_init: float = Field(
-        default=-1.5, description="Initial log standard deviation of actions."
-    )
-    hidden_units: int = Field(
-        default=32, ge=4, description="Units of each of the two hidden layers."
-    )
-    episode_bars: int = Field(default=128, ge=8, description="Bars of a training episode.")
-
-
 class PolicySpec(Declared):
     """The agents, what they see and what they are paid for."""
 
-    agents: dict[Name, AgentSpec] = Field(min_length=1, description="Agents by name.")
+    agents: dict[Name, DeclaredAgent] = Field(min_length=1, description="Agents by name.")
     fallback: Literal["equal_weight", "cash"] = Field(
         default="equal_weight", description="What trades until a challenger has passed every gate."
     )
@@ -135,11 +122,25 @@ class PolicySpec(Declared):
     observed_features: tuple[str, ...] = Field(
         default=(), description="Features shown to the policy beside forecasts and account."
     )
-    reward: Literal["mean_variance"] = Field(default="mean_variance", description="Reward per bar.")
+    observed_account: tuple[Name, ...] = Field(
+        default=(), description="Trackers of the account shown beside held weights and cash."
+    )
+    reward: DeclaredReward = Field(
+        default=MeanVarianceSpec(kind="mean_variance"), description="Reward per bar."
+    )
     risk_aversion: float = Field(
         default=5.0, ge=0, description="gamma of r - (gamma / 2) variance."
     )
     uses_forecasts: bool = Field(default=True, description="Whether the policy observes forecasts.")
+    modules: tuple[ModuleName, ...] = Field(
+        default=(), description="Python modules with rewards and trackers of one's own."
+    )
+
+    @model_validator(mode="after")
+    def _rewards_can_be_paid(self) -> Self:
+        require_payable(self.reward, self.sizing, uses_forecasts=self.uses_forecasts)
+        require_observable(self.observed_account, self.modules)
+        return self
 
 
 class FoldsSpec(Declared):
@@ -201,12 +202,46 @@ class RiskSpec(Declared):
         default=0.35, gt=0, description="Largest absolute weight of one symbol."
     )
     max_gross: float = Field(default=0.98, gt=0, description="Largest sum of absolute weights.")
+    min_net: float | None = Field(default=None, description="Least sum of weights, if limited.")
+    max_net: float | None = Field(default=None, description="Largest sum of weights, if limited.")
+    max_sector_gross: float | None = Field(
+        default=None, gt=0, description="Largest sum of absolute weights in a sector, if limited."
+    )
+    max_turnover: float | None = Field(
+        default=None,
+        gt=0,
+        description="Largest sum of changes of weight a decision, if limited; the others go first.",
+    )
+    sectors: dict[Symbol, SectorName] = Field(
+        default_factory=dict,
+        description="Sector of each symbol; one that is left out is a sector of its own.",
+    )
     max_order_notional_usd: float = Field(
         default=500_000.0, gt=0, description="Largest notional of one order."
     )
     max_data_age_sessions: int = Field(
         default=1, ge=1, description="Sessions after which the newest bar is too old to trade on."
     )
+
+    @model_validator(mode="after")
+    def _limits_leave_room(self) -> Self:
+        for name, net in (("min_net", self.min_net), ("max_net", self.max_net)):
+            if net is not None and abs(net) > self.max_gross:
+                msg = (
+                    f"{name} was {net:g}; expected one from {-self.max_gross:g} to"
+                    f" {self.max_gross:g}, since max_gross limits net weights too"
+                )
+                raise ValueError(msg)
+        if self.min_net is not None and self.max_net is not None and self.min_net > self.max_net:
+            msg = f"min_net {self.min_net:g} is above max_net {self.max_net:g}; expected it below"
+            raise ValueError(msg)
+        if self.max_sector_gross is not None and not self.sectors:
+            msg = (
+                f"max_sector_gross was {self.max_sector_gross:g} without sectors; expected"
+                " `sectors` with the sector of each symbol"
+            )
+            raise ValueError(msg)
+        return self
 
 
 class PaperSpec(Declared):
@@ -277,6 +312,17 @@ class Strategy(Declared):
         default="stopped", description="Whether schedules and sensor run from the first start on."
     )
     profiles: Overlays = Field(default_factory=Overlays)
+
+    @model_validator(mode="after")
+    def _net_weights_suit_the_position(self) -> Self:
+        most = self.risk.max_net
+        if self.policy.position == "long_only" and most is not None and most <= 0.0:
+            msg = (
+                f"risk.max_net was {most:g} with policy.position long_only; expected it above 0, as"
+                " nothing could be held"
+            )
+            raise ValueError(msg)
+        return self
 
 
 def with_sizes(spec: Sized, sizes: Mapping[str, int]) -> Sized:

@@ -14,7 +14,8 @@ import polars as pl
 
 from trading_assets.backtest.folds import Fold
 from trading_assets.errors import DataError
-from trading_assets.risk.projection import declared_limits, project_weights
+from trading_assets.risk.limits import declared_limits
+from trading_assets.risk.projection import project_weights
 from trading_assets.schema import TABLES, conform
 from trading_assets.simulation.core import (
     Books,
@@ -27,12 +28,14 @@ from trading_assets.simulation.core import (
     step,
 )
 from trading_assets.simulation.market import Market, bar_after
+from trading_assets.simulation.target_queue import TargetQueue
 from trading_assets.strategy import Strategy
 
 Decide = Callable[[int, Books], Floats | None]
 """Target weights, float64 (N,), asked at the close of a market row with the portfolio's one book.
 
-`None` keeps all shares as they are. The function must use nothing later than the given row.
+`None` keeps all shares as they are, or as they will be when what is on its way has arrived. The
+function must use nothing later than the given row.
 """
 
 
@@ -51,8 +54,8 @@ def run_backtest(
     """Trade each portfolio over the fold's test sessions, starting from cash.
 
     The first decision is taken at the close of the last session before `fold.test_start` and filled
-    at the first test open; the last equity row is at the last test close. Constant-notional sizing
-    uses the initial equity as notional.
+    at the first test open, or as many bars later as the declared latency says; the last equity row
+    is at the last test close. Constant-notional sizing uses the initial equity as notional.
 
     Parameters
     ----------
@@ -148,11 +151,13 @@ def _trade_window(run: _Run, rows: range) -> _Record:
     is_constant = strategy.policy.sizing == "constant_notional"
     record = _Record()
     books = open_books(1, initial, market.close[rows.start])
+    queue = TargetQueue(strategy.costs.latency_bars)
     for row in rows:
-        weights, quantity = _decide(run, row, books)
+        weights, decided = _decide(run, row, books, queue.newest)
+        due = queue.swap(decided, market.split_ratio[row + 1])
         result = step(
             books,
-            quantity,
+            books.quantity if due is None else due,
             bar_after(market, row),
             strategy.costs,
             is_long_only=strategy.policy.position == "long_only",
@@ -169,21 +174,27 @@ def _trade_window(run: _Run, rows: range) -> _Record:
     return record
 
 
-def _decide(run: _Run, row: int, books: Books) -> tuple[Floats, Floats]:
+def _decide(run: _Run, row: int, books: Books, waiting: Floats | None) -> tuple[Floats, Floats]:
     """Return the target weights (N,) and the shares (1, N) they mean."""
     market, strategy = run.market, run.strategy
     sizing, notional = strategy.policy.sizing, strategy.backtest.initial_equity_usd
     raw = run.decide(row, books)
     if raw is None:
-        return held_weights(books, sizing, notional)[0], books.quantity
+        # Shares that are on their way are kept, too, but for a symbol without a close, whose target
+        # is always what it holds.
+        has_close = np.isfinite(market.close[row])
+        kept = books.quantity if waiting is None else np.where(has_close, waiting, books.quantity)
+        base = notional if sizing == "constant_notional" else float(equity_of(books)[0])
+        return (kept * books.price)[0] / base, kept
     if raw.shape != (len(market.symbols),) or not bool(np.isfinite(raw).all()):
         msg = (
             f"portfolio {run.portfolio} decided {raw.tolist()} on {_day(market, row)}; expected one"
             f" finite weight for each of {len(market.symbols)} symbols"
         )
         raise DataError(msg)
-    limits = declared_limits(strategy.risk, strategy.policy)
-    weights = project_weights(raw, limits, market.tradable[row])
+    limits = declared_limits(strategy.risk, strategy.policy, market.symbols)
+    held = held_weights(books, sizing, notional)[0]
+    weights = project_weights(raw, limits, market.tradable[row], held)
     quantity = decide_quantities(books, weights[None], market.close[row], sizing, notional)
     return weights, quantity
 

@@ -16,6 +16,7 @@ from trading_assets.simulation.core import (
     step,
 )
 from trading_assets.simulation.market import Market, bar_after, row_of
+from trading_assets.simulation.target_queue import TargetQueue
 from trading_assets.strategy import Strategy
 
 PARITY_TOLERANCE = 1e-9
@@ -81,12 +82,15 @@ def _training_equity(market: Market, weights: pl.DataFrame, strategy: Strategy) 
         targets.setdefault(row, np.zeros(len(columns)))[columns[symbol]] = weight
     books = open_books(_TRAINING_BOOKS, initial, market.close[min(targets)])
     equity: list[Floats] = []
+    queue = TargetQueue(strategy.costs.latency_bars)
     for row in sorted(targets):
         rows = np.full(_TRAINING_BOOKS, row)
         wanted = np.tile(targets[row], (_TRAINING_BOOKS, 1))
+        decided = decide_quantities(books, wanted, market.close[rows], sizing, initial)
+        due = queue.swap(decided, market.split_ratio[row + 1])
         books = step(
             books,
-            decide_quantities(books, wanted, market.close[rows], sizing, initial),
+            books.quantity if due is None else due,
             bar_after(market, rows),
             strategy.costs,
             is_long_only=strategy.policy.position == "long_only",

@@ -45,16 +45,20 @@ def referee_equity(
         context.prec = 40
         ledger = _Ledger(strategy, list(market.symbols))
         equity: dict[date, Decimal] = {}
+        waiting: list[list[Decimal] | None] = [None] * (strategy.costs.latency_bars - 1)
         for session in sorted(targets):
             row = row_of_day[session]
             closes = _quotes(market.close[row].tolist())
             ledger.see_closes(closes)
-            orders = ledger.write_orders(targets[session], closes)
+            waiting.append(ledger.size_targets(targets[session], closes))
+            orders = ledger.write_orders(waiting.pop(0))
             ledger.start_session(
                 orders,
                 market.split_ratio[row + 1].tolist(),
                 market.cash_per_share[row + 1].tolist(),
             )
+            ratios = [_exact(ratio) for ratio in market.split_ratio[row + 1].tolist()]
+            waiting = [_after_splits(shares, ratios) for shares in waiting]
             if market.payout_per_share is not None:
                 ledger.pay_out(orders, _quotes(market.payout_per_share[row + 1].tolist()))
             ledger.fill(
@@ -114,13 +118,16 @@ class _Ledger:
             position.price = position.price if close is None else close
         self.base = self.initial if self.is_constant else self.equity()
 
-    def write_orders(self, weights: dict[str, float], closes: Quotes) -> list[_Order]:
+    def size_targets(self, weights: dict[str, float], closes: Quotes) -> list[Decimal]:
+        return [
+            position.shares if close is None else _exact(weights[symbol]) * self.base / close
+            for position, symbol, close in zip(self.positions, self.symbols, closes, strict=True)
+        ]
+
+    def write_orders(self, targets: list[Decimal] | None) -> list[_Order]:
         orders: list[_Order] = []
-        for column, (symbol, close) in enumerate(zip(self.symbols, closes, strict=True)):
-            position = self.positions[column]
-            wanted = position.shares
-            if close is not None:
-                wanted = _exact(weights[symbol]) * self.base / close
+        for column, position in enumerate(self.positions):
+            wanted = position.shares if targets is None else targets[column]
             change = wanted * position.price / self.base - position.filled_weight
             orders.append(_Order(column, wanted, change))
         return orders
@@ -233,6 +240,12 @@ class _Ledger:
     def _round_to_tick(self, price: Decimal) -> Decimal:
         tick = _exact(self.costs.tick_usd)
         return (price / tick).to_integral_value(ROUND_HALF_EVEN) * tick if tick else price
+
+
+def _after_splits(shares: list[Decimal] | None, ratios: list[Decimal]) -> list[Decimal] | None:
+    if shares is None:
+        return None
+    return [held * ratio for held, ratio in zip(shares, ratios, strict=True)]
 
 
 def _exact(value: float) -> Decimal:

@@ -1,7 +1,7 @@
 """The sentences of the report: what was assumed, what is missing, how to read the figures."""
 
 from trading_assets.backtest.figures import Judgement
-from trading_assets.strategy import CostsSpec, Strategy
+from trading_assets.strategy import CostsSpec, RiskSpec, Strategy
 
 
 def assumption_notes(strategy: Strategy) -> list[str]:
@@ -18,6 +18,7 @@ def assumption_notes(strategy: Strategy) -> list[str]:
         *_cost_notes(strategy.costs),
         f"{side}; weights are fractions of {sizing}, at most {risk.max_weight:g} in one symbol and"
         f" {risk.max_gross:g} in all, for baselines too.",
+        *_sum_notes(risk),
         f"Each fold starts from cash of {strategy.backtest.initial_equity_usd:,.0f} USD and trains"
         f" on the {strategy.folds.train_months} months before it, of which the last"
         f" {strategy.folds.validation_months} only validate.",
@@ -56,6 +57,18 @@ def reading_notes(block_bars: float, judgement: Judgement) -> list[str]:
         " year over equity. Cost share: costs over gains before costs.",
         "Drawdown counts the start as a peak; its longest run of bars need not have recovered.",
     ]
+
+
+def _sum_notes(risk: RiskSpec) -> list[str]:
+    """Return the limits on sums of weights beside that on all absolute ones."""
+    limits = (
+        (risk.min_net, "weights of at least {:g} net"),
+        (risk.max_net, "weights of at most {:g} net"),
+        (risk.max_sector_gross, "absolute weights of at most {:g} in a sector"),
+        (risk.max_turnover, "changes of weight of at most {:g} a decision, if the others allow it"),
+    )
+    found = [text.format(value) for value, text in limits if value is not None]
+    return [f"Further limits, for baselines too: {', '.join(found)}."] if found else []
 
 
 def _cost_notes(costs: CostsSpec) -> list[str]:

@@ -32,6 +32,8 @@ from trading_assets.policy.renamed import current_symbols, decide_for
 from trading_assets.policy.rollout import build_task, policy_decision
 from trading_assets.simulation.market import Market, row_of
 from trading_assets.simulation.task import TradingTask
+from trading_assets.simulation.trackers.remembered import remember_nothing
+from trading_assets.simulation.traded_books import TradedBooks
 from trading_assets.strategy import Strategy
 
 NAIVE_BASELINES = ("buy_and_hold", "cash", "equal_weight")
@@ -236,7 +238,13 @@ def _champion(trial: _Trial, market: Market) -> Decide | None:
 def _decide(trial: _Trial) -> np.ndarray:
     inputs = trial.inputs
     decided = decide(
-        trial.bundle, inputs.bars, inputs.actions, inputs.series, {}, trial.window.test_end
+        trial.bundle,
+        inputs.bars,
+        inputs.actions,
+        inputs.series,
+        {},
+        trial.window.test_end,
+        remembered=remember_nothing(trial.bundle.rules.trackers),
     )
     return decided.raw_weights
 
@@ -263,7 +271,9 @@ def _decision_problems(trial: _Trial) -> list[str]:
 
 def _from_stored(task: TradingTask, market: Market, trial: _Trial) -> np.ndarray:
     row = np.array([row_of(market, trial.window.test_end)], dtype=np.int64)
-    observed = task.view.observe(row, np.zeros((1, len(market.symbols))))
+    flat = TradedBooks(task, 1)
+    flat.open(slice(None), row)
+    observed = flat.observe()
     actions = np.stack([policy.act(observed) for policy in trial.bundle.members]).mean(axis=0)
     return raw_weights(actions, trial.bundle.rules)[0]
 

@@ -6,11 +6,107 @@ The lake stays the truth. MLflow's own model flavours are not used: loading one 
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 MAX_PARAM_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RunAbout:
+    """What an MLflow run is about.
+
+    Attributes
+    ----------
+    experiment : str
+        MLflow experiment, one for each declaration and asset.
+    name : str
+        Name of the run.
+    params, tags : mapping
+        Parameters and tags, known at its start.
+    """
+
+    experiment: str
+    name: str
+    params: Mapping[str, object]
+    tags: Mapping[str, str]
+
+
+class TrackedRun:
+    """One run in MLflow, written while it goes on.
+
+    Parameters
+    ----------
+    uri : str
+        Tracking address, such as `sqlite:///.../mlflow.db`.
+    artifacts : Path
+        Folder that keeps artefacts when the address is a database.
+    about : RunAbout
+        What is tracked.
+    """
+
+    def __init__(self, uri: str, artifacts: Path, about: RunAbout) -> None:
+        # MLflow asks home about itself unless told not to.
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        from mlflow import MlflowClient
+        from mlflow.entities import Param, RunTag
+
+        self._uri, self._artifacts = uri, artifacts
+        with _only_writer(uri, artifacts):
+            self._client = MlflowClient(tracking_uri=uri)
+            found = self._client.get_experiment_by_name(about.experiment)
+            location = None if uri.startswith("http") else (artifacts / about.experiment).as_uri()
+            experiment_id = (
+                found.experiment_id
+                if found is not None
+                else self._client.create_experiment(about.experiment, artifact_location=location)
+            )
+            run = self._client.create_run(experiment_id, run_name=about.name)
+            self.run_id = str(run.info.run_id)
+            self._client.log_batch(
+                self.run_id,
+                params=[Param(k, str(v)[:MAX_PARAM_LENGTH]) for k, v in about.params.items()],
+                tags=[RunTag(key, value) for key, value in about.tags.items()],
+            )
+
+    def log(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Add finite figures at a step, such as validation scores after so many steps."""
+        from mlflow.entities import Metric
+
+        now_ms = time.time_ns() // 1_000_000
+        with _only_writer(self._uri, self._artifacts):
+            self._client.log_batch(
+                self.run_id, metrics=[Metric(k, v, now_ms, step) for k, v in metrics.items()]
+            )
+
+    def finish(self, files: Mapping[str, bytes]) -> None:
+        """Add files by relative name and end the run."""
+        with _only_writer(self._uri, self._artifacts), tempfile.TemporaryDirectory() as folder:
+            for relative, content in files.items():
+                target = Path(folder) / relative
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+            self._client.log_artifacts(self.run_id, folder, "model")
+            self._client.set_terminated(self.run_id)
+
+    def fail(self) -> None:
+        """End the run as one that failed."""
+        with _only_writer(self._uri, self._artifacts):
+            self._client.set_terminated(self.run_id, status="FAILED")
+
+
+@contextmanager
+def tracked_run(uri: str, artifacts: Path, about: RunAbout) -> Generator[TrackedRun]:
+    """Open a run that ends as failed unless it is finished."""
+    run = TrackedRun(uri, artifacts, about)
+    try:
+        yield run
+    except BaseException:
+        run.fail()
+        raise
 
 
 def log_model(
@@ -38,37 +134,11 @@ def log_model(
     described : tuple of mappings
         Parameters, metrics (finite numbers) and tags.
     """
-    # MLflow asks home about itself unless told not to.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    from mlflow import MlflowClient
-    from mlflow.entities import Metric, Param, RunTag
-
     params, metrics, tags = described
-    with _only_writer(uri, artifacts):
-        client = MlflowClient(tracking_uri=uri)
-        found = client.get_experiment_by_name(experiment)
-        location = None if uri.startswith("http") else (artifacts / experiment).as_uri()
-        experiment_id = (
-            found.experiment_id
-            if found is not None
-            else client.create_experiment(experiment, artifact_location=location)
-        )
-        run = client.create_run(experiment_id, run_name=name)
-        run_id = str(run.info.run_id)
-        client.log_batch(
-            run_id,
-            metrics=[Metric(key, value, 0, 0) for key, value in metrics.items()],
-            params=[Param(key, str(value)[:MAX_PARAM_LENGTH]) for key, value in params.items()],
-            tags=[RunTag(key, value) for key, value in tags.items()],
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            for relative, content in files.items():
-                target = Path(folder) / relative
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
-            client.log_artifacts(run_id, folder, "model")
-        client.set_terminated(run_id)
-    return run_id
+    with tracked_run(uri, artifacts, RunAbout(experiment, name, params, tags)) as run:
+        run.log(metrics)
+        run.finish(files)
+    return run.run_id
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """From the account and the last known closes to a decision and an order plan."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,6 +12,8 @@ from trading_assets.paper.ledger import AccountState
 from trading_assets.paper.marks import last_known_closes
 from trading_assets.paper.orders import ZERO, OrderPlan, PlanRequest, plan_orders
 from trading_assets.policy.decision import Decision
+from trading_assets.risk.limits import WeightLimits, declared_limits
+from trading_assets.risk.projection import project_weights
 from trading_assets.simulation.core import Books, Floats, decide_quantities, held_weights
 
 _LIMIT_TOLERANCE = 1e-9
@@ -61,10 +64,10 @@ def decide_session(inputs: SessionInputs, opening: AccountState) -> DecidedSessi
     sizing, notional = strategy.policy.sizing, strategy.paper.initial_cash_usd
     held = held_weights(books, sizing, notional)[0]
     decision_session: date = market.sessions[known].item()
-    decision = inputs.decide(
-        dict(zip(market.symbols, held.tolist(), strict=True)), decision_session
-    )
+    held_by_symbol = dict(zip(market.symbols, held.tolist(), strict=True))
+    decision = inputs.decide(held_by_symbol, decision_session)
     _check_decision(inputs, decision, decision_session)
+    _check_sums(inputs, decision, held_by_symbol)
     targets = _targets(decision, market.symbols, closes)
     weights = np.array([[target.weight for target in targets]])
     quantity = decide_quantities(books, weights, market.close[known], sizing, notional)[0]
@@ -131,6 +134,35 @@ def _check_decision(inputs: SessionInputs, decision: Decision, decision_session:
             f" expected at most max_weight {risk.max_weight} and max_gross {risk.max_gross}"
         )
         raise DataError(msg)
+
+
+def _check_sums(
+    inputs: SessionInputs, decision: Decision, held_by_symbol: Mapping[str, float]
+) -> None:
+    """Refuse a decision outside the limits on net weights, sectors and turnover."""
+    limits = declared_limits(inputs.strategy.risk, inputs.strategy.policy, decision.symbols)
+    if limits.is_closed_form:
+        return
+    held = np.array([held_by_symbol[symbol] for symbol in decision.symbols])
+    nearest = project_weights(decision.weights, limits, decision.tradable, held)
+    if (np.abs(nearest - decision.weights) > _LIMIT_TOLERANCE).any():
+        turnover = np.abs(decision.weights - held)[decision.tradable].sum()
+        msg = (
+            f"{decision.decided_by} decided weights of {decision.weights.sum():.4f} net and"
+            f" {turnover:.4f} turnover, which break {_sums(limits)}; expected the nearest weights"
+            " within the declared limits: train again if they were declared anew"
+        )
+        raise DataError(msg)
+
+
+def _sums(limits: WeightLimits) -> str:
+    declared = {
+        "min_net": limits.min_net,
+        "max_net": limits.max_net,
+        "max_sector_gross": limits.max_sector_gross,
+        "max_turnover": limits.max_turnover,
+    }
+    return " or ".join(f"{name} {value:g}" for name, value in declared.items() if value is not None)
 
 
 def _data_ages(inputs: SessionInputs, closes: Floats) -> dict[str, int]:

@@ -166,7 +166,7 @@ def _decider(
     def decide_now(held: Mapping[str, float], session: date) -> Decision:
         if champion is None or champion.is_fallback:
             rules = declared_rules(strategy, symbols)
-            return decide_by_fallback(strategy.policy.fallback, rules, bars, session)
+            return decide_by_fallback(strategy.policy.fallback, rules, bars, held, session)
         bundle = Bundle.from_files(bundle_of(data.champion), champion.champion)
         names = current_symbols(bundle.rules.symbols, market_data.universe, data.actions)
         decision = decide(bundle, bars, data.actions, series, held, session, names)

@@ -1,10 +1,13 @@
 """Assets of the stage policy: one trained agent each, and the ladder that proves it can learn."""
 
+from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
+from trading_assets.agent_specs import DeclaredAgent
 from trading_assets.backtest.folds import get_fold
 from trading_assets.graph import AssetNode
 from trading_assets.pipeline.checks import check, check_spec
@@ -13,7 +16,7 @@ from trading_assets.pipeline.instance import TRAINING_POOL
 from trading_assets.pipeline.market_tables import read_market
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
-from trading_assets.strategy import AgentSpec, with_sizes
+from trading_assets.strategy import with_sizes
 
 
 class AgentSizes(dg.Config):
@@ -22,7 +25,7 @@ class AgentSizes(dg.Config):
     total_steps: int | None = Field(None, description="Environment steps of one training.")
     seeds: int | None = Field(None, description="Independent trainings.")
 
-    def over(self, agent: AgentSpec) -> AgentSpec:
+    def over(self, agent: DeclaredAgent) -> DeclaredAgent:
         """Return the agent's specification with these sizes."""
         sizes = {"total_steps": self.total_steps, "seeds": self.seeds}
         return with_sizes(agent, {name: size for name, size in sizes.items() if size is not None})
@@ -65,12 +68,36 @@ def _policy(declared: Declared, agent: str) -> dg.AssetsDefinition:
         tracking: TrackingResource,
     ) -> dg.MaterializeResult:
         from trading_assets.policy.fold import train_seeds
+        from trading_assets.policy.training import TrainingWatch
 
         task = Task.begin(context, lake, declared, f"policy/{agent}")
         fold = get_fold(task.key, strategy.folds)
         spec = config.over(strategy.policy.agents[agent])
-        trained = train_seeds(training_tables(task), fold, strategy, declared.market, spec)
-        files = trained.to_files()
+        tags = {
+            "dagster_run_id": context.run.run_id,
+            "partition": task.key,
+            "declaration": declared.name,
+        }
+        # Kept until what was trained is committed, so that a run that was killed goes on.
+        kept = Path(lake.root) / "training" / node.key / task.key
+
+        def tell(seed: int, point: Any) -> None:
+            context.log.info(f"seed {seed}, {point.steps:,} steps: score {point.score:.3e}")
+            run.log({f"validation_score_seed_{seed}": point.score}, point.steps)
+
+        with tracking.follow(
+            f"{declared.name}/policy/{agent}", f"fold {task.key}", spec.model_dump(), tags
+        ) as run:
+            trained = train_seeds(
+                training_tables(task),
+                fold,
+                strategy,
+                declared.market,
+                spec,
+                TrainingWatch(kept, tell),
+            )
+            files = trained.to_files()
+            run.finish(files)
         depends_on = {**node.depends_on, "agent": spec.model_dump(mode="json")}
         record = task.commit(
             [
@@ -85,26 +112,15 @@ def _policy(declared: Declared, agent: str) -> dg.AssetsDefinition:
             depends_on,
         )
         report_partitions(context, record)
+        rmtree(kept, ignore_errors=True)
         scores = dict(enumerate(trained.validation_scores))
-        run = tracking.log_model(
-            f"{declared.name}/policy/{agent}",
-            f"fold {task.key}",
-            files,
-            spec.model_dump(),
-            {f"validation_score_seed_{seed}": score for seed, score in scores.items()},
-            {
-                "dagster_run_id": context.run.run_id,
-                "partition": task.key,
-                "declaration": declared.name,
-            },
-        )
         return dg.MaterializeResult(
             metadata={
                 "validation_score": sum(scores.values()) / len(scores),
                 "seeds": len(scores),
                 "total_steps": spec.total_steps,
                 "curves": dg.MetadataValue.md(_curves(trained.policies)),
-                "mlflow_run": run,
+                "mlflow_run": run.run_id,
             },
             check_results=[check(name, trained.problems)],
         )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -78,6 +79,19 @@ class TrackingResource(dg.ConfigurableResource):
 
     uri: str
     artifacts: str
+
+    def follow(
+        self,
+        experiment: str,
+        name: str,
+        params: Mapping[str, object],
+        tags: Mapping[str, str],
+    ) -> Any:
+        """Open a run that figures are added to while it goes on; see `TrackedRun`."""
+        from trading_assets.governance.tracking import RunAbout, tracked_run
+
+        about = RunAbout(experiment, name, params, tags)
+        return tracked_run(self.uri, Path(self.artifacts), about)
 
     def log_model(
         self,

@@ -13,9 +13,11 @@ from trading_assets.errors import DataError
 from trading_assets.policy.bundle import Bundle
 from trading_assets.policy.observation import DecisionRules, build_context, build_observation
 from trading_assets.policy.rollout import mean_raw_weights
-from trading_assets.risk.projection import WeightLimits, binding_limits, project_weights
+from trading_assets.risk.limits import WeightLimits
+from trading_assets.risk.projection import binding_limits, project_weights
 from trading_assets.schema import TABLES
 from trading_assets.simulation.core import Floats
+from trading_assets.simulation.trackers.remembered import Remembered, show_remembered
 
 FallbackRule = Literal["equal_weight", "cash"]
 
@@ -52,7 +54,7 @@ class Decision:
     decided_by: str
 
 
-def decide(
+def decide(  # noqa: PLR0913  one argument for each input of a decision
     bundle: Bundle,
     bars: pl.DataFrame,
     actions: pl.DataFrame,
@@ -60,6 +62,7 @@ def decide(
     held_weights: Mapping[str, float],
     decision_session: date,
     symbols: Sequence[str] | None = None,
+    remembered: Remembered | None = None,
 ) -> Decision:
     """Return the bundle's decision at the close of a session.
 
@@ -77,15 +80,25 @@ def decide(
         Session at whose close is decided.
     symbols : sequence of str, optional
         What the bundle's symbols are called now, in its order, where companies were renamed.
+    remembered : mapping of str to sequence of float, optional
+        State of each tracker that the bundle observes, at that close; `trackers.remembered` makes
+        and advances it.
 
     Raises
     ------
     DataError
-        If no symbol has a bar at the session, or a held symbol is not in the bundle.
+        If no symbol has a bar at the session, a held symbol is not in the bundle, or the bundle
+        observes trackers and their states are missing or do not fit.
     """
     from trading_assets.features.compute import compute_features
 
     rules = bundle.rules if symbols is None else replace(bundle.rules, symbols=tuple(symbols))
+    if rules.latency_bars != 1:
+        msg = (
+            f"policies decide for an open {rules.latency_bars} bars ahead, and a session fills at"
+            " the next one; declare costs.latency_bars 1 and train again"
+        )
+        raise DataError(msg)
     known = bars.filter(pl.col("session") <= decision_session)
     tradable = tradable_at(known, rules.symbols, decision_session)
     sessions = known["session"].unique().sort().to_list()
@@ -106,8 +119,9 @@ def decide(
         tradable[None, :],
     )
     held = np.array([_held_row(held_weights, rules)])
-    raw = mean_raw_weights(bundle.members, build_observation(context, held, rules))[0]
-    return _decision(decision_session, rules, tradable, raw, (forecasts, bundle.digest))
+    tracked = show_remembered(rules.trackers, remembered)
+    raw = mean_raw_weights(bundle.members, build_observation(context, held, rules, tracked))[0]
+    return _decision(decision_session, rules, tradable, (raw, held[0]), (forecasts, bundle.digest))
 
 
 def narrow_decision(decision: Decision, symbols: Sequence[str]) -> Decision:
@@ -126,7 +140,11 @@ def narrow_decision(decision: Decision, symbols: Sequence[str]) -> Decision:
 
 
 def decide_by_fallback(
-    rule: FallbackRule, rules: DecisionRules, bars: pl.DataFrame, decision_session: date
+    rule: FallbackRule,
+    rules: DecisionRules,
+    bars: pl.DataFrame,
+    held_weights: Mapping[str, float],
+    decision_session: date,
 ) -> Decision:
     """Return the declared fallback's decision at the close of a session.
 
@@ -138,6 +156,8 @@ def decide_by_fallback(
         Symbols and limits of the strategy.
     bars : DataFrame
         Table `validated_bars`; rows after the session are ignored.
+    held_weights : mapping of str to float
+        As in `decide`; those of other symbols are ignored.
     decision_session : date
         Session at whose close is decided.
 
@@ -148,15 +168,22 @@ def decide_by_fallback(
     """
     known = bars.filter(pl.col("session") <= decision_session)
     tradable = tradable_at(known, rules.symbols, decision_session)
-    raw = fallback_weights(rule, tradable)
-    return _decision(decision_session, rules, tradable, raw, (TABLES["forecasts"].empty(), rule))
+    held = np.array([held_weights.get(symbol, 0.0) for symbol in rules.symbols])
+    wanted = fallback_weights(rule, tradable), held
+    return _decision(decision_session, rules, tradable, wanted, (TABLES["forecasts"].empty(), rule))
 
 
 def decide_fallback(
-    rule: FallbackRule, tradable: NDArray[np.bool_], limits: WeightLimits
+    rule: FallbackRule,
+    tradable: NDArray[np.bool_],
+    limits: WeightLimits,
+    held: Floats | None = None,
 ) -> Floats:
-    """Return a fallback's target weights after limits, float64 (N,)."""
-    return project_weights(fallback_weights(rule, tradable), limits, tradable)
+    """Return a fallback's target weights after limits, float64 (N,).
+
+    `held`, float64 (N,), are the weights held now; needed where turnover is limited.
+    """
+    return project_weights(fallback_weights(rule, tradable), limits, tradable, held)
 
 
 def fallback_weights(rule: FallbackRule, tradable: NDArray[np.bool_]) -> Floats:
@@ -233,17 +260,18 @@ def _decision(
     session: date,
     rules: DecisionRules,
     tradable: NDArray[np.bool_],
-    raw: Floats,
+    raw_and_held: tuple[Floats, Floats],
     origin: tuple[pl.DataFrame, str],
 ) -> Decision:
+    raw, held = raw_and_held
     forecasts, decided_by = origin
     return Decision(
         session=session,
         symbols=rules.symbols,
         tradable=tradable,
         raw_weights=raw,
-        weights=project_weights(raw, rules.limits, tradable),
-        binding_limits=tuple(binding_limits(raw, rules.limits, tradable)),
+        weights=project_weights(raw, rules.limits, tradable, held),
+        binding_limits=tuple(binding_limits(raw, rules.limits, tradable, held)),
         forecasts=forecasts,
         decided_by=decided_by,
     )

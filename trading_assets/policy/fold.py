@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from trading_assets.agent_specs import DeclaredAgent
 from trading_assets.bars.actions.companies import newest_tickers
 from trading_assets.bars.universe import delisting_returns
 from trading_assets.forecast.windows import WindowLike
@@ -15,9 +16,10 @@ from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import declared_rules
 from trading_assets.policy.rollout import roll_policy
 from trading_assets.policy.train import train_agent
+from trading_assets.policy.training import UNWATCHED, TrainingWatch
 from trading_assets.simulation.market import Market, build_market
 from trading_assets.source_specs import WorldSource
-from trading_assets.strategy import AgentSpec, Strategy
+from trading_assets.strategy import Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,8 @@ def train_seeds(
     window: WindowLike,
     strategy: Strategy,
     market_data: MarketDataSpec,
-    agent: AgentSpec,
+    agent: DeclaredAgent,
+    watch: TrainingWatch = UNWATCHED,
 ) -> TrainedSeeds:
     """Train every seed of an agent on a window and try what was trained.
 
@@ -118,8 +121,10 @@ def train_seeds(
         Costs, limits, observations and reward.
     market_data : MarketDataSpec
         Universe and source.
-    agent : AgentSpec
+    agent : DeclaredAgent
         Algorithm and sizes.
+    watch : TrainingWatch, optional
+        Where trainings keep their state, and who is told of their checkpoints.
 
     Raises
     ------
@@ -132,7 +137,15 @@ def train_seeds(
     validation = [day for day in days if window.validation_start <= day <= window.train_end]
     policies = tuple(
         train_agent(
-            market, tables.features, tables.forecasts, train, validation, strategy, agent, seed
+            market,
+            tables.features,
+            tables.forecasts,
+            train,
+            validation,
+            strategy,
+            agent,
+            seed,
+            watch,
         )
         for seed in range(agent.seeds)
     )

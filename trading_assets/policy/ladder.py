@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 
+from trading_assets.agent_specs import DeclaredAgent
 from trading_assets.errors import DeclarationError
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.oracle import LadderResult, climb_oracle_ladder
 from trading_assets.source_specs import WorldSource
-from trading_assets.strategy import AgentSpec, Strategy
+from trading_assets.strategy import Strategy
 
 # A rule that looks one bar ahead reaches 0.768 of W1's optimum: the bars lie above it.
 MIN_SHARE_FULL = 0.85
@@ -46,7 +47,9 @@ class JudgedLadder:
         return json.dumps(values, sort_keys=True).encode()
 
 
-def judge_ladder(strategy: Strategy, market_data: MarketDataSpec, agent: AgentSpec) -> JudgedLadder:
+def judge_ladder(
+    strategy: Strategy, market_data: MarketDataSpec, agent: DeclaredAgent
+) -> JudgedLadder:
     """Climb the ladder with every seed of an agent and judge the medians.
 
     Raises

@@ -15,10 +15,11 @@ from safetensors.numpy import save as save_tensors
 from trading_assets.errors import DataError
 from trading_assets.policy.observation import DecisionRules
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "card.json"
 _LAYERS = ("hidden_0", "hidden_1", "action")
+_OUTPUTS = ("clip", "tanh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class TrainedPolicy:
         Validation scores in order of training.
     selected_steps : int
         Checkpoint that was kept.
+    output : {"clip", "tanh"}
+        How the last layer's values become actions in [-1, 1].
     """
 
     rules: DecisionRules
@@ -63,8 +66,12 @@ class TrainedPolicy:
     seed: int
     history: tuple[Checkpoint, ...]
     selected_steps: int
+    output: str = "clip"
 
     def __post_init__(self) -> None:
+        if self.output not in _OUTPUTS:
+            msg = f"a policy's output was {self.output!r}; expected one of {', '.join(_OUTPUTS)}"
+            raise DataError(msg)
         _check_tensors(self.tensors, self.rules)
 
     def act(self, observation: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -79,7 +86,8 @@ class TrainedPolicy:
             layer = np.matmul(layer, weight.T) + self.tensors[f"{name}.bias"]
             if name != "action":
                 layer = np.tanh(layer)
-        return np.clip(layer[:, 0, :], -1.0, 1.0)
+        last = layer[:, 0, :]
+        return np.tanh(last) if self.output == "tanh" else np.clip(last, -1.0, 1.0)
 
     def to_files(self) -> dict[str, bytes]:
         """Return `weights.safetensors` and `card.json`; equal policies give equal bytes."""
@@ -88,7 +96,7 @@ class TrainedPolicy:
             "format": FORMAT,
             "algorithm": self.algorithm,
             "seed": self.seed,
-            "network": "tanh(hidden_0), tanh(hidden_1), action clipped to [-1, 1]",
+            "output": self.output,
             "shapes": {name: list(t.shape) for name, t in sorted(self.tensors.items())},
             "rules": self.rules.to_card(),
             "history": [[c.steps, c.score] for c in self.history],
@@ -134,6 +142,7 @@ class TrainedPolicy:
             seed=card["seed"],
             history=tuple(Checkpoint(steps, score) for steps, score in card["history"]),
             selected_steps=card["selected_steps"],
+            output=card["output"],
         )
 
 

@@ -13,10 +13,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from trading_assets.errors import DataError
-from trading_assets.risk.projection import WeightLimits, declared_limits, project_weights
+from trading_assets.risk.limits import WeightLimits, declared_limits
+from trading_assets.risk.projection import project_weights
+from trading_assets.simulation.compiled.environment import show_accounts
 from trading_assets.simulation.core import Floats, Sizing
 from trading_assets.simulation.market import panels_of
-from trading_assets.simulation.task import Rows
+from trading_assets.simulation.rewards.declared import declared_trackers
+from trading_assets.simulation.rewards.reward import Rows
+from trading_assets.simulation.trackers.card import TrackerCard, card_of
 from trading_assets.strategy import Strategy
 
 FORECAST_INPUTS = ("edge", "certainty", "expected_return_over_sigma")
@@ -44,6 +48,10 @@ class DecisionRules:
         What a weight is a fraction of.
     limits : WeightLimits
         Risk limits.
+    trackers : tuple of TrackerCard
+        What is remembered of the account and shown, in order.
+    latency_bars : int
+        Bars from a decision to its fill; the weights that wait are shown.
     """
 
     symbols: tuple[str, ...]
@@ -51,12 +59,17 @@ class DecisionRules:
     uses_forecasts: bool
     sizing: Sizing
     limits: WeightLimits
+    trackers: tuple[TrackerCard, ...] = ()
+    latency_bars: int = 1
 
     @property
     def n_inputs(self) -> int:
         """Length of an observation."""
-        per_symbol = len(self.observed_features) + len(FORECAST_INPUTS) * self.uses_forecasts + 2
-        return len(self.symbols) * per_symbol + (self.sizing == "equity")
+        shown = len(self.observed_features) + len(FORECAST_INPUTS) * self.uses_forecasts
+        # A mask, the weight held, and those decided that wait.
+        per_symbol = shown + 1 + self.latency_bars
+        tracked = sum(len(card.inputs) for card in self.trackers)
+        return len(self.symbols) * per_symbol + (self.sizing == "equity") + tracked
 
     def to_card(self) -> dict[str, Any]:
         """Return the rules as JSON values."""
@@ -73,7 +86,8 @@ class DecisionRules:
         """
         try:
             values: dict[str, Any] = dict(card)
-            values["limits"] = WeightLimits(**card["limits"])
+            values["limits"] = WeightLimits.from_card(card["limits"])
+            values["trackers"] = tuple(TrackerCard.from_card(each) for each in card["trackers"])
             values["symbols"] = tuple(card["symbols"])
             values["observed_features"] = tuple(card["observed_features"])
             return cls(**values)
@@ -89,7 +103,9 @@ def declared_rules(strategy: Strategy, symbols: Sequence[str]) -> DecisionRules:
         observed_features=strategy.policy.observed_features,
         uses_forecasts=strategy.policy.uses_forecasts,
         sizing=strategy.policy.sizing,
-        limits=declared_limits(strategy.risk, strategy.policy),
+        limits=declared_limits(strategy.risk, strategy.policy, symbols),
+        trackers=tuple(card_of(tracker) for tracker in declared_trackers(strategy)),
+        latency_bars=strategy.costs.latency_bars,
     )
 
 
@@ -167,8 +183,22 @@ def _forecast_inputs(panels: Mapping[str, Floats]) -> list[Floats]:
     ]
 
 
+def shown_confidence(context: NDArray[np.float32], rules: DecisionRules) -> Floats | None:
+    """Return the probability of a rise less that of a fall that a context shows, float64 (T, N).
+
+    0 where there is no forecast; None where forecasts are not shown.
+    """
+    if not rules.uses_forecasts:
+        return None
+    inputs = context.reshape(len(context), len(rules.symbols), -1)
+    return inputs[:, :, len(rules.observed_features)].astype(np.float64) / _FORECAST_SCALE[0]
+
+
 def build_observation(
-    context: NDArray[np.float32], held: Floats, rules: DecisionRules
+    context: NDArray[np.float32],
+    held: Floats,
+    rules: DecisionRules,
+    tracked: Floats | None = None,
 ) -> NDArray[np.float32]:
     """Return observations: the context, the weights held and, under equity sizing, the cash share.
 
@@ -180,17 +210,26 @@ def build_observation(
         Weights held at the close, drifted with prices.
     rules : DecisionRules
         Limits give the weights' scale.
+    tracked : float64 (K, ...), optional
+        What trackers show of the accounts, where the rules name any.
 
     Returns
     -------
     float32 (K, n_inputs)
         Known at the close.
     """
-    scale = rules.limits.max_weight * _TYPICAL_SHARE[rules.limits.is_long_only]
-    parts = [context, held / scale]
-    if rules.sizing == "equity":
-        parts.append(1.0 - held.sum(axis=-1, keepdims=True))
-    return np.concatenate(parts, axis=-1, dtype=np.float32, casting="unsafe")
+    shows_cash = rules.sizing == "equity"
+    width = context.shape[1]
+    seen = np.empty((len(context), width + held.shape[1] + shows_cash), dtype=np.float32)
+    seen[:, :width] = context
+    weights = np.ascontiguousarray(held, dtype=np.float64)
+    show_accounts(weights, held_scale(rules), shows_cash, width, seen)
+    return seen if tracked is None else np.column_stack([seen, tracked.astype(np.float32)])
+
+
+def held_scale(rules: DecisionRules) -> float:
+    """Return what held weights are divided by in observations, so that they are of order 1."""
+    return rules.limits.max_weight * _TYPICAL_SHARE[rules.limits.is_long_only]
 
 
 def raw_weights(actions: NDArray[np.floating], rules: DecisionRules) -> Floats:
@@ -223,18 +262,24 @@ class PolicyView:
     tradable: NDArray[np.bool_]
 
     @property
-    def n_inputs(self) -> int:
-        """Length of an observation."""
-        return self.rules.n_inputs
+    def window_bars(self) -> int:
+        """Rows of the context that an observation covers."""
+        return 1
 
-    def observe(self, rows: Rows, held: Floats) -> NDArray[np.float32]:
-        """Return observations float32 (K, n_inputs), known at the close of `rows`."""
-        return build_observation(self.context[rows], held, self.rules)
+    @property
+    def held_scale(self) -> float:
+        """What held weights are divided by where a policy sees them."""
+        return held_scale(self.rules)
 
-    def target_weights(self, actions: NDArray[np.floating], rows: Rows) -> Floats:
+    @property
+    def shows_cash(self) -> bool:
+        """Whether a policy sees the share of cash."""
+        return self.rules.sizing == "equity"
+
+    def target_weights(self, actions: NDArray[np.floating], rows: Rows, held: Floats) -> Floats:
         """Return weights float64 (K, N) within the limits."""
-        return self.project(raw_weights(actions, self.rules), rows)
+        return self.project(raw_weights(actions, self.rules), rows, held)
 
-    def project(self, raw: Floats, rows: Rows) -> Floats:
+    def project(self, raw: Floats, rows: Rows, held: Floats) -> Floats:
         """Return the weights float64 (K, N) that limits leave of raw ones."""
-        return project_weights(raw, self.rules.limits, self.tradable[rows])
+        return project_weights(raw, self.rules.limits, self.tradable[rows], held)

@@ -11,24 +11,25 @@ from typing import Any
 
 import numpy as np
 
+from trading_assets.agent_specs import DeclaredAgent
+from trading_assets.policy.trainers import train
 from trading_assets.policy.world_task import (
     BURN_IN_BARS,
     PATH_BARS,
     declared_world,
-    follow_signal,
-    train_on_world,
+    follow_signals,
+    world_training,
 )
+from trading_assets.risk.limits import WeightLimits, declared_limits
 from trading_assets.simulation.core import Floats
-from trading_assets.simulation.worlds import (
+from trading_assets.simulation.worlds.one_asset import (
     WorldOne,
     best_policy,
-    draw_signal,
     evaluate_policy,
-    mean_reward,
     myopic_policy,
 )
 from trading_assets.source_specs import WorldSource
-from trading_assets.strategy import AgentSpec, Strategy
+from trading_assets.strategy import Strategy
 
 FULL_INFORMATION = 0.3
 TEST_PATHS = 2_000
@@ -84,7 +85,7 @@ class LadderResult:
 
 def climb_oracle_ladder(
     strategy: Strategy,
-    agent: AgentSpec,
+    agent: DeclaredAgent,
     source: WorldSource,
     seeds: Sequence[int],
     total_steps: int | None = None,
@@ -95,7 +96,7 @@ def climb_oracle_ladder(
     ----------
     strategy : Strategy
         Costs, limits and risk aversion of W1: long-short, constant notional, quadratic cost.
-    agent : AgentSpec
+    agent : DeclaredAgent
         Algorithm and sizes.
     source : WorldSource
         Volatility, persistence and declared information coefficient.
@@ -112,13 +113,14 @@ def climb_oracle_ladder(
     world = declared_world(strategy, source)
     if total_steps is not None:
         agent = agent.model_copy(update={"total_steps": total_steps})
+    limits = declared_limits(strategy.risk, strategy.policy, [world.name])
     worlds = {
         "full": world.with_information(FULL_INFORMATION),
         "declared": world,
         "zero": replace(world, information_coefficient=0.0),
     }
     rungs = tuple(
-        _climb(_Step(name, at, strategy, agent, source.seed), tuple(seeds))
+        _climb(_Step(name, at, limits, agent, source.seed), tuple(seeds))
         for name, at in worlds.items()
     )
     best = evaluate_policy(world, best_policy(world)).reward
@@ -134,8 +136,8 @@ def climb_oracle_ladder(
 class _Step:
     name: str
     world: WorldOne
-    strategy: Strategy
-    agent: AgentSpec
+    limits: WeightLimits
+    agent: DeclaredAgent
     source_seed: int
 
     def rng(self, *purpose: int) -> np.random.Generator:
@@ -144,23 +146,23 @@ class _Step:
 
 
 def _climb(step: _Step, seeds: tuple[int, ...]) -> Rung:
+    world = step.world
     policies = [
-        train_on_world(step.world, step.strategy, step.agent, seed, step.rng(2, seed))
+        train(world_training(world, step.agent, seed, step.limits, step.rng(2, seed)))
         for seed in seeds
     ]
-    world = step.world
-    signal = draw_signal(world, PATH_BARS, TEST_PATHS, step.rng(1))
-    paths = [follow_signal([policy], signal) for policy in policies]
+    signals = world.draw_signals(PATH_BARS, TEST_PATHS, step.rng(1))
+    paths = [follow_signals([policy], signals) for policy in policies]
     has_signal = world.information_coefficient > 0.0
     optimum = evaluate_policy(world, best_policy(world)).reward if has_signal else 0.0
     shares: tuple[float, ...] = ()
     ensemble: Floats | None = None
     if has_signal:
         shares = tuple(
-            float(mean_reward(world, signal, x, BURN_IN_BARS).mean() / optimum) for x in paths
+            float(world.mean_reward(signals, x, BURN_IN_BARS).mean() / optimum) for x in paths
         )
-        together = follow_signal(policies, signal)
-        ensemble = mean_reward(world, signal, together, BURN_IN_BARS) / optimum
+        together = follow_signals(policies, signals)
+        ensemble = world.mean_reward(signals, together, BURN_IN_BARS) / optimum
     return Rung(
         name=step.name,
         information_coefficient=world.information_coefficient,

@@ -8,17 +8,22 @@ import numpy as np
 import polars as pl
 
 from trading_assets.errors import DataError
+from trading_assets.policy.account_watcher import AccountWatcher
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import (
     PolicyView,
     build_context,
     declared_rules,
     raw_weights,
+    shown_confidence,
 )
-from trading_assets.simulation.core import Books, Floats, StepResult, held_weights
+from trading_assets.simulation.core import Books, Floats, StepResult
+from trading_assets.simulation.covariance import causal_covariance
 from trading_assets.simulation.market import Market, row_of
-from trading_assets.simulation.rewards import causal_covariance
-from trading_assets.simulation.task import TradingTask, open_at, reward_of, trade_bar
+from trading_assets.simulation.rewards.declared import declared_reward, declared_trackers
+from trading_assets.simulation.task import TradingTask
+from trading_assets.simulation.trackers.card import TrackerCard, card_of
+from trading_assets.simulation.traded_books import TradedBooks
 from trading_assets.strategy import Strategy
 
 
@@ -51,6 +56,11 @@ def build_task(
     """Return the trading task that a strategy declares over a market.
 
     Weights of constant sizing and the cash of a new book are `backtest.initial_equity_usd`.
+
+    Raises
+    ------
+    DeclarationError
+        If the reward or a tracker is of a module that cannot be imported or does not register it.
     """
     rules = declared_rules(strategy, market.symbols)
     context = build_context(features, forecasts, rules, market.sessions, market.tradable)
@@ -62,7 +72,9 @@ def build_task(
         sizing=strategy.policy.sizing,
         is_long_only=rules.limits.is_long_only,
         initial_usd=strategy.backtest.initial_equity_usd,
-        risk_aversion=strategy.policy.risk_aversion,
+        reward=declared_reward(strategy),
+        trackers=declared_trackers(strategy),
+        confidence=shown_confidence(context, rules),
     )
 
 
@@ -85,13 +97,16 @@ def policy_decision(
 ) -> Callable[[int, Books], Floats]:
     """Return a function of (row, books of K = 1) giving target weights float64 (N,) after limits.
 
-    The function uses nothing later than the row's close.
+    The function uses nothing later than the row's close. It is asked for consecutive rows, as it
+    remembers what the task's trackers and latency need.
+
+    Raises
+    ------
+    DataError
+        If a policy was trained to see other trackers than the task has.
     """
-
-    def decide(row: int, books: Books) -> Floats:
-        return _decide(policies, task, row, books)[1][0]
-
-    return decide
+    _require_trackers(policies, task)
+    return AccountWatcher(task).deciding(lambda seen: mean_raw_weights(policies, seen))
 
 
 def roll_policy(
@@ -127,21 +142,27 @@ def roll_policy(
 
 
 def roll_rows(policies: Sequence[TrainedPolicy], task: TradingTask, rows: range) -> Rollout:
-    """Trade one book, flat at first, deciding at the closes of consecutive rows."""
-    books = open_at(task, np.array([rows.start], dtype=np.int64))
+    """Trade one book, flat at first, deciding at the closes of consecutive rows.
+
+    Raises
+    ------
+    DataError
+        If a policy was trained to see other trackers than the task has.
+    """
+    _require_trackers(policies, task)
+    traded = TradedBooks(task, 1)
+    traded.open(slice(None), np.array([rows.start], dtype=np.int64))
     raws: list[Floats] = []
     targets: list[Floats] = []
     steps: list[StepResult] = []
     rewards: list[float] = []
-    for row in rows:
-        raw, weights = _decide(policies, task, row, books)
-        at = np.array([row], dtype=np.int64)
-        result = trade_bar(task, books, weights, at)
+    for _ in rows:
+        raw = mean_raw_weights(policies, traded.observe())
+        weights = task.view.project(raw, traded.rows, traded.held)
         raws.append(raw[0])
         targets.append(weights[0])
-        steps.append(result)
-        rewards.append(float(reward_of(task, result, at)[0]))
-        books = result.books
+        rewards.append(float(traded.trade(weights)[0]))
+        steps.append(traded.result())
     return Rollout(
         sessions=task.market.sessions[rows.start : rows.stop],
         raw_weights=np.array(raws),
@@ -149,6 +170,23 @@ def roll_rows(policies: Sequence[TrainedPolicy], task: TradingTask, rows: range)
         steps=tuple(steps),
         rewards=np.array(rewards),
     )
+
+
+def _require_trackers(policies: Sequence[TrainedPolicy], task: TradingTask) -> None:
+    cards = tuple(card_of(tracker) for tracker in task.trackers)
+    for policy in policies:
+        if policy.rules.trackers != cards:
+            seen, given = (_names(group) for group in (policy.rules.trackers, cards))
+            msg = (
+                f"a policy of seed {policy.seed} was trained to see {seen} of its account and is"
+                f" shown {given}; expected the same with the same parameters: train again, or"
+                " declare the reward and observed_account of its training"
+            )
+            raise DataError(msg)
+
+
+def _names(cards: Sequence[TrackerCard]) -> str:
+    return ", ".join(f"{card.name} {dict(card.parameters)}" for card in cards) or "no tracker"
 
 
 def decision_range(market: Market, sessions: Sequence[date]) -> range:
@@ -170,12 +208,3 @@ def decision_range(market: Market, sessions: Sequence[date]) -> range:
         )
         raise DataError(msg)
     return range(first, last + 1)
-
-
-def _decide(
-    policies: Sequence[TrainedPolicy], task: TradingTask, row: int, books: Books
-) -> tuple[Floats, Floats]:
-    at = np.array([row], dtype=np.int64)
-    held = held_weights(books, task.sizing, task.initial_usd)
-    raw = mean_raw_weights(policies, task.view.observe(at, held))
-    return raw, task.view.project(raw, at)

@@ -6,16 +6,18 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from trading_assets.agent_specs import DeclaredAgent
 from trading_assets.errors import DataError
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import declared_rules
-from trading_assets.policy.ppo import Training, train_ppo
 from trading_assets.policy.rollout import build_task, decision_range, roll_rows
+from trading_assets.policy.trainers import train
+from trading_assets.policy.training import UNWATCHED, Training, TrainingWatch
 from trading_assets.simulation.core import Floats
+from trading_assets.simulation.episodes import Episodes
 from trading_assets.simulation.market import Market, total_returns_of
 from trading_assets.simulation.task import TradingTask
-from trading_assets.simulation.vector_env import Episodes
-from trading_assets.strategy import AgentSpec, Strategy
+from trading_assets.strategy import Strategy
 
 
 def train_agent(  # noqa: PLR0913  one argument for each input of the stage
@@ -25,8 +27,9 @@ def train_agent(  # noqa: PLR0913  one argument for each input of the stage
     train_sessions: Sequence[date],
     validation_sessions: Sequence[date],
     strategy: Strategy,
-    agent: AgentSpec,
+    agent: DeclaredAgent,
     seed: int,
+    watch: TrainingWatch = UNWATCHED,
 ) -> TrainedPolicy:
     """Train an agent on the train sessions and keep its best checkpoint on the validation ones.
 
@@ -42,10 +45,12 @@ def train_agent(  # noqa: PLR0913  one argument for each input of the stage
         not decided at, so that no reward reaches beyond its window.
     strategy : Strategy
         Costs, limits, sizing, observations and reward.
-    agent : AgentSpec
+    agent : DeclaredAgent
         Algorithm and sizes.
     seed : int
         Seed of this training.
+    watch : TrainingWatch, optional
+        Where its state is kept, and who is told of its checkpoints.
 
     Raises
     ------
@@ -65,14 +70,20 @@ def train_agent(  # noqa: PLR0913  one argument for each input of the stage
         first_row=rows.start,
         last_row=rows.stop,
         length_bars=agent.episode_bars,
-        reward_scale=1.0 / reference_deviation(task, rows),
+        reward_scale=_reward_scale(task, rows),
     )
 
     def score(policy: TrainedPolicy) -> Floats:
         return roll_rows([policy], task, validation).rewards
 
     rules = declared_rules(strategy, market.symbols)
-    return train_ppo(Training(task, episodes, rules, agent, seed, score))
+    kept, told = watch.folder_of(seed), watch.report_of(seed)
+    return train(Training(task, episodes, rules, agent, seed, score, kept, told))
+
+
+def _reward_scale(task: TradingTask, rows: range) -> float:
+    deviation = reference_deviation(task, rows)
+    return 1.0 if task.reward.is_in_deviations else 1.0 / deviation
 
 
 def reference_deviation(task: TradingTask, rows: range) -> float:

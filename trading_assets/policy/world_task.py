@@ -1,9 +1,10 @@
-"""World W1 as a trading task for an agent: the market that the oracle ladder is climbed on."""
+"""Worlds with a known optimum as trading tasks: what the oracle ladder is climbed on."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from trading_assets.agent_specs import DeclaredAgent
 from trading_assets.errors import DeclarationError
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import (
@@ -12,21 +13,28 @@ from trading_assets.policy.observation import (
     assemble_context,
     build_observation,
 )
-from trading_assets.policy.ppo import Training, train_ppo
 from trading_assets.policy.rollout import mean_raw_weights
-from trading_assets.risk.projection import declared_limits, project_weights
+from trading_assets.policy.training import Training
+from trading_assets.reward_specs import MeanVarianceSpec
+from trading_assets.risk.limits import WeightLimits, declared_limits
+from trading_assets.risk.projection import project_weights
 from trading_assets.simulation.core import Floats
-from trading_assets.simulation.rewards import causal_covariance
+from trading_assets.simulation.episodes import Episodes
+from trading_assets.simulation.joined_histories import join_histories
+from trading_assets.simulation.market import Market
+from trading_assets.simulation.rewards.mean_variance import MeanVariance
 from trading_assets.simulation.task import TradingTask
-from trading_assets.simulation.vector_env import Episodes
-from trading_assets.simulation.worlds import WorldOne, draw_market, draw_signal, mean_reward
+from trading_assets.simulation.worlds.one_asset import WorldOne
+from trading_assets.simulation.worlds.world import World, reward_of_positions
 from trading_assets.source_specs import WorldSource
-from trading_assets.strategy import AgentSpec, Strategy
+from trading_assets.strategy import CostsSpec, Strategy
 
 HISTORY_BARS = 200_000
+FINITE_BARS = 2_520
 VALIDATION_PATHS = 200
 PATH_BARS = 400
 BURN_IN_BARS = 50
+NOTIONAL_USD = 1_000_000.0
 
 
 def declared_world(strategy: Strategy, source: WorldSource) -> WorldOne:
@@ -40,13 +48,18 @@ def declared_world(strategy: Strategy, source: WorldSource) -> WorldOne:
     costs, policy = strategy.costs, strategy.policy
     linear = costs.fee_bps + costs.half_spread_bps + costs.impact_coefficient
     linear += costs.financing_bps_per_year + costs.borrow_bps_per_year
+    has_closed_form = declared_limits(strategy.risk, policy, ()).is_closed_form
     demands = (
         (policy.position == "long_short", "policy.position long_short"),
         (policy.sizing == "constant_notional", "policy.sizing constant_notional"),
+        (policy.reward == MeanVarianceSpec(kind="mean_variance"), "policy.reward mean_variance"),
+        (not policy.observed_account, "no policy.observed_account"),
+        (costs.latency_bars == 1, "costs.latency_bars 1"),
         (policy.risk_aversion > 0.0, "policy.risk_aversion above 0"),
         (costs.quadratic_lambda > 0.0, "costs.quadratic_lambda above 0"),
         (linear == 0.0, "no fee, spread, impact, financing or borrow cost"),
         (source.information_coefficient > 0.0, "source.information_coefficient above 0"),
+        (has_closed_form, "no risk limit on net weights, sectors or turnover"),
     )
     for is_met, demand in demands:
         if not is_met:
@@ -61,83 +74,139 @@ def declared_world(strategy: Strategy, source: WorldSource) -> WorldOne:
     )
 
 
-def follow_signal(policies: Sequence[TrainedPolicy], signal: Floats) -> Floats:
-    """Return the positions of a policy, or of a mean of several, along paths of the signal.
+def follow_signals(policies: Sequence[TrainedPolicy], signals: Floats) -> Floats:
+    """Return the positions of a policy, or of a mean of several, along paths of a world's signals.
 
     Parameters
     ----------
     policies : sequence of TrainedPolicy
-        One or more, trained on W1 by the ladder.
-    signal : float64 (n_bars, n_paths)
-        Signal at each close.
+        One or more, trained on that world.
+    signals : float64 (n_bars, n_paths, N, F)
+        Signals at each close.
 
     Returns
     -------
-    float64 (n_bars, n_paths)
-        Weight decided at each close; the book before the first bar is flat.
+    float64 (n_bars, n_paths, N)
+        Weights decided at each close; the book before the first bar is flat.
     """
     rules = policies[0].rules
-    tradable = np.ones((signal.shape[1], 1), dtype=np.bool_)
-    held = np.zeros((signal.shape[1], 1))
-    positions = np.empty_like(signal)
-    for bar in range(len(signal)):
-        context = assemble_context(signal[bar][:, None, None], tradable)
+    n_bars, n_paths, n_assets, _ = signals.shape
+    tradable = np.ones((n_paths, n_assets), dtype=np.bool_)
+    held = np.zeros((n_paths, n_assets))
+    positions = np.empty((n_bars, n_paths, n_assets))
+    for bar in range(n_bars):
+        context = assemble_context(signals[bar], tradable)
         raw = mean_raw_weights(policies, build_observation(context, held, rules))
-        held = project_weights(raw, rules.limits, tradable)
-        positions[bar] = held[:, 0]
+        held = project_weights(raw, rules.limits, tradable, held)
+        positions[bar] = held
     return positions
 
 
-def train_on_world(
-    world: WorldOne,
-    strategy: Strategy,
-    agent: AgentSpec,
-    seed: int,
-    rng: np.random.Generator,
-) -> TrainedPolicy:
-    """Train an agent on a long history of W1 and keep its best checkpoint on fresh paths.
+def world_rules(world: World, limits: WeightLimits) -> DecisionRules:
+    """Return what a policy on a world observes and may do: its signals and held weights."""
+    return DecisionRules(
+        symbols=tuple(f"{world.name}.{asset}" for asset in range(world.n_assets)),
+        observed_features=tuple(f"signal_{place}" for place in range(world.n_signals)),
+        uses_forecasts=False,
+        sizing="constant_notional",
+        limits=limits,
+    )
+
+
+def world_training(
+    world: World, agent: DeclaredAgent, seed: int, limits: WeightLimits, rng: np.random.Generator
+) -> Training:
+    """Return the training of an agent on one long history of a world.
+
+    Its checkpoints are scored on fresh paths with the expected return in place of the drawn one;
+    it is trained on drawn returns alone.
 
     Parameters
     ----------
-    world : WorldOne
-        The world; its risk aversion and cost replace the strategy's.
-    strategy : Strategy
-        Limits and notional.
-    agent : AgentSpec
+    world : World
+        What is traded.
+    agent : DeclaredAgent
         Algorithm and sizes.
     seed : int
         Seed of the training.
+    limits : WeightLimits
+        Limits on weights.
     rng : Generator
         Draws the history and the validation paths.
     """
-    market, signal = draw_market(world, HISTORY_BARS, rng)
-    rules = DecisionRules(
-        symbols=market.symbols,
-        observed_features=("signal",),
-        uses_forecasts=False,
-        sizing="constant_notional",
-        limits=declared_limits(strategy.risk, strategy.policy),
-    )
-    context = assemble_context(signal[:, None, None], market.tradable)
-    task = TradingTask(
-        market=market,
-        view=PolicyView(rules, context, market.tradable),
-        covariance=causal_covariance(market),
-        costs=strategy.costs.model_copy(update={"quadratic_lambda": world.quadratic_lambda}),
-        sizing="constant_notional",
-        is_long_only=False,
-        initial_usd=strategy.backtest.initial_equity_usd,
-        risk_aversion=world.risk_aversion,
-    )
-    episodes = Episodes(
-        first_row=0,
-        last_row=HISTORY_BARS - 1,
-        length_bars=agent.episode_bars,
-        reward_scale=1.0 / world.volatility,
-    )
-    validation = draw_signal(world, PATH_BARS, VALIDATION_PATHS, rng)
+    market, signals = world.draw_market(HISTORY_BARS, rng)
+    rules = world_rules(world, limits)
+    task = _task(world, market, signals, rules)
+    episodes = Episodes(0, HISTORY_BARS - 1, agent.episode_bars, _reward_scale(world))
+    validation = world.draw_signals(PATH_BARS, VALIDATION_PATHS, rng)
 
     def score(policy: TrainedPolicy) -> Floats:
-        return mean_reward(world, validation, follow_signal([policy], validation), BURN_IN_BARS)
+        positions = follow_signals([policy], validation)
+        return world.mean_reward(validation, positions, BURN_IN_BARS)
 
-    return train_ppo(Training(task, episodes, rules, agent, seed, score))
+    return Training(task, episodes, rules, agent, seed, score)
+
+
+def finite_training(
+    world: World,
+    agent: DeclaredAgent,
+    seed: int,
+    limits: WeightLimits,
+    rng: np.random.Generator,
+    *,
+    n_histories: int = 20,
+) -> Training:
+    """Return the training of one policy on ten years of several independent copies of a world.
+
+    The last fifth of each history chooses the checkpoint, by drawn returns: nothing that a trader
+    with this data would not know is used.
+
+    Parameters
+    ----------
+    world, agent, seed, limits, rng
+        As in `world_training`.
+    n_histories : int
+        Copies, such as assets of one kind, each with a history of its own.
+    """
+    drawn = [world.draw_market(FINITE_BARS, rng) for _ in range(n_histories)]
+    n_train = FINITE_BARS * 4 // 5
+    rules = world_rules(world, limits)
+    signals = np.concatenate([found[:n_train] for _, found in drawn])
+    task = _task(
+        world, join_histories([market for market, _ in drawn], range(n_train)), signals, rules
+    )
+    n_rows = n_train * n_histories
+    length, scale = agent.episode_bars, _reward_scale(world)
+    episodes = Episodes(0, n_rows - 1, length, scale, n_histories)
+    seen = np.stack([found[n_train:-1] for _, found in drawn], axis=1)
+    earned = np.stack([np.diff(m.close[n_train:], axis=0) / m.close[n_train:-1] for m, _ in drawn])
+    earned = earned.swapaxes(0, 1)
+
+    def score(policy: TrainedPolicy) -> Floats:
+        return reward_of_positions(world, earned, follow_signals([policy], seen), 0)
+
+    return Training(task, episodes, rules, agent, seed, score)
+
+
+def _reward_scale(world: World) -> float:
+    return 1.0 / float(np.sqrt(world.covariance.diagonal().mean()))
+
+
+def _task(world: World, market: Market, signals: Floats, rules: DecisionRules) -> TradingTask:
+    context = assemble_context(signals, market.tradable)
+    # A cost on the whole covariance is charged by the reward: it is no cost of single symbols.
+    is_single = world.n_assets == 1
+    return TradingTask(
+        market=market,
+        view=PolicyView(rules, context, market.tradable),
+        covariance=world.covariance[None],
+        costs=CostsSpec(
+            fee_bps=world.fee_bps,
+            half_spread_bps=0.0,
+            quadratic_lambda=world.quadratic_lambda if is_single else 0.0,
+        ),
+        sizing="constant_notional",
+        is_long_only=False,
+        initial_usd=NOTIONAL_USD,
+        reward=MeanVariance(world.risk_aversion, 0.0 if is_single else world.quadratic_lambda),
+    )

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from trading_assets.simulation.compiled.books import step_books, sum_equity
+from trading_assets.simulation.compiled.books import step_books, sum_equity, weigh_books
 from trading_assets.simulation.compiled.layout import (
     ADV_USD,
     CASH_PER_SHARE,
@@ -151,8 +151,7 @@ def open_books(n_books: int, cash_usd: float, close: Floats) -> Books:
 
 def equity_of(books: Books) -> Floats:
     """Return cash plus positions at the last known closes, float64 (K,), USD."""
-    quantity, price = np.ascontiguousarray(books.quantity), np.ascontiguousarray(books.price)
-    return sum_equity(books.cash, quantity, price)
+    return sum_equity(books.cash, _positions_of(books))
 
 
 def held_weights(books: Books, sizing: Sizing, notional_usd: float) -> Floats:
@@ -160,11 +159,8 @@ def held_weights(books: Books, sizing: Sizing, notional_usd: float) -> Floats:
 
     Known at the close. A book without positive equity holds weights of 0 by convention.
     """
-    value = books.quantity * books.price
-    if sizing == "constant_notional":
-        return value / notional_usd
-    equity = equity_of(books)[:, None]
-    return np.divide(value, equity, out=np.zeros_like(value), where=equity > 0.0)
+    notional = notional_usd if sizing == "constant_notional" else 0.0
+    return weigh_books(books.cash, _positions_of(books), notional)
 
 
 def decide_quantities(
@@ -233,12 +229,12 @@ def step(
     tape = _tape_of(bar)
     rows = np.zeros(n_books, np.int64) if len(tape) == 1 else np.arange(n_books)
     cash = books.cash.copy()
-    positions = np.stack([books.quantity, books.price, books.target_weight], axis=1)
+    positions = _positions_of(books)
     fills = np.empty((n_books, FILL_FIELDS, n_symbols))
     outcome = np.empty((n_books, OUTCOME_FIELDS))
     terms = terms_of(costs, is_long_only=is_long_only, notional_usd=notional_usd)
     target = np.ascontiguousarray(target_quantity, dtype=np.float64)
-    step_books(cash, positions, target, tape, rows, rows, terms, fills, outcome)
+    step_books(cash, positions, target, tape, rows, terms, fills, outcome)
     require_finite(outcome[:, EQUITY])
     return result_of(cash, positions, fills, outcome)
 
@@ -246,23 +242,32 @@ def step(
 def result_of(cash: Floats, positions: Floats, fills: Floats, outcome: Floats) -> StepResult:
     """Return packed arrays of the core, as `simulation.compiled.layout` lays them out, by name."""
     return StepResult(
-        books=Books(
-            cash,
-            positions[:, QUANTITY].copy(),
-            positions[:, PRICE].copy(),
-            positions[:, TARGET_WEIGHT].copy(),
-        ),
-        equity_before=outcome[:, EQUITY_BEFORE],
-        equity=outcome[:, EQUITY],
-        pnl=outcome[:, PNL],
-        dividends=outcome[:, DIVIDENDS],
-        costs=outcome[:, COSTS],
-        financing=outcome[:, FINANCING],
-        trade=fills[:, TRADE],
-        fill_price=fills[:, FILL_PRICE],
-        trade_cost=fills[:, TRADE_COST],
-        position_weight=fills[:, POSITION_WEIGHT],
+        books=books_of(cash, positions),
+        equity_before=outcome[:, EQUITY_BEFORE].copy(),
+        equity=outcome[:, EQUITY].copy(),
+        pnl=outcome[:, PNL].copy(),
+        dividends=outcome[:, DIVIDENDS].copy(),
+        costs=outcome[:, COSTS].copy(),
+        financing=outcome[:, FINANCING].copy(),
+        trade=fills[:, TRADE].copy(),
+        fill_price=fills[:, FILL_PRICE].copy(),
+        trade_cost=fills[:, TRADE_COST].copy(),
+        position_weight=fills[:, POSITION_WEIGHT].copy(),
     )
+
+
+def books_of(cash: Floats, positions: Floats) -> Books:
+    """Return packed arrays of the core as books; positions are copied."""
+    return Books(
+        cash,
+        positions[:, QUANTITY].copy(),
+        positions[:, PRICE].copy(),
+        positions[:, TARGET_WEIGHT].copy(),
+    )
+
+
+def _positions_of(books: Books) -> Floats:
+    return np.stack([books.quantity, books.price, books.target_weight], axis=1)
 
 
 def _tape_of(bar: Bar) -> Floats:

@@ -1,54 +1,68 @@
-"""One bar of a trading task for K books: what both environments step.
+"""A trading task: a market, what trading it costs, what a policy sees and what it is paid.
 
 The task does not know how observations are built or how actions become weights; it is given a
 `DecisionView` for that, so that the environments, the backtest and paper trading share one.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.simulation.core import (
-    Books,
-    Floats,
-    Sizing,
-    StepResult,
-    decide_quantities,
-    held_weights,
-    open_books,
-    step,
-)
-from trading_assets.simulation.market import Market, bar_after
-from trading_assets.simulation.rewards import mean_variance_reward
+from trading_assets.simulation.core import Sizing
+from trading_assets.simulation.market import Market, tape_of
+from trading_assets.simulation.rewards.reward import Reward, Rows
+from trading_assets.simulation.terms import Floats, terms_of
+from trading_assets.simulation.trackers.tracker import Tracker
 from trading_assets.strategy import CostsSpec
-
-Rows = NDArray[np.int64]
 
 
 class DecisionView(Protocol):
     """What a policy sees at a row of the market, and what its actions mean."""
 
     @property
-    def n_inputs(self) -> int:
-        """Length of an observation."""
+    def context(self) -> NDArray[np.float32]:
+        """What is known of the market at the close of every row, float32 (T, C)."""
         ...
 
-    def observe(self, rows: Rows, held: Floats) -> NDArray[np.float32]:
-        """Return observations float32 (K, n_inputs), known at the close of `rows`."""
+    @property
+    def window_bars(self) -> int:
+        """Rows of the context that an observation covers."""
         ...
 
-    def target_weights(self, actions: NDArray[np.floating], rows: Rows) -> Floats:
-        """Return weights float64 (K, N) within the limits for actions in [-1, 1]."""
+    @property
+    def held_scale(self) -> float:
+        """What held weights are divided by where a policy sees them."""
         ...
 
-    def project(self, raw: Floats, rows: Rows) -> Floats:
+    @property
+    def shows_cash(self) -> bool:
+        """Whether a policy sees the share of cash."""
+        ...
+
+    def project(self, raw: Floats, rows: Rows, held: Floats) -> Floats:
         """Return the weights float64 (K, N) that limits leave of raw ones."""
         ...
 
+    def target_weights(self, actions: NDArray[np.floating], rows: Rows, held: Floats) -> Floats:
+        """Return weights float64 (K, N) within the limits for actions in [-1, 1].
 
-@dataclass(frozen=True, slots=True)
+        Parameters
+        ----------
+        actions : float (K, N)
+            Actions.
+        rows : int64 (K,)
+            Rows at whose close is decided.
+        held : float64 (K, N)
+            Weights held then.
+        """
+        ...
+
+
+@dataclass(frozen=True)
 class TradingTask:
     """A market, what trading it costs, and what is rewarded.
 
@@ -58,18 +72,22 @@ class TradingTask:
         The market.
     view : DecisionView
         Observations and meaning of actions, row by row of the market.
-    covariance : float64 (T, N, N)
+    covariance : float64 (T or 1, N, N)
         Covariance for the reward, known at each row's close.
     costs : CostsSpec
-        Trading costs.
+        Trading costs and latency.
     sizing : {"equity", "constant_notional"}
         What a weight is a fraction of.
     is_long_only : bool
         Whether books may neither borrow nor go short.
     initial_usd : float
         Cash of a new book and notional of constant sizing, USD.
-    risk_aversion : float
-        gamma of the reward.
+    reward : Reward
+        What a bar is paid.
+    trackers : sequence of Tracker
+        What is remembered of each account and shown; holds those that the reward needs.
+    confidence : float64 (T, N), optional
+        What the forecasts shown at each row's close say of a rise, in [-1, 1]; for the reward.
     """
 
     market: Market
@@ -79,41 +97,33 @@ class TradingTask:
     sizing: Sizing
     is_long_only: bool
     initial_usd: float
-    risk_aversion: float
+    reward: Reward
+    trackers: Sequence[Tracker] = field(default=())
+    confidence: Floats | None = None
 
     @property
     def notional_usd(self) -> float | None:
         """Notional of constant sizing, absent when weights are fractions of equity."""
         return self.initial_usd if self.sizing == "constant_notional" else None
 
+    @cached_property
+    def tape(self) -> Floats:
+        """The market as the core's kernels read it, float64 (T, TAPE_FIELDS, N)."""
+        return tape_of(self.market)
 
-def open_at(task: TradingTask, rows: Rows) -> Books:
-    """Return one flat book for each row, before its first decision."""
-    return open_books(len(rows), task.initial_usd, task.market.close[rows])
+    @cached_property
+    def terms(self) -> Floats:
+        """What trading costs as the core's kernels read it, float64 (1, TERM_FIELDS)."""
+        return terms_of(self.costs, is_long_only=self.is_long_only, notional_usd=self.notional_usd)
 
+    @property
+    def n_account_inputs(self) -> int:
+        """Length of an account row."""
+        n_symbols = len(self.market.symbols)
+        tracked = sum(len(tracker.inputs) for tracker in self.trackers)
+        return n_symbols * self.costs.latency_bars + self.view.shows_cash + tracked
 
-def observe(task: TradingTask, books: Books, rows: Rows) -> NDArray[np.float32]:
-    """Return what the policy sees of each book at the close of its row, float32 (K, n_inputs)."""
-    return task.view.observe(rows, held_weights(books, task.sizing, task.initial_usd))
-
-
-def trade_bar(task: TradingTask, books: Books, weights: Floats, rows: Rows) -> StepResult:
-    """Carry books from the close of `rows` to the next close with the given target weights."""
-    quantity = decide_quantities(
-        books, weights, task.market.close[rows], task.sizing, task.initial_usd
-    )
-    return step(
-        books,
-        quantity,
-        bar_after(task.market, rows),
-        task.costs,
-        is_long_only=task.is_long_only,
-        notional_usd=task.notional_usd,
-    )
-
-
-def reward_of(task: TradingTask, result: StepResult, rows: Rows) -> Floats:
-    """Return the unscaled reward of a bar decided at the close of `rows`, float64 (K,)."""
-    return mean_variance_reward(
-        result, task.covariance[rows], task.risk_aversion, task.notional_usd
-    )
+    @property
+    def n_inputs(self) -> int:
+        """Length of a whole observation: the window of the context, then the account row."""
+        return self.view.window_bars * self.view.context.shape[1] + self.n_account_inputs

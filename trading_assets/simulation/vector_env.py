@@ -1,8 +1,7 @@
 """K environments stepped as arrays, for Stable-Baselines3."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -11,48 +10,15 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
 from trading_assets.errors import DataError
-from trading_assets.simulation.core import Books
-from trading_assets.simulation.task import (
-    Rows,
-    TradingTask,
-    observe,
-    open_at,
-    reward_of,
-    trade_bar,
-)
+from trading_assets.simulation.account_rows import write_account_rows
+from trading_assets.simulation.episodes import Episodes
+from trading_assets.simulation.task import TradingTask
+from trading_assets.simulation.traded_books import ALL, TradedBooks, Which
 
+Form = Literal["whole", "indexed"]
 
-@dataclass(frozen=True, slots=True)
-class Episodes:
-    """Where episodes may run.
-
-    Attributes
-    ----------
-    first_row, last_row : int
-        Rows of the market: first decision allowed, and last bar that may be traded.
-    length_bars : int
-        Bars of an episode; shorter only when the rows do not allow it.
-    reward_scale : float
-        Factor on the reward.
-    """
-
-    first_row: int
-    last_row: int
-    length_bars: int
-    reward_scale: float
-
-    def __post_init__(self) -> None:
-        if self.last_row <= self.first_row:
-            msg = (
-                f"an episode window was rows {self.first_row} to {self.last_row}; expected at"
-                " least two rows: one to decide at and one to trade"
-            )
-            raise DataError(msg)
-
-    def draw_start(self, rng: np.random.Generator) -> int:
-        """Return a random first decision row."""
-        latest = max(self.first_row, self.last_row - self.length_bars)
-        return int(rng.integers(self.first_row, latest + 1))
+# float32 holds whole numbers up to here without a gap.
+_MOST_ROWS = 2**24
 
 
 class MarketVecEnv(VecEnv):
@@ -61,22 +27,49 @@ class MarketVecEnv(VecEnv):
     An episode starts flat at a random row and is truncated after `length_bars` or at the end of the
     window; it terminates only by ruin. A truncated episode gives `terminal_observation` and
     `TimeLimit.truncated`, so that the learner does not take the end of the data for a bankruptcy.
+
+    Parameters
+    ----------
+    task : TradingTask
+        What is traded and paid.
+    episodes : Episodes
+        Where episodes run.
+    n_envs : int
+        K.
+    form : {"whole", "indexed"}
+        What an observation is: the window of the context and the account row, or the row's number
+        and the account row, which leaves the windows to be gathered from one shared table.
+
+    Raises
+    ------
+    DataError
+        If the market has more rows than an indexed observation can name.
     """
 
-    def __init__(self, task: TradingTask, episodes: Episodes, n_envs: int) -> None:
+    def __init__(
+        self, task: TradingTask, episodes: Episodes, n_envs: int, form: Form = "whole"
+    ) -> None:
         self.task = task
         self.episodes = episodes
+        self.form: Form = form
+        if form == "indexed" and len(task.market.sessions) > _MOST_ROWS:
+            msg = (
+                f"the market has {len(task.market.sessions)} rows; indexed observations name at"
+                f" most {_MOST_ROWS}: use whole ones"
+            )
+            raise DataError(msg)
         n_symbols = len(task.market.symbols)
+        n_inputs = task.n_inputs if form == "whole" else 1 + task.n_account_inputs
         super().__init__(
             n_envs,
-            gym.spaces.Box(-np.inf, np.inf, (task.view.n_inputs,), np.float32),
+            gym.spaces.Box(-np.inf, np.inf, (n_inputs,), np.float32),
             gym.spaces.Box(-1.0, 1.0, (n_symbols,), np.float32),
         )
+        self.traded = TradedBooks(task, n_envs)
         self._rngs = [np.random.default_rng(index) for index in range(n_envs)]
-        self._rows: Rows = np.full(n_envs, episodes.first_row, dtype=np.int64)
-        self._ends: Rows = self._rows.copy()
-        self._books: Books = open_at(task, self._rows)
+        self._ends = np.zeros(n_envs, dtype=np.int64)
         self._actions: NDArray[np.floating] = np.zeros((n_envs, n_symbols), dtype=np.float32)
+        self._no_infos: list[dict[str, Any]] = [{} for _ in range(n_envs)]
 
     def reset(self) -> NDArray[np.float32]:
         """Start an episode in every environment; seeds given by `seed` are used once."""
@@ -86,7 +79,7 @@ class MarketVecEnv(VecEnv):
         self._reset_seeds()
         self._reset_options()
         self._start(np.arange(self.num_envs))
-        return observe(self.task, self._books, self._rows)
+        return self._observe()
 
     def step_async(self, actions: NDArray[np.floating]) -> None:
         """Keep the actions, float32 (K, N) in [-1, 1], for `step_wait`."""
@@ -96,37 +89,51 @@ class MarketVecEnv(VecEnv):
         self,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Trade one bar; finished environments start a new episode at once."""
-        weights = self.task.view.target_weights(self._actions, self._rows)
-        result = trade_bar(self.task, self._books, weights, self._rows)
-        rewards = reward_of(self.task, result, self._rows) * self.episodes.reward_scale
-        self._books = result.books
-        self._rows = self._rows + 1
-        is_ruined = result.equity <= 0.0
-        is_done = is_ruined | (self._rows >= self._ends)
-        observation = observe(self.task, self._books, self._rows)
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        traded = self.traded
+        weights = self.task.view.target_weights(self._actions, traded.rows, traded.held)
+        rewards = traded.trade(weights) * self.episodes.reward_scale
+        is_ruined = traded.is_ruined
+        is_done = is_ruined | (traded.rows >= self._ends)
+        observation = self._observe()
+        infos = self._no_infos.copy()
         if is_done.any():
             finished = np.flatnonzero(is_done)
-            for index in finished:
-                infos[index]["terminal_observation"] = observation[index].copy()
-                infos[index]["TimeLimit.truncated"] = not bool(is_ruined[index])
+            last = observation[finished]
+            for place, index in enumerate(finished.tolist()):
+                infos[index] = {
+                    "terminal_observation": last[place],
+                    "TimeLimit.truncated": not is_ruined[index],
+                }
             self._start(finished)
-            observation = observe(self.task, self._books, self._rows)
+            observation[finished] = self._observe(finished)
         return observation, rewards.astype(np.float32), is_done, infos
 
+    def get_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return all that the next steps depend on, as arrays and JSON values."""
+        arrays = {"ends": self._ends.copy(), **self.traded.get_state()}
+        return arrays, {"generators": [rng.bit_generator.state for rng in self._rngs]}
+
+    def set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
+        """Go on from what `get_state` returned of an environment of the same task."""
+        self._ends[:] = arrays["ends"]
+        self.traded.set_state(arrays)
+        for rng, state in zip(self._rngs, values["generators"], strict=True):
+            rng.bit_generator.state = state
+
     def _start(self, indices: NDArray[np.int64]) -> None:
-        self._rows = self._rows.copy()
-        for index in indices:
-            self._rows[index] = self.episodes.draw_start(self._rngs[index])
-        self._ends[indices] = np.minimum(
-            self._rows[indices] + self.episodes.length_bars, self.episodes.last_row
-        )
-        fresh = open_at(self.task, self._rows[indices])
-        current = {field.name: getattr(self._books, field.name) for field in fields(Books)}
-        for name, values in current.items():
-            current[name] = values.copy()
-            current[name][indices] = getattr(fresh, name)
-        self._books = replace(self._books, **current)
+        rngs = [self._rngs[index] for index in indices]
+        starts = np.array([self.episodes.draw_start(rng) for rng in rngs], dtype=np.int64)
+        self._ends[indices] = [self.episodes.end_of(start) for start in starts.tolist()]
+        self.traded.open(indices, starts, rngs)
+
+    def _observe(self, which: Which = ALL) -> NDArray[np.float32]:
+        if self.form == "whole":
+            return self.traded.observe(which)
+        rows = self.traded.rows[which]
+        out = np.empty((len(rows), 1 + self.task.n_account_inputs), dtype=np.float32)
+        out[:, 0] = rows
+        write_account_rows(self.task, self.traded.accounts(which), out, 1)
+        return out
 
     def close(self) -> None:
         """Release nothing: the environments are arrays."""

@@ -41,7 +41,7 @@ def market_of(
 
 
 def random_market(seed: int, bars: int = 120, symbols: int = 4) -> Market:
-    """Random walks with gaps at the open, a split, a reverse split, dividends, missing bars, a delisting."""
+    """Random walks with gaps, splits both ways, dividends, missing bars and a delisting."""
     rng = np.random.default_rng(seed)
     returns = rng.normal(0.0003, 0.02, (bars, symbols))
     ratio, cash = np.ones((bars, symbols)), np.zeros((bars, symbols))

@@ -73,6 +73,14 @@ def test_weights_are_projected_on_the_declared_limits():
     assert tables.weights["weight"].to_list() == pytest.approx([0.4, 0.4, 0.0, 0.2])
 
 
+def test_turnover_is_limited_from_the_weights_held_at_the_close():
+    risk = {"max_weight": 1, "max_gross": 1, "max_turnover": 0.4}
+    tables = run(RISING, {"a": targets(RISING, [[1.0, 0.0], [0.0, 1.0]])}, risk=risk)
+    # 4,000 shares bought at 104 are worth 440,000 of 1,024,000 USD at the next close.
+    held = 440_000 / 1_024_000
+    assert tables.weights["weight"].to_list() == pytest.approx([0.4, 0.0, held, 0.4])
+
+
 @pytest.mark.parametrize("bad", [[np.nan, 0.1], [np.inf, 0.0], [0.1]])
 def test_a_decision_that_is_not_finite_or_of_another_shape_is_refused(bad: list[float]):
     with pytest.raises(DataError, match="portfolio broken decided"):

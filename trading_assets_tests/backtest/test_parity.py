@@ -11,8 +11,10 @@ from trading_assets.backtest.engine import fixed_targets, run_backtest
 from trading_assets.backtest.parity import PARITY_TOLERANCE, parity_gap_usd
 from trading_assets.backtest.referee import referee_equity
 from trading_assets.errors import DataError
+from trading_assets.simulation.episodes import Episodes
+from trading_assets.simulation.rewards.mean_variance import MeanVariance
 from trading_assets.simulation.task import TradingTask
-from trading_assets.simulation.vector_env import Episodes, MarketVecEnv
+from trading_assets.simulation.vector_env import MarketVecEnv
 from trading_assets_tests.backtest.markets import FOLD, market_of, random_market, strategy_of
 
 TOLERANCE_USD = PARITY_TOLERANCE * 1_000_000
@@ -23,6 +25,11 @@ CASES = {
     "square-root impact": {"costs": {**LINEAR, "impact_coefficient": 1.0}},
     "whole shares and cents": {"costs": {**LINEAR, "lot_shares": 1, "tick_usd": 0.01}},
     "a share of the volume": {"costs": {**LINEAR, "max_participation": 0.004}},
+    "three bars of latency": {"costs": {**LINEAR, "latency_bars": 3}},
+    "three bars of latency under a quadratic cost": {
+        "costs": {"fee_bps": 0, "half_spread_bps": 0, "quadratic_lambda": 5, "latency_bars": 3},
+        "policy": {"position": "long_short", "sizing": "constant_notional"},
+    },
     "whole lots of a share of the volume": {
         "costs": {**LINEAR, "max_participation": 0.004, "lot_shares": 100}
     },
@@ -105,19 +112,28 @@ def test_a_core_that_forgets_a_cost_is_noticed(monkeypatch: pytest.MonkeyPatch):
 class RecordedView:
     """Trades the recorded weights of each row, whatever the action."""
 
-    n_inputs = 1
+    window_bars = 1
+    held_scale = 1.0
+    shows_cash = False
 
     def __init__(self, weights: NDArray[np.float64]) -> None:
         self.weights = weights
+        self.context = np.zeros((len(weights) + 1, 1), dtype=np.float32)
 
-    def observe(self, rows, held):
-        return np.zeros((len(rows), 1), dtype=np.float32)
-
-    def target_weights(self, actions, rows):
+    def target_weights(self, actions, rows, held):
         return self.weights[rows]
 
 
-@pytest.mark.parametrize("case", ["square-root impact", "quadratic cost on constant notional"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "square-root impact",
+        "quadratic cost on constant notional",
+        "three bars of latency",
+        "three bars of latency under a quadratic cost",
+        "a share of the volume",
+    ],
+)
 def test_the_training_environment_reaches_the_same_equity(case: str):
     market, strategy, tables = run_random(case, 4)
     mine = pl.col("portfolio") == "a"
@@ -131,14 +147,14 @@ def test_the_training_environment_reaches_the_same_equity(case: str):
         sizing=strategy.policy.sizing,
         is_long_only=strategy.policy.position == "long_only",
         initial_usd=1_000_000.0,
-        risk_aversion=0.0,
+        reward=MeanVariance(0.0),
     )
     env = MarketVecEnv(task, Episodes(0, len(weights), len(weights), 1.0), n_envs=5)
     env.reset()
     # The last step of an episode starts the next one, so its books are not seen.
     for expected in equity[:-1]:
         env.step(np.zeros((5, 4), dtype=np.float32))
-        books = env._books
+        books = env.traded.books()
         reached = books.cash + (books.quantity * books.price).sum(axis=1)
         assert np.abs(reached - expected).max() < TOLERANCE_USD
 

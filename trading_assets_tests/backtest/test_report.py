@@ -21,6 +21,7 @@ from trading_assets.backtest.engine import (
 )
 from trading_assets.backtest.folds import get_fold
 from trading_assets.backtest.report import WalkForwardInputs, WalkForwardReport, build_report
+from trading_assets.backtest.report_notes import assumption_notes
 from trading_assets.backtest.track_record import FoldRecord
 from trading_assets.errors import DataError
 from trading_assets.strategy import Strategy
@@ -196,6 +197,15 @@ def test_the_page_says_what_is_assumed_and_missing():
     assert "filled in full at the next open" in page
     assert "Survivorship: unknown" in page
     assert "Trials: 7 counted" in page
+
+
+def test_limits_on_sums_are_among_what_is_assumed():
+    risk = {"max_net": 0.3, "max_turnover": 0.25}
+    assert (
+        "Further limits, for baselines too: weights of at most 0.3 net, changes of weight of at"
+        " most 0.25 a decision, if the others allow it."
+    ) in assumption_notes(declared(risk=risk))
+    assert not any("Further limits" in note for note in assumption_notes(declared()))
 
 
 def test_plots_are_png_and_the_thumbnail_is_small():

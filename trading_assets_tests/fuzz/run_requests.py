@@ -10,12 +10,13 @@ from dagster._core.definitions.partitions.context import PartitionLoadingContext
 from dagster._core.definitions.temporal_context import TemporalContext
 from hypothesis import strategies as st
 
+from trading_assets.agent_specs import PpoSpec
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.periods import Axis, Periods
 from trading_assets.pipeline.forecast import ForecastSizes
 from trading_assets.pipeline.partitions import partitions_of
 from trading_assets.pipeline.policy import AgentSizes
-from trading_assets.strategy import AgentSpec, FoldsSpec, Strategy
+from trading_assets.strategy import FoldsSpec, Strategy
 from trading_assets_tests.end_to_end.projects import TINY
 from trading_assets_tests.fuzz.bar_referee import new_york
 from trading_assets_tests.fuzz.harness import Check, Counts, Target, refusal_of
@@ -78,19 +79,19 @@ def _sizes(sizes: tuple[int | None, int | None, int | None], strategy: Strategy)
         and (seeds is None or 1 <= seeds <= 32)
         and (epochs is None or 1 <= epochs <= _LARGEST)
     )
-    found: list[AgentSpec | Strategy] = []
+    found: list[PpoSpec | Strategy] = []
 
     def apply() -> None:
-        found.append(AgentSizes(total_steps=steps, seeds=seeds).over(AgentSpec()))
+        found.append(AgentSizes(total_steps=steps, seeds=seeds).over(PpoSpec()))
         found.append(ForecastSizes(epochs=epochs).over(strategy))
 
     assert (refusal_of(apply) is None) == expected, sizes
     if expected:
         agent, varied = found
-        assert isinstance(agent, AgentSpec)
+        assert isinstance(agent, PpoSpec)
         assert isinstance(varied, Strategy)
-        assert agent.total_steps == (AgentSpec().total_steps if steps is None else steps)
-        assert agent.seeds == (AgentSpec().seeds if seeds is None else seeds)
+        assert agent.total_steps == (PpoSpec().total_steps if steps is None else steps)
+        assert agent.seeds == (PpoSpec().seeds if seeds is None else seeds)
         assert varied.forecast.epochs == (1 if epochs is None else epochs)
     return expected
 

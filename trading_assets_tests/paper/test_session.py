@@ -189,6 +189,17 @@ def test_weights_outside_the_limits_are_refused(tmp_path: Path) -> None:
         run_session(inputs)
 
 
+def test_weights_that_break_a_limit_on_sums_are_refused(tmp_path: Path) -> None:
+    market = make_market()
+    limited = make_strategy(risk={"max_weight": 0.5, "max_turnover": 0.7})
+    decide = hold(0.3, 0.3, 0.2)
+    inputs = make_inputs(tmp_path, market, session_at(market, 20), strategy=limited, decide=decide)
+    with pytest.raises(DataError, match=r"0\.8000 turnover, which break max_turnover 0\.7"):
+        run_session(inputs)
+    wider = make_strategy(risk={"max_weight": 0.5, "max_turnover": 0.8})
+    assert run_session(replace(inputs, strategy=wider)).status == "settled"
+
+
 def test_a_settled_session_is_returned_as_it_is(tmp_path: Path) -> None:
     market = make_market()
     session = session_at(market, 20)

@@ -12,11 +12,11 @@ from trading_assets.policy.bundle import Bundle
 from trading_assets.policy.decision import decide, decide_by_fallback, decide_fallback
 from trading_assets.policy.observation import declared_rules
 from trading_assets.policy.rollout import roll_policy
-from trading_assets.risk.projection import WeightLimits
+from trading_assets.risk.limits import WeightLimits
 from trading_assets.schema import TABLES, conform
 from trading_assets.simulation.core import held_weights
 from trading_assets.simulation.market import build_market
-from trading_assets.strategy import ForecastSpec
+from trading_assets.strategy import ForecastSpec, RiskSpec
 from trading_assets_tests.policy.tasks import make_policy, make_strategy
 
 SYMBOLS = ("AAA", "BBB", "CCC")
@@ -126,6 +126,37 @@ def test_day_by_day_decisions_are_the_weights_of_the_backtest(bundle, rolled):
     assert (rolled.weights[-1, 2] > 0.0).all()
 
 
+def test_decisions_under_every_limit_are_the_weights_of_the_backtest(bundle):
+    from trading_assets.forecast.forecaster import Forecaster
+
+    risk = {
+        "max_weight": 0.5,
+        "max_gross": 0.9,
+        "min_net": 0.2,
+        "max_net": 0.7,
+        "max_sector_gross": 0.45,
+        "max_turnover": 0.15,
+        "sectors": {"AAA": "one", "BBB": "one"},
+    }
+    strategy = STRATEGY.model_copy(update={"risk": RiskSpec.model_validate(risk)})
+    forecaster = Forecaster.from_files(dict(bundle.forecaster_files))
+    policies = [make_policy(strategy, SYMBOLS, seed) for seed in range(3)]
+    limited = Bundle.from_parts(strategy, NAMES, forecaster, {"ppo": policies})
+    sessions = DAYS[585:597]
+    market = build_market(BARS, ACTIONS, SYMBOLS, DAYS)
+    forecasts = forecaster.predict(FEATURES, sessions)
+    rolled = roll_policy(limited.members, market, FEATURES, forecasts, sessions, strategy)
+    named = set()
+    for index, session in enumerate(sessions):
+        held = account_at(rolled, index)
+        decision = decide(limited, BARS, ACTIONS, SERIES, held, session)
+        np.testing.assert_array_equal(decision.weights, rolled.weights[index])
+        turnover = np.abs(decision.weights - [held.get(s, 0.0) for s in SYMBOLS])
+        assert turnover[decision.tradable].sum() <= 0.2 + 1e-12
+        named.update("+".join(decision.binding_limits).split("+"))
+    assert {"max_turnover", "max_sector_gross"} <= named
+
+
 def test_bars_after_the_session_change_no_decision(bundle, rolled):
     session = DAYS[599]
     held = account_at(rolled, 14)
@@ -177,10 +208,19 @@ def test_equal_weight_spreads_over_tradable_symbols_within_limits():
 
 def test_a_fallback_decision_says_who_decided():
     rules = declared_rules(STRATEGY, SYMBOLS)
-    before = decide_by_fallback("equal_weight", rules, BARS, DAYS[580])
+    before = decide_by_fallback("equal_weight", rules, BARS, {}, DAYS[580])
     np.testing.assert_allclose(before.weights, [0.45, 0.45, 0.0])
     assert before.decided_by == "equal_weight"
     assert before.binding_limits == ("max_gross", "max_gross", "")
     # On its first session CCC cannot be held: nothing is known of its volatility.
-    assert decide_by_fallback("equal_weight", rules, BARS, DAYS[590]).weights[2] == 0.0
-    assert decide_by_fallback("equal_weight", rules, BARS, DAYS[591]).weights[2] > 0.0
+    assert decide_by_fallback("equal_weight", rules, BARS, {}, DAYS[590]).weights[2] == 0.0
+    assert decide_by_fallback("equal_weight", rules, BARS, {}, DAYS[591]).weights[2] > 0.0
+
+
+def test_a_fallback_goes_from_what_is_held_as_far_as_turnover_allows():
+    risk = RiskSpec(max_weight=0.5, max_gross=0.9, max_turnover=0.2)
+    rules = declared_rules(STRATEGY.model_copy(update={"risk": risk}), SYMBOLS)
+    held = {"AAA": 0.3, "BBB": 0.3}
+    decision = decide_by_fallback("equal_weight", rules, BARS, held, DAYS[580])
+    np.testing.assert_allclose(decision.weights, [0.4, 0.4, 0.0])
+    assert decision.binding_limits == ("max_turnover", "max_turnover", "")

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -104,7 +106,7 @@ def test_actions_span_what_the_declaration_allows(position, expected):
 def test_weights_of_a_view_keep_the_limits_and_the_mask():
     task = build_task(MARKET, *make_tables(MARKET), make_strategy())
     rows = np.array([0, 30])
-    weights = task.view.target_weights(np.ones((2, 3)), rows)
+    weights = task.view.target_weights(np.ones((2, 3)), rows, np.zeros((2, 3)))
     np.testing.assert_array_equal(weights[0], np.zeros(3))
     np.testing.assert_allclose(weights[1], np.full(3, 0.3))
 
@@ -116,3 +118,29 @@ def test_rules_survive_their_card():
     del card["sizing"]
     with pytest.raises(DataError, match="train again"):
         DecisionRules.from_card(card)
+
+
+def test_rules_with_every_limit_survive_their_card_as_json():
+    risk = {
+        "min_net": 0.1,
+        "max_net": 0.5,
+        "max_sector_gross": 0.3,
+        "max_turnover": 0.2,
+        "sectors": {"A": "one", "B": "one"},
+    }
+    rules = declared_rules(make_strategy(risk=risk), SYMBOLS)
+    assert rules.limits.sectors == (0, 0, 1)
+    card = json.loads(json.dumps(rules.to_card()))
+    assert DecisionRules.from_card(card) == rules
+    assert hash(DecisionRules.from_card(card).limits) == hash(rules.limits)
+    # A card of a time before limits on turnover.
+    del card["limits"]["max_turnover"]
+    with pytest.raises(DataError, match=r"max_turnover; train again"):
+        DecisionRules.from_card(card)
+
+
+def test_a_view_needs_what_is_held_where_turnover_is_limited():
+    task = build_task(MARKET, *make_tables(MARKET), make_strategy(risk={"max_turnover": 0.2}))
+    rows, held = np.array([30, 31]), np.array([[0.0, 0.0, 0.0], [0.1, 0.2, 0.3]])
+    weights = task.view.target_weights(np.ones((2, 3)), rows, held)
+    assert (np.abs(weights - held).sum(axis=1) <= 0.2 + 1e-12).all()

@@ -4,19 +4,20 @@ from datetime import date
 import numpy as np
 import pytest
 
+from trading_assets.agent_specs import PpoSpec
 from trading_assets.errors import DeclarationError
 from trading_assets.policy import oracle, world_task
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import DecisionRules
 from trading_assets.policy.oracle import climb_oracle_ladder
-from trading_assets.policy.world_task import declared_world, follow_signal
-from trading_assets.risk.projection import WeightLimits
-from trading_assets.simulation.worlds import WorldOne, best_policy, draw_signal
+from trading_assets.policy.world_task import declared_world, follow_signals
+from trading_assets.risk.limits import WeightLimits
+from trading_assets.simulation.worlds.one_asset import WorldOne, best_policy, draw_signal
 from trading_assets.source_specs import WorldSource
-from trading_assets.strategy import AgentSpec, Strategy
+from trading_assets.strategy import Strategy
 
 SOURCE = WorldSource(kind="world")
-AGENT = AgentSpec()
+AGENT = PpoSpec()
 
 
 def w1_strategy(**changes):
@@ -51,6 +52,7 @@ def test_the_declared_world_is_that_of_the_closed_form():
         ({"policy": {"risk_aversion": 0}}, "risk_aversion"),
         ({"costs": {"quadratic_lambda": 0}}, "quadratic_lambda"),
         ({"costs": {"fee_bps": 1}}, "no fee"),
+        ({"risk": {"max_turnover": 0.1}}, "sectors or turnover"),
     ],
 )
 def test_a_strategy_without_a_closed_form_is_refused(changes, demand):
@@ -77,7 +79,7 @@ def test_a_network_that_is_the_best_policy_takes_its_path():
     rules = DecisionRules(("W1",), ("signal",), False, "constant_notional", limits)
     policy = TrainedPolicy(rules, tensors, "ppo", 0, (), 0)
     signal = draw_signal(WorldOne(), 30, 20, np.random.default_rng(0))
-    followed = follow_signal([policy], signal)
+    followed = follow_signals([policy], signal[:, :, None, None])[..., 0]
     held = np.zeros(20)
     for bar in range(30):
         held = np.clip(best.keep * held + best.gain * signal[bar], -1, 1)

@@ -3,8 +3,9 @@ import pytest
 
 from trading_assets.errors import DataError
 from trading_assets.policy.rollout import build_task, policy_decision, roll_policy
-from trading_assets.simulation.task import open_at, trade_bar
-from trading_assets.simulation.vector_env import Episodes, MarketVecEnv
+from trading_assets.simulation.episodes import Episodes
+from trading_assets.simulation.traded_books import TradedBooks
+from trading_assets.simulation.vector_env import MarketVecEnv
 from trading_assets_tests.policy.tasks import (
     days_of,
     make_policy,
@@ -50,15 +51,20 @@ def test_an_ensemble_trades_the_mean_action():
     np.testing.assert_allclose(rolled.raw_weights[0], mean, rtol=1e-12)
 
 
-def test_a_decision_function_gives_the_weights_of_the_rollout():
-    task = build_task(MARKET, *TABLES, STRATEGY)
-    decide = policy_decision(POLICIES, task)
-    rolled = roll_policy(POLICIES, MARKET, *TABLES, DAYS[20:50], STRATEGY)
-    books = open_at(task, np.array([20]))
+@pytest.mark.parametrize("latency_bars", [1, 3])
+def test_a_decision_function_gives_the_weights_of_the_rollout(latency_bars):
+    costs = {"impact_coefficient": 0.5, "latency_bars": latency_bars}
+    strategy = make_strategy(costs=costs)
+    policies = [make_policy(strategy, seed=seed) for seed in range(3)]
+    task = build_task(MARKET, *TABLES, strategy)
+    decide = policy_decision(policies, task)
+    rolled = roll_policy(policies, MARKET, *TABLES, DAYS[20:50], strategy)
+    traded = TradedBooks(task, 1)
+    traded.open(slice(None), np.array([20]))
     for row, expected in zip(range(20, 50), rolled.weights, strict=True):
-        weights = decide(row, books)
+        weights = decide(row, traded.books())
         np.testing.assert_array_equal(weights, expected)
-        books = trade_bar(task, books, weights[None], np.array([row])).books
+        traded.trade(weights[None])
 
 
 def test_the_weights_of_a_rollout_keep_the_limits():

@@ -5,14 +5,15 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
+from trading_assets.agent_specs import PpoSpec
 from trading_assets.errors import DataError
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import declared_rules
-from trading_assets.policy.ppo import _actor_tensors
 from trading_assets.policy.rollout import build_task, roll_policy
+from trading_assets.policy.sb3_agents import _ON_POLICY_LAYERS, actor_tensors
 from trading_assets.policy.train import reference_deviation, train_agent
-from trading_assets.simulation.vector_env import Episodes, MarketVecEnv
-from trading_assets.strategy import AgentSpec
+from trading_assets.simulation.episodes import Episodes
+from trading_assets.simulation.vector_env import MarketVecEnv
 from trading_assets_tests.policy.tasks import (
     days_of,
     make_policy,
@@ -26,7 +27,7 @@ FEATURES, FORECASTS = make_tables(MARKET)
 STRATEGY = make_strategy()
 DAYS = days_of(MARKET)
 TRAIN, VALIDATION = DAYS[1:200], DAYS[200:250]
-AGENT = AgentSpec(total_steps=2_000, n_envs=8, n_steps=32, batch_size=128, episode_bars=32)
+AGENT = PpoSpec(total_steps=2_000, n_envs=8, n_steps=32, batch_size=128, episode_bars=32)
 
 
 def train(seed=0, features=FEATURES, market=MARKET):
@@ -87,7 +88,7 @@ def test_the_exported_network_acts_like_the_learner():
         for parameter in model.policy.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
     rules = declared_rules(STRATEGY, MARKET.symbols)
-    exported = TrainedPolicy(rules, _actor_tensors(model), "ppo", 3, (), 0)
+    exported = TrainedPolicy(rules, actor_tensors(model, _ON_POLICY_LAYERS), "ppo", 3, (), 0)
     seen = np.random.default_rng(0).normal(size=(50, rules.n_inputs)).astype(np.float32)
     expected, _ = model.predict(seen, deterministic=True)
     np.testing.assert_allclose(exported.act(seen), expected, atol=2e-6)
@@ -111,7 +112,7 @@ def test_an_agent_learns_to_hold_what_its_feature_says_will_rise():
     table = {(d, s): returns[t, k] for t, d in enumerate(DAYS[:-1]) for k, s in enumerate("ABC")}
     told = [float(table.get((d, s), 0.0)) for s, d in FEATURES.select("symbol", "session").rows()]
     features = FEATURES.with_columns(momentum=np.array(told, dtype=np.float32))
-    agent = AgentSpec(total_steps=30_000, log_std_init=-0.7)
+    agent = PpoSpec(total_steps=30_000, log_std_init=-0.7)
     policy = train_agent(MARKET, features, FORECASTS, TRAIN, VALIDATION, STRATEGY, agent, 0)
     learned = roll_policy([policy], MARKET, features, FORECASTS, DAYS[200:258], STRATEGY)
     untrained = roll_policy(

@@ -4,8 +4,9 @@ from gymnasium.utils.env_checker import check_env
 
 from trading_assets.errors import DataError
 from trading_assets.policy.rollout import build_task
+from trading_assets.simulation.episodes import Episodes
 from trading_assets.simulation.single_env import MarketEnv
-from trading_assets.simulation.vector_env import Episodes, MarketVecEnv
+from trading_assets.simulation.vector_env import MarketVecEnv
 from trading_assets_tests.policy.tasks import make_strategy, make_tables
 from trading_assets_tests.simulation.markets import random_market
 
@@ -105,10 +106,10 @@ def test_the_reward_is_the_bars_net_return_less_the_variance_charge():
     task = make_task(policy={"position": "long_short", "risk_aversion": 4.0})
     env = MarketEnv(task, Episodes(10, 80, 16, reward_scale=1.0))
     env.reset(seed=3)
-    row = int(env._rows[0])
-    before = env._books
+    row = int(env.traded.rows[0])
+    before = env.traded.books()
     _, reward, _, _, _ = env.step(np.array([0.5, -0.2, 0.1], dtype=np.float32))
-    after = env._books
+    after = env.traded.books()
     net = (after.cash + (after.quantity * after.price).sum() - before.cash) / before.cash
     weight = after.quantity[0] * task.market.open[row + 1] / before.cash[0]
     charge = 0.5 * 4.0 * weight @ task.covariance[row] @ weight

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from trading_assets.errors import DataError
+from trading_assets.simulation.covariance import causal_covariance
 from trading_assets.simulation.market import (
     bar_after,
     build_market,
@@ -12,7 +13,6 @@ from trading_assets.simulation.market import (
     row_of,
     total_returns_of,
 )
-from trading_assets.simulation.rewards import causal_covariance
 from trading_assets_tests.simulation.markets import (
     FIRST,
     make_actions,

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.features.compiled.compiling import entry_point, kernel
+from trading_assets.compiling import entry_point, kernel
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

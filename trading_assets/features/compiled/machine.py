@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.features.compiled.compiling import entry_point, kernel
+from trading_assets.compiling import entry_point, kernel
 from trading_assets.features.compiled.elementwise import (
     absolute,
     add,

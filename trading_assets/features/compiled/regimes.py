@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.features.compiled.compiling import entry_point
+from trading_assets.compiling import entry_point
 
 Array = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.features.compiled.compiling import kernel
+from trading_assets.compiling import kernel
 from trading_assets.features.compiled.elementwise import add, affine, maximum, minimum, subtract
 
 Array = NDArray[np.float64]

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.features.compiled.compiling import entry_point
+from trading_assets.compiling import entry_point
 from trading_assets.features.compiled.machine import execute
 from trading_assets.features.compiled.scaling import scale_column
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.features.compiled.compiling import kernel
+from trading_assets.compiling import kernel
 from trading_assets.features.compiled.rolling import rolling_sum
 
 Array = NDArray[np.float64]

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.features.compiled.compiling import entry_point, kernel
+from trading_assets.compiling import entry_point, kernel
 from trading_assets.simulation.compiled.layout import (
     ADV_USD,
     BASE,
@@ -17,6 +17,7 @@ from trading_assets.simulation.compiled.layout import (
     FILL_PRICE,
     FINANCING,
     FINANCING_PER_BAR,
+    GAIN,
     IMPACT,
     IS_LONG_ONLY,
     LINEAR,
@@ -59,29 +60,6 @@ def round_usd(amount: float) -> float:
 
 
 @kernel
-def equity_of_book(cash: float, positions: Array) -> float:
-    held = 0.0
-    for symbol in range(positions.shape[1]):
-        held += positions[QUANTITY, symbol] * positions[PRICE, symbol]
-    return cash + held
-
-
-@kernel
-def decide_book(
-    cash: float, positions: Array, weights: Array, close: Array, terms: Array, target: Array
-) -> None:
-    notional = terms[NOTIONAL_USD]
-    if notional == 0.0:
-        notional = max(equity_of_book(cash, positions), 0.0)
-    for symbol in range(len(weights)):
-        price = close[symbol]
-        if np.isfinite(price):
-            target[symbol] = weights[symbol] * notional / price
-        else:
-            target[symbol] = positions[QUANTITY, symbol]
-
-
-@kernel
 def whole_trade(target: float, quantity: float, lot: float) -> float:
     difference = target - quantity
     if lot == 0.0:
@@ -94,164 +72,261 @@ def whole_trade(target: float, quantity: float, lot: float) -> float:
 
 
 @kernel
-def cost_of_trade(
-    trade: float, change: float, price: float, base: float, terms: Array, known: Array, symbol: int
-) -> float:
-    notional = abs(trade) * price
-    total = notional * terms[LINEAR]
-    if terms[IMPACT] > 0.0 and notional > 0.0:
-        # Square-root law: Y sigma sqrt(Q / ADV) for each dollar traded.
-        share = notional / known[ADV_USD, symbol]
-        total += notional * terms[IMPACT] * known[VOLATILITY, symbol] * np.sqrt(share)
-    if terms[QUADRATIC] > 0.0 and change != 0.0:
-        deviation = known[VOLATILITY, symbol]
-        total += 0.5 * terms[QUADRATIC] * (deviation * deviation) * change * change * base
-    return round_usd(total)
-
-
-@kernel
-def cap_by_volume(trade: float, volume: float, terms: Array) -> float:
-    most = terms[MAX_PARTICIPATION] * volume
+def cap_by_volume(trade: float, volume: float, share: float, lot: float) -> float:
+    most = share * volume
     if abs(trade) <= most:
         return trade
     if not np.isfinite(most):
         return 0.0
-    step = terms[LOT_SHARES] if terms[LOT_SHARES] > 0.0 else 1.0 / _SHARES
+    step = lot if lot > 0.0 else 1.0 / _SHARES
     return np.copysign(np.floor(most / step + 1e-9) * step, trade)
 
 
 @kernel
-def afford_buys(cash: float, fills: Array, base: float, terms: Array, known: Array) -> None:
+def equity_of_book(cash: Array, positions: Array, k: int) -> float:
+    held = 0.0
+    for symbol in range(positions.shape[2]):
+        held += positions[k, QUANTITY, symbol] * positions[k, PRICE, symbol]
+    return cash[k] + held
+
+
+@kernel
+def cost_of_fill(
+    fills: Array, k: int, symbol: int, base: float, tape: Array, known: int, terms: Array, own: int
+) -> float:
+    notional = abs(fills[k, TRADE, symbol]) * fills[k, FILL_PRICE, symbol]
+    total = notional * terms[own, LINEAR]
+    if terms[own, IMPACT] > 0.0 and notional > 0.0:
+        # Square-root law: Y sigma sqrt(Q / ADV) for each dollar traded.
+        share = notional / tape[known, ADV_USD, symbol]
+        impact = terms[own, IMPACT] * tape[known, VOLATILITY, symbol]
+        total += notional * impact * np.sqrt(share)
+    if terms[own, QUADRATIC] > 0.0 and fills[k, WEIGHT_CHANGE, symbol] != 0.0:
+        deviation = tape[known, VOLATILITY, symbol]
+        change = fills[k, WEIGHT_CHANGE, symbol]
+        variance = deviation * deviation
+        total += 0.5 * terms[own, QUADRATIC] * variance * change * change * base
+    return round_usd(total)
+
+
+@kernel
+def afford_buys(
+    cash: float, fills: Array, k: int, base: float, tape: Array, known: int, terms: Array, own: int
+) -> None:
+    n_symbols = fills.shape[2]
     needed = 0.0
     available = cash
-    for symbol in range(fills.shape[1]):
-        value = round_usd(fills[TRADE, symbol] * fills[FILL_PRICE, symbol])
-        if fills[TRADE, symbol] > 0.0:
-            needed += value + fills[TRADE_COST, symbol]
+    for symbol in range(n_symbols):
+        trade = fills[k, TRADE, symbol]
+        spent = round_usd(trade * fills[k, FILL_PRICE, symbol]) + fills[k, TRADE_COST, symbol]
+        if trade > 0.0:
+            needed += spent
         else:
-            available -= value + fills[TRADE_COST, symbol]
+            available -= spent
     if needed <= available:
         return
     # Costs grow at least linearly with size, so scaling value and cost together is enough. What is
     # kept back is a micro-dollar, and one for each symbol, whose value and cost are rounded.
-    spendable = max(available * (1.0 - 1e-12) - (fills.shape[1] + 1) / _USD, 0.0)
+    spendable = max(available * (1.0 - 1e-12) - (n_symbols + 1) / _USD, 0.0)
     scale = spendable / needed
-    step = terms[LOT_SHARES] if terms[LOT_SHARES] > 0.0 else 1.0 / _SHARES
-    for symbol in range(fills.shape[1]):
-        if fills[TRADE, symbol] > 0.0:
-            trade = np.floor(fills[TRADE, symbol] * scale / step) * step
-            change = fills[WEIGHT_CHANGE, symbol] * scale
-            fills[TRADE, symbol] = trade
-            fills[WEIGHT_CHANGE, symbol] = change
-            fills[TRADE_COST, symbol] = cost_of_trade(
-                trade, change, fills[FILL_PRICE, symbol], base, terms, known, symbol
+    lot = terms[own, LOT_SHARES]
+    step = lot if lot > 0.0 else 1.0 / _SHARES
+    for symbol in range(n_symbols):
+        if fills[k, TRADE, symbol] > 0.0:
+            fills[k, TRADE, symbol] = np.floor(fills[k, TRADE, symbol] * scale / step) * step
+            fills[k, WEIGHT_CHANGE, symbol] *= scale
+            fills[k, TRADE_COST, symbol] = cost_of_fill(
+                fills, k, symbol, base, tape, known, terms, own
             )
 
 
 @kernel
-def step_book(
-    cash: float,
+def open_book(
     positions: Array,
     target: Array,
-    bar: Array,
-    known: Array,
-    terms: Array,
     fills: Array,
-    outcome: Array,
+    k: int,
+    base: float,
+    tape: Array,
+    known: int,
+    bar: int,
+    terms: Array,
+    own: int,
 ) -> float:
-    n_symbols = len(target)
-    before = equity_of_book(cash, positions)
-    base = terms[NOTIONAL_USD] if terms[NOTIONAL_USD] > 0.0 else before
-    weight_base = base if base > 0.0 else np.inf
-
+    """Apply corporate actions and write what is to be filled; return dividends and payouts."""
+    lot, tick = terms[own, LOT_SHARES], terms[own, TICK_USD]
+    per_base = 1.0 / base if base > 0.0 else 0.0
     dividends = 0.0
-    held_before = 0.0
-    for symbol in range(n_symbols):
-        quantity, mark = positions[QUANTITY, symbol], positions[PRICE, symbol]
-        ratio = bar[SPLIT_RATIO, symbol]
-        held_before += quantity * mark
-        dividends += round_usd(quantity * bar[CASH_PER_SHARE, symbol])
-        quantity = round_shares(quantity * ratio)
-        wanted = target[symbol] * ratio
-        change = target[symbol] * mark / weight_base - positions[TARGET_WEIGHT, symbol]
-        mark /= ratio
-        payout = bar[PAYOUT_PER_SHARE, symbol]
-        if np.isfinite(payout):
-            dividends += round_usd(quantity * payout)
-            quantity = 0.0
-            wanted = 0.0
-            change = 0.0
-            positions[TARGET_WEIGHT, symbol] = 0.0
-        trade = 0.0
-        price = mark
-        if np.isfinite(bar[OPEN, symbol]):
-            price = bar[OPEN, symbol]
-            if terms[TICK_USD] > 0.0:
-                price = np.rint(price / terms[TICK_USD]) * terms[TICK_USD]
-            trade = whole_trade(wanted, quantity, terms[LOT_SHARES])
-            if terms[MAX_PARTICIPATION] > 0.0:
-                capped = cap_by_volume(trade, bar[VOLUME, symbol], terms)
+    for symbol in range(target.shape[1]):
+        quantity, mark = positions[k, QUANTITY, symbol], positions[k, PRICE, symbol]
+        wanted, gain = target[k, symbol], -quantity * mark
+        change = wanted * mark * per_base - positions[k, TARGET_WEIGHT, symbol]
+        if tape[bar, CASH_PER_SHARE, symbol] != 0.0:
+            gain += round_usd(quantity * tape[bar, CASH_PER_SHARE, symbol])
+            dividends += round_usd(quantity * tape[bar, CASH_PER_SHARE, symbol])
+        ratio = tape[bar, SPLIT_RATIO, symbol]
+        if ratio != 1.0:
+            quantity = round_shares(quantity * ratio)
+            wanted *= ratio
+            mark /= ratio
+        if np.isfinite(tape[bar, PAYOUT_PER_SHARE, symbol]):
+            gain += round_usd(quantity * tape[bar, PAYOUT_PER_SHARE, symbol])
+            dividends += round_usd(quantity * tape[bar, PAYOUT_PER_SHARE, symbol])
+            positions[k, TARGET_WEIGHT, symbol] = 0.0
+            quantity = wanted = change = 0.0
+        price, trade = tape[bar, OPEN, symbol], 0.0
+        if np.isfinite(price):
+            if tick > 0.0:
+                price = np.rint(price / tick) * tick
+            trade = whole_trade(wanted, quantity, lot)
+            if terms[own, MAX_PARTICIPATION] > 0.0:
+                share = terms[own, MAX_PARTICIPATION]
+                capped = cap_by_volume(trade, tape[bar, VOLUME, symbol], share, lot)
                 if capped != trade:
                     change *= capped / trade
                     trade = capped
         else:
-            change = 0.0
-        positions[QUANTITY, symbol] = quantity
-        positions[PRICE, symbol] = mark
-        fills[TRADE, symbol] = trade
-        fills[FILL_PRICE, symbol] = price
-        fills[WEIGHT_CHANGE, symbol] = change
-        fills[TRADE_COST, symbol] = cost_of_trade(trade, change, price, base, terms, known, symbol)
-    cash += dividends
-    if terms[IS_LONG_ONLY] > 0.0:
-        afford_buys(cash, fills, base, terms, known)
+            price, change = mark, 0.0
+        positions[k, QUANTITY, symbol] = quantity
+        positions[k, PRICE, symbol] = mark
+        fills[k, TRADE, symbol] = trade
+        fills[k, FILL_PRICE, symbol] = price
+        fills[k, WEIGHT_CHANGE, symbol] = change
+        fills[k, GAIN, symbol] = gain
+        fills[k, TRADE_COST, symbol] = 0.0
+        if trade != 0.0 or change != 0.0:
+            fills[k, TRADE_COST, symbol] = cost_of_fill(
+                fills, k, symbol, base, tape, known, terms, own
+            )
+    return dividends
 
+
+@kernel
+def step_book(
+    cash: Array,
+    positions: Array,
+    target: Array,
+    k: int,
+    tape: Array,
+    known: int,
+    bar: int,
+    terms: Array,
+    own: int,
+    fills: Array,
+    outcome: Array,
+) -> None:
+    """Carry book `k` from the close of row `known` over row `bar`, on the terms of row `own`."""
+    n_symbols = target.shape[1]
+    before = equity_of_book(cash, positions, k)
+    base = terms[own, NOTIONAL_USD] if terms[own, NOTIONAL_USD] > 0.0 else before
+    dividends = open_book(positions, target, fills, k, base, tape, known, bar, terms, own)
+    money = cash[k] + dividends
+    if terms[own, IS_LONG_ONLY] > 0.0:
+        afford_buys(money, fills, k, base, tape, known, terms, own)
+
+    per_base = 1.0 / base if base > 0.0 else 0.0
     spent = 0.0
     costs = 0.0
     traded = 0.0
     held = 0.0
     short = 0.0
     for symbol in range(n_symbols):
-        trade, price = fills[TRADE, symbol], fills[FILL_PRICE, symbol]
-        value = round_usd(trade * price)
-        spent += value
-        traded += abs(value)
-        costs += fills[TRADE_COST, symbol]
-        quantity = round_shares(positions[QUANTITY, symbol] + trade)
-        close = bar[CLOSE, symbol]
-        mark = close if np.isfinite(close) else positions[PRICE, symbol]
-        positions[QUANTITY, symbol] = quantity
-        positions[PRICE, symbol] = mark
-        positions[TARGET_WEIGHT, symbol] += fills[WEIGHT_CHANGE, symbol]
-        fills[POSITION_WEIGHT, symbol] = quantity * price / weight_base
-        held += quantity * mark
-        short += max(-quantity * mark, 0.0)
-    cash = cash - spent - costs
+        price = fills[k, FILL_PRICE, symbol]
+        quantity = positions[k, QUANTITY, symbol]
+        trade = fills[k, TRADE, symbol]
+        if trade != 0.0:
+            value = round_usd(trade * price)
+            spent += value
+            traded += abs(value)
+            fills[k, GAIN, symbol] -= value
+            quantity = round_shares(quantity + trade)
+        costs += fills[k, TRADE_COST, symbol]
+        mark = tape[bar, CLOSE, symbol]
+        if not np.isfinite(mark):
+            mark = positions[k, PRICE, symbol]
+        worth = quantity * mark
+        fills[k, GAIN, symbol] += worth
+        positions[k, QUANTITY, symbol] = quantity
+        positions[k, PRICE, symbol] = mark
+        positions[k, TARGET_WEIGHT, symbol] += fills[k, WEIGHT_CHANGE, symbol]
+        fills[k, POSITION_WEIGHT, symbol] = quantity * price * per_base
+        held += worth
+        short += max(-worth, 0.0)
+    money = money - spent - costs
     financing = round_usd(
-        max(-cash, 0.0) * terms[FINANCING_PER_BAR] + short * terms[BORROW_PER_BAR]
+        max(-money, 0.0) * terms[own, FINANCING_PER_BAR] + short * terms[own, BORROW_PER_BAR]
     )
-    cash = round_usd(cash - financing)
-    outcome[EQUITY_BEFORE] = before
-    outcome[EQUITY] = cash + held
-    outcome[PNL] = held - held_before - spent
-    outcome[DIVIDENDS] = dividends
-    outcome[COSTS] = costs
-    outcome[FINANCING] = financing
-    outcome[BASE] = base
-    outcome[TRADED] = traded
-    return cash
+    held_before = before - cash[k]
+    cash[k] = round_usd(money - financing)
+    outcome[k, EQUITY_BEFORE] = before
+    outcome[k, EQUITY] = cash[k] + held
+    outcome[k, PNL] = held - held_before - spent
+    outcome[k, DIVIDENDS] = dividends
+    outcome[k, COSTS] = costs
+    outcome[k, FINANCING] = financing
+    outcome[k, BASE] = base
+    outcome[k, TRADED] = traded
+
+
+@kernel
+def hold_weights(positions: Array, k: int, notional: float, equity: float, held: Array) -> None:
+    # A book without positive equity holds weights of 0 by convention.
+    base = notional if notional > 0.0 else equity
+    per_base = 1.0 / base if base > 0.0 else 0.0
+    for symbol in range(held.shape[1]):
+        value = positions[k, QUANTITY, symbol] * positions[k, PRICE, symbol]
+        held[k, symbol] = value * per_base
+
+
+@kernel
+def decide_book(
+    positions: Array,
+    weights: Array,
+    k: int,
+    tape: Array,
+    row: int,
+    base: float,
+    target: Array,
+) -> None:
+    """Write the shares that weights of a base mean; a symbol without a close keeps its own."""
+    for symbol in range(weights.shape[1]):
+        price = tape[row, CLOSE, symbol]
+        if np.isfinite(price):
+            target[k, symbol] = weights[k, symbol] * base / price
+        else:
+            target[k, symbol] = positions[k, QUANTITY, symbol]
+
+
+@kernel
+def swap_pending(pending: Array, target: Array, k: int, tape: Array, bar: int) -> None:
+    """Take out what is due, put in what was decided, in shares after the bar's splits."""
+    last = pending.shape[1] - 1
+    for symbol in range(target.shape[1]):
+        decided = target[k, symbol]
+        ratio = tape[bar, SPLIT_RATIO, symbol]
+        target[k, symbol] = pending[k, 0, symbol]
+        for place in range(last):
+            pending[k, place, symbol] = pending[k, place + 1, symbol] * ratio
+        pending[k, last, symbol] = decided * ratio
 
 
 @entry_point
-def sum_equity(cash: Array, quantity: Array, price: Array) -> Array:
+def sum_equity(cash: Array, positions: Array) -> Array:
     """Return cash plus positions at their prices, float64 (K,), in the core's order of sums."""
     equity = np.empty(len(cash))
     for k in range(len(cash)):
-        held = 0.0
-        for symbol in range(quantity.shape[1]):
-            held += quantity[k, symbol] * price[k, symbol]
-        equity[k] = cash[k] + held
+        equity[k] = equity_of_book(cash, positions, k)
     return equity
+
+
+@entry_point
+def weigh_books(cash: Array, positions: Array, notional_usd: float) -> Array:
+    """Return what books hold as fractions of equity, or of a notional above 0, float64 (K, N)."""
+    held = np.empty((len(cash), positions.shape[2]))
+    for k in range(len(cash)):
+        equity = equity_of_book(cash, positions, k)
+        hold_weights(positions, k, notional_usd, equity, held)
+    return held
 
 
 @entry_point
@@ -260,8 +335,7 @@ def step_books(
     positions: Array,
     target: Array,
     tape: Array,
-    known_rows: Rows,
-    fill_rows: Rows,
+    rows: Rows,
     terms: Array,
     fills: Array,
     outcome: Array,
@@ -277,9 +351,9 @@ def step_books(
     target : float64 (K, N)
         Shares decided at the close before.
     tape : float64 (T, TAPE_FIELDS, N)
-        The market.
-    known_rows, fill_rows : int64 (K,)
-        Rows of the tape at which was decided, and that are filled and marked.
+        Bars, each with the volatility and dollar volume known before it.
+    rows : int64 (K,)
+        Row of the tape that each book is carried over.
     terms : float64 (K or 1, TERM_FIELDS)
         What trading costs.
     fills : float64 (K, FILL_FIELDS, N)
@@ -288,28 +362,8 @@ def step_books(
         What the bar did; written.
     """
     for k in range(len(cash)):
-        cash[k] = step_book(
-            cash[k],
-            positions[k],
-            target[k],
-            tape[fill_rows[k]],
-            tape[known_rows[k]],
-            terms[k % len(terms)],
-            fills[k],
-            outcome[k],
-        )
-
-
-@kernel
-def swap_pending(pending: Array, target: Array, split_ratio: Array) -> None:
-    """Take out what is due, put in what was decided, per share after the bar's splits."""
-    last = len(pending) - 1
-    for symbol in range(len(target)):
-        decided = target[symbol]
-        target[symbol] = pending[0, symbol]
-        for place in range(last):
-            pending[place, symbol] = pending[place + 1, symbol] * split_ratio[symbol]
-        pending[last, symbol] = decided * split_ratio[symbol]
+        own = k if len(terms) > 1 else 0
+        step_book(cash, positions, target, k, tape, rows[k], rows[k], terms, own, fills, outcome)
 
 
 @entry_point
@@ -317,33 +371,52 @@ def trade_books(
     cash: Array,
     positions: Array,
     weights: Array,
+    target: Array,
     pending: Array,
     tape: Array,
     rows: Rows,
     terms: Array,
     fills: Array,
     outcome: Array,
-) -> None:
+    held: Array,
+) -> bool:
     """Decide at the close of `rows` and carry books to the next close, in place.
 
     Parameters
     ----------
-    cash, positions, tape, terms, fills, outcome
+    cash, positions, terms, fills, outcome
         As in `step_books`.
     weights : float64 (K, N)
         Target weights after limits.
+    target : float64 (K, N)
+        Shares that fill at the bar; written.
     pending : float64 (K, latency - 1, N)
         Shares decided earlier and not due yet, the oldest first; written.
+    tape : float64 (T, TAPE_FIELDS, N)
+        The market: volatility and dollar volume are those known at a row's close.
     rows : int64 (K,)
-        Rows at whose close is decided.
+        Rows at whose close is decided; each is moved on by one.
+    held : float64 (K, N)
+        Weights held at the next close; written.
+
+    Returns
+    -------
+    bool
+        Whether all equities are finite.
     """
-    target = np.empty(weights.shape[1])
-    n_pending = pending.shape[1]
+    is_finite = True
     for k in range(len(cash)):
+        own = k if len(terms) > 1 else 0
         row = rows[k]
-        book = positions[k]
-        known, bar, own = tape[row], tape[row + 1], terms[k % len(terms)]
-        decide_book(cash[k], book, weights[k], known[CLOSE], own, target)
-        if n_pending:
-            swap_pending(pending[k], target, bar[SPLIT_RATIO])
-        cash[k] = step_book(cash[k], book, target, bar, known, own, fills[k], outcome[k])
+        notional = terms[own, NOTIONAL_USD]
+        base = notional
+        if notional == 0.0:
+            base = max(equity_of_book(cash, positions, k), 0.0)
+        decide_book(positions, weights, k, tape, row, base, target)
+        if pending.shape[1] > 0:
+            swap_pending(pending, target, k, tape, row + 1)
+        step_book(cash, positions, target, k, tape, row, row + 1, terms, own, fills, outcome)
+        hold_weights(positions, k, notional, outcome[k, EQUITY], held)
+        rows[k] = row + 1
+        is_finite = is_finite and np.isfinite(outcome[k, EQUITY])
+    return is_finite

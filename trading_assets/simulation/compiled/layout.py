@@ -16,9 +16,10 @@ POSITION_FIELDS = 3
 EQUITY_BEFORE, EQUITY, PNL, DIVIDENDS, COSTS, FINANCING, BASE, TRADED = range(8)
 OUTCOME_FIELDS = 8
 
-# Fields of what a bar did to a position, float64 (K, FILL_FIELDS, N).
-TRADE, FILL_PRICE, TRADE_COST, POSITION_WEIGHT, WEIGHT_CHANGE = range(5)
-FILL_FIELDS = 5
+# Fields of what a bar did to a position, float64 (K, FILL_FIELDS, N). GAIN is in USD, before costs
+# and with corporate actions.
+TRADE, FILL_PRICE, TRADE_COST, POSITION_WEIGHT, WEIGHT_CHANGE, GAIN = range(6)
+FILL_FIELDS = 6
 
 # Fields of terms, float64 (K or 1, TERM_FIELDS): what trading costs, as the declaration says it
 # but for basis points, which are fractions here.

@@ -1,66 +1,54 @@
-"""What a policy is paid for a bar, net of costs."""
+"""Net return minus a charge for the variance of what was held."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from trading_assets.simulation.core import Floats, StepResult
-from trading_assets.simulation.market import Market, total_returns_of
-
-CORRELATION_BARS = 63
-CORRELATION_SHRINKAGE = 0.2
+from trading_assets.simulation.compiled.environment import pay_mean_variance
+from trading_assets.simulation.rewards.reward import PaidBar
+from trading_assets.simulation.terms import Floats
 
 
-def mean_variance_reward(
-    result: StepResult,
-    covariance: Floats,
-    risk_aversion: float,
-    notional_usd: float | None = None,
-) -> Floats:
-    """Return net return minus `(gamma / 2) x' Sigma x` of the position that earned it.
+@dataclass(frozen=True, slots=True)
+class MeanVariance:
+    """Net return minus `(gamma / 2) x' Sigma x` of the position that earned it.
 
-    Parameters
+    Attributes
     ----------
-    result : StepResult
-        What the bar did.
-    covariance : float64 (N, N) or (K, N, N)
-        Covariance of one bar's returns known at the close of the decision.
     risk_aversion : float
         gamma.
-    notional_usd : float, optional
-        Base of the return under constant notional; absent, the base is the equity before.
-
-    Returns
-    -------
-    float64 (K,)
-        Reward as a fraction of the base.
+    trade_aversion : float
+        lam of a further charge `(lam / 2) dx' Sigma dx` on the change of the target weights, which
+        no account pays: a cost that depends on what else is traded.
     """
-    net = result.pnl + result.dividends - result.costs - result.financing
-    base = result.equity_before if notional_usd is None else notional_usd
-    x = result.position_weight
-    # Sums over the last axis, not matrix products: a row then has the same bits at any batch size.
-    spread = (covariance * x[:, None, :]).sum(axis=-1)
-    return net / base - (0.5 * risk_aversion) * (x * spread).sum(axis=-1)
 
+    risk_aversion: float
+    trade_aversion: float = 0.0
 
-def causal_covariance(market: Market) -> Floats:
-    """Return the covariance of one bar's returns, float64 (T, N, N), known at each row's close.
+    @property
+    def is_in_deviations(self) -> bool:
+        """Whether rewards are of order 1: no, they are fractions."""
+        return False
 
-    Volatilities are the market's; correlations are those of the last 63 bars around a mean of 0,
-    shrunk by a fifth toward 0. Symbols without a return yet have variance 0: they cannot be held.
-    """
-    volatility = np.nan_to_num(market.volatility, nan=0.0)
-    n_symbols = volatility.shape[1]
-    if n_symbols == 1:
-        return (volatility * volatility)[:, :, None]
-    returns = total_returns_of(market.close, market.split_ratio, market.cash_per_share)
-    filled = np.nan_to_num(returns, nan=0.0)
-    sums = np.cumsum(filled[:, :, None] * filled[:, None, :], axis=0)
-    # Sums of zero-filled windows form Gram matrices, so the result stays positive semi-definite.
-    gram = sums.copy()
-    gram[CORRELATION_BARS:] -= sums[:-CORRELATION_BARS]
-    scale = np.sqrt(np.maximum(np.einsum("tii->ti", gram), 0.0))
-    norm = scale[:, :, None] * scale[:, None, :]
-    correlation = np.divide(gram, norm, out=np.zeros_like(gram), where=norm > 0.0)
-    correlation *= 1.0 - CORRELATION_SHRINKAGE
-    diagonal = np.arange(n_symbols)
-    correlation[:, diagonal, diagonal] = 1.0
-    return correlation * volatility[:, :, None] * volatility[:, None, :]
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Nothing beside the bar."""
+        return ()
+
+    def pay(
+        self, bar: PaidBar, before: Mapping[str, Floats], after: Mapping[str, Floats]
+    ) -> Floats:
+        """Return rewards, float64 (K,), as fractions of equity or of the notional."""
+        del before, after
+        reward = np.empty(len(bar.outcome))
+        pay_mean_variance(
+            bar.outcome,
+            bar.fills,
+            bar.covariance,
+            bar.rows,
+            self.risk_aversion,
+            self.trade_aversion,
+            reward,
+        )
+        return reward

@@ -1,0 +1,258 @@
+"""Agents of Stable-Baselines3 behind one function; what leaves this module is plain arrays."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
+
+from trading_assets.agent_specs import (
+    A2cSpec,
+    AgentSpec,
+    DdpgSpec,
+    OffPolicySpec,
+    OnPolicySpec,
+    PpoSpec,
+    SacSpec,
+    Td3Spec,
+)
+from trading_assets.policy.checkpoints import N_CHECKPOINTS, CheckpointRecorder
+from trading_assets.policy.context_extractor import ContextExtractor
+from trading_assets.policy.networks import TrainedPolicy
+from trading_assets.policy.training import Training, quiet_torch
+from trading_assets.policy.training_state import (
+    STATE_FILE,
+    capture_learner,
+    read_state,
+    restore_learner,
+    write_state,
+)
+from trading_assets.simulation.vector_env import MarketVecEnv
+
+Settings = dict[str, Any]
+
+# States kept during a training: one that was killed repeats at most this part of it.
+N_STATES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Algorithm:
+    """How one algorithm is built, and where its actor's weights are.
+
+    Attributes
+    ----------
+    build : callable
+        From (specification, environment, common settings) to the learner.
+    layers : tuple of str
+        Prefixes of the two hidden layers and the action layer in the policy's state.
+    output : {"clip", "tanh"}
+        How the action layer's values become actions.
+    """
+
+    build: Callable[[Any, MarketVecEnv, Settings], BaseAlgorithm]
+    layers: tuple[str, str, str]
+    output: str
+
+
+def train_sb3(training: Training) -> TrainedPolicy:
+    """Train one agent and return its best checkpoint; the same seed gives the same bytes.
+
+    About eight checkpoints are scored with the deterministic policy; `CheckpointRecorder` says
+    which one is kept.
+    """
+    agent = cast("OnPolicySpec | OffPolicySpec", training.agent)
+    algorithm = _ALGORITHMS[type(agent)]
+    recorder = CheckpointRecorder(training, algorithm.output)
+    with quiet_torch():
+        env = MarketVecEnv(training.task, training.episodes, agent.n_envs, "indexed")
+        model = algorithm.build(agent, env, _common_settings(training))
+        recording = _Recording(training, recorder, algorithm.layers)
+        is_resumed = recording.resume(model)
+        model.learn(
+            agent.total_steps - model.num_timesteps,
+            callback=recording,
+            reset_num_timesteps=not is_resumed,
+        )
+    return recorder.best()
+
+
+def _common_settings(training: Training) -> Settings:
+    agent, view = training.agent, training.task.view
+    return {
+        "policy": "MlpPolicy",
+        # The last rollout may overshoot, which SB3 reports as a negative remaining share.
+        "learning_rate": _falling(agent.learning_rate),
+        "gamma": agent.discount,
+        "policy_kwargs": {
+            "net_arch": [agent.hidden_units, agent.hidden_units],
+            "activation_fn": torch.nn.Tanh,
+            "features_extractor_class": ContextExtractor,
+            "features_extractor_kwargs": {
+                "context": view.context,
+                "window_bars": view.window_bars,
+            },
+        },
+        "seed": training.seed,
+        "device": "cpu",
+    }
+
+
+def _falling(initial: float) -> Callable[[float], float]:
+    return lambda remaining: initial * max(remaining, 0.0)
+
+
+def _ppo(agent: PpoSpec, env: MarketVecEnv, settings: Settings) -> BaseAlgorithm:
+    settings["policy_kwargs"]["log_std_init"] = agent.log_std_init
+    return PPO(
+        env=env,
+        n_steps=agent.n_steps,
+        batch_size=min(agent.batch_size, agent.n_envs * agent.n_steps),
+        n_epochs=agent.n_epochs,
+        gae_lambda=agent.gae_lambda,
+        target_kl=agent.target_kl,
+        **settings,
+    )
+
+
+def _a2c(agent: A2cSpec, env: MarketVecEnv, settings: Settings) -> BaseAlgorithm:
+    settings["policy_kwargs"]["log_std_init"] = agent.log_std_init
+    return A2C(
+        env=env,
+        n_steps=agent.n_steps,
+        gae_lambda=agent.gae_lambda,
+        use_rms_prop=False,
+        normalize_advantage=True,
+        **settings,
+    )
+
+
+def _off_policy(agent: OffPolicySpec, settings: Settings) -> Settings:
+    return {
+        **settings,
+        "batch_size": agent.batch_size,
+        "buffer_size": agent.buffer_size,
+        "learning_starts": agent.learning_starts,
+        "train_freq": 1,
+        "gradient_steps": agent.gradient_steps,
+        "tau": agent.tau,
+    }
+
+
+def _sac(agent: SacSpec, env: MarketVecEnv, settings: Settings) -> BaseAlgorithm:
+    return SAC(env=env, **_off_policy(agent, settings))
+
+
+def _noise(agent: Td3Spec | DdpgSpec, env: MarketVecEnv) -> VectorizedActionNoise:
+    shape = cast("tuple[int]", env.action_space.shape)
+    own = NormalActionNoise(np.zeros(shape), np.full(shape, agent.action_noise))
+    return VectorizedActionNoise(own, env.num_envs)
+
+
+def _td3(agent: Td3Spec, env: MarketVecEnv, settings: Settings) -> BaseAlgorithm:
+    return TD3(env=env, action_noise=_noise(agent, env), **_off_policy(agent, settings))
+
+
+def _ddpg(agent: DdpgSpec, env: MarketVecEnv, settings: Settings) -> BaseAlgorithm:
+    return DDPG(env=env, action_noise=_noise(agent, env), **_off_policy(agent, settings))
+
+
+_ON_POLICY_LAYERS = ("mlp_extractor.policy_net.0", "mlp_extractor.policy_net.2", "action_net")
+_DETERMINISTIC_LAYERS = ("actor.mu.0", "actor.mu.2", "actor.mu.4")
+
+_ALGORITHMS: Mapping[type[AgentSpec], _Algorithm] = {
+    PpoSpec: _Algorithm(_ppo, _ON_POLICY_LAYERS, "clip"),
+    A2cSpec: _Algorithm(_a2c, _ON_POLICY_LAYERS, "clip"),
+    SacSpec: _Algorithm(_sac, ("actor.latent_pi.0", "actor.latent_pi.2", "actor.mu"), "tanh"),
+    Td3Spec: _Algorithm(_td3, _DETERMINISTIC_LAYERS, "tanh"),
+    DdpgSpec: _Algorithm(_ddpg, _DETERMINISTIC_LAYERS, "tanh"),
+}
+
+
+class _Recording(BaseCallback):
+    """Records the policy after each eighth of the steps and at the end, and keeps the state."""
+
+    def __init__(
+        self, training: Training, recorder: CheckpointRecorder, layers: tuple[str, str, str]
+    ) -> None:
+        super().__init__()
+        self._training = training
+        self._recorder = recorder
+        self._layers = layers
+        self._total = training.agent.total_steps
+        self._record_at = _Marks(max(self._total // N_CHECKPOINTS, 1))
+        self._keep_at = _Marks(max(self._total // N_STATES, 1))
+        folder = training.state_folder
+        self._path = None if folder is None else folder / STATE_FILE
+        self._key = "" if folder is None else training.key
+
+    def resume(self, model: BaseAlgorithm) -> bool:
+        """Bring a new learner to the state that was kept last, if one was."""
+        kept = None if self._path is None else read_state(self._path, self._key)
+        if kept is None:
+            return False
+        arrays, values = kept
+        own = {n.removeprefix("kept/"): a for n, a in arrays.items() if n.startswith("kept/")}
+        self._recorder.set_state(own, values["kept"])
+        self._record_at.pass_by(values["counters"]["num_timesteps"])
+        self._keep_at.pass_by(values["counters"]["num_timesteps"])
+        restore_learner(model, arrays, values)
+        return True
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        # Weights change between rollouts: here those of all earlier rollouts are in.
+        steps = self.num_timesteps
+        if steps >= self._total:
+            return
+        if self._record_at.is_reached(steps):
+            self._record()
+        if self._path is not None and self._keep_at.is_reached(steps):
+            arrays, values = capture_learner(self.model)
+            kept, values["kept"] = self._recorder.get_state()
+            arrays |= {f"kept/{name}": array for name, array in kept.items()}
+            write_state(self._path, self._key, arrays, values)
+
+    def _on_training_end(self) -> None:
+        self._record()
+
+    def _record(self) -> None:
+        tensors = actor_tensors(self.model, self._layers)
+        self._recorder.record(tensors, self.num_timesteps)
+
+
+class _Marks:
+    """Every so many steps, from the first multiple on."""
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._next = every
+
+    def is_reached(self, steps: int) -> bool:
+        if steps < self._next:
+            return False
+        self.pass_by(steps)
+        return True
+
+    def pass_by(self, steps: int) -> None:
+        self._next = (steps // self._every + 1) * self._every
+
+
+def actor_tensors(
+    model: BaseAlgorithm, layers: tuple[str, str, str]
+) -> dict[str, NDArray[np.float32]]:
+    """Return the weights of an actor's two hidden layers and action layer, copied."""
+    state = model.policy.state_dict()
+    names = ("hidden_0", "hidden_1", "action")
+    return {
+        f"{ours}.{part}": state[f"{theirs}.{part}"].detach().cpu().numpy().copy()
+        for ours, theirs in zip(names, layers, strict=True)
+        for part in ("weight", "bias")
+    }

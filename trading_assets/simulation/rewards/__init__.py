@@ -1,0 +1,1 @@
+"""What a policy is paid for a bar, net of costs."""

@@ -1,0 +1,1 @@
+"""What agents learn where the optimum is known: `make learn`."""
