@@ -78,7 +78,8 @@ def _policy(declared: Declared, agent: str) -> dg.AssetsDefinition:
             "partition": task.key,
             "declaration": declared.name,
         }
-        # Kept until what was trained is committed, so that a run that was killed goes on.
+        # Kept until what was trained is committed, so that a run that was killed goes on. One of
+        # other code is not gone on with.
         kept = Path(lake.root) / "training" / node.key / task.key
 
         def tell(seed: int, point: Any) -> None:
@@ -94,7 +95,7 @@ def _policy(declared: Declared, agent: str) -> dg.AssetsDefinition:
                 strategy,
                 declared.market,
                 spec,
-                TrainingWatch(kept, tell),
+                TrainingWatch(kept / node.code_version, tell),
             )
             files = trained.to_files()
             run.finish(files)

@@ -51,7 +51,8 @@ def write_state(path: Path, key: str, arrays: Arrays, values: Mapping[str, Any])
     metadata = {"format": FORMAT, "key": key, "values": json.dumps(values)}
     content = save_tensors({n: np.ascontiguousarray(a) for n, a in arrays.items()}, metadata)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".new")
+    # Two runs of one training must not write into one file; the later one's state counts.
+    aside = path.with_suffix(f".{os.getpid()}.new")
     with aside.open("wb") as file:
         file.write(content)
         file.flush()
