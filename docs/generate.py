@@ -6,7 +6,7 @@ catalogue of features. A test holds the files against this module.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,30 @@ from trading_assets.schema import TABLES
 ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "docs" / "figures.jsonl"
 VERDICT = "verdict."
+# What a reader of the README asks first, of each stage.
+HEADLINES = frozenset(
+    {
+        "bars.ingest_s",
+        "bars.validate_asset_s",
+        "cli_month.s",
+        "demo.minutes",
+        "demo.peak_gb",
+        "features.online_p99_ms",
+        "import.s",
+        "learn.finite20",
+        "learn.w0_mean_abs_position",
+        "learn.w1_direct",
+        "learn.w1_ppo_1m_median",
+        "learn.w1_ppo_400k_median",
+        "learn.w1_ppo_400k_min",
+        "learn.w2_ppo",
+        "learn.w3_ppo",
+        "policy.ppo_vs_sb3_default",
+        "run_again.s",
+        "simulation.env1_steps_per_s",
+        "simulation.env30_steps_per_s",
+    }
+)
 NONE_YET = "No figure has been recorded yet; see docs/experiments.md for how they are made."
 
 
@@ -67,14 +91,16 @@ def read_figures(path: Path) -> list[Figure]:
     return list(newest.values())
 
 
-def render_figures(figures: Iterable[Figure]) -> str:
-    """Return the verdict's table and the table of all figures that have a limit as Markdown."""
+def render_figures(figures: Iterable[Figure], only: Container[str] | None = None) -> str:
+    """Return the verdict's table and that of figures with a limit, or of some, as Markdown."""
     everything = list(figures)
     if not everything:
         return NONE_YET
     judged = [figure for figure in everything if figure.name.startswith(VERDICT)]
     tables = [_verdict_table(judged)] if judged else []
     limited = [figure for figure in everything if figure.limit is not None]
+    if only is not None:
+        limited = [figure for figure in limited if figure.name in only]
     return "\n\n".join([*tables, *([render_measured(limited)] if limited else [])])
 
 
@@ -132,7 +158,7 @@ def replace_between(text: str, name: str, content: str) -> str:
 def generated(root: Path = ROOT, figures: Path = FIGURES) -> dict[Path, str]:
     """Return the whole text of each file that has a generated part."""
     contents = {
-        root / "README.md": ("figures", render_figures(read_figures(figures))),
+        root / "README.md": ("figures", render_figures(read_figures(figures), HEADLINES)),
         root / "docs" / "figures.md": ("figures", render_measured(read_figures(figures))),
         root / "docs" / "features.md": ("features", render_features()),
         root / "data" / "README.md": ("columns", render_columns()),

@@ -1,10 +1,16 @@
 """The declarations of learning agents: one model for each algorithm, told apart by `algorithm`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from trading_assets.declared import Declared
+from trading_assets.declared import Declared, Name
+from trading_assets.encoder_specs import EncoderSpec
+
+TeacherName = Literal["momentum", "myopic", "garleanu_pedersen"]
+
+_CRITIC_STEPS, _MOST_CRITIC_SHARE = 40_000, 0.4
+_WARM_TARGET_KL = 0.02
 
 
 class AgentSpec(Declared):
@@ -24,6 +30,18 @@ class AgentSpec(Declared):
         default=32, ge=4, description="Units of each of the two hidden layers."
     )
     episode_bars: int = Field(default=128, ge=8, description="Bars of a training episode.")
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        description=(
+            "Checkpoints in a row, of about eight, without a better score after which a training"
+            " ends, if any."
+        ),
+    )
+    encoder: EncoderSpec | None = Field(
+        default=None,
+        description="Network that windows of `policy.window_bars` pass first; absent, none.",
+    )
 
 
 class OnPolicySpec(AgentSpec):
@@ -37,6 +55,21 @@ class OnPolicySpec(AgentSpec):
     )
 
 
+class WarmStartSpec(Declared):
+    """A teacher that an actor imitates before it learns by trial."""
+
+    teacher: TeacherName = Field(description="Rule that is imitated.")
+    epochs: int = Field(default=30, ge=1, description="Passes over what the teacher did.")
+    critic_steps: int | None = Field(
+        default=None,
+        ge=0,
+        description=(
+            "Environment steps in which the critic learns alone; 40,000 or 0.4 of total_steps,"
+            " whichever is less, unless declared."
+        ),
+    )
+
+
 class PpoSpec(OnPolicySpec):
     """Proximal policy optimisation."""
 
@@ -44,8 +77,71 @@ class PpoSpec(OnPolicySpec):
     batch_size: int = Field(default=512, ge=32, description="Transitions of a gradient step.")
     n_epochs: int = Field(default=10, ge=1, description="Passes over a rollout.")
     target_kl: float | None = Field(
+        default=None,
+        gt=0,
+        description=(
+            "Divergence at which an update of a rollout ends, if any; 0.02 after a warm start"
+            " unless declared."
+        ),
+    )
+    warm_start: WarmStartSpec | None = Field(
+        default=None, description="Teacher to start from and to fall back on, if any."
+    )
+
+    @model_validator(mode="after")
+    def _actor_learns_too(self) -> Self:
+        steps = None if self.warm_start is None else self.warm_start.critic_steps
+        if steps is not None and steps >= self.total_steps:
+            msg = (
+                f"warm_start.critic_steps was {steps} of {self.total_steps} total_steps; expected"
+                " fewer, as the actor learns after them only"
+            )
+            raise ValueError(msg)
+        return self
+
+    @property
+    def critic_steps(self) -> int:
+        """Environment steps in which the critic learns alone."""
+        if self.warm_start is None:
+            return 0
+        if self.warm_start.critic_steps is not None:
+            return self.warm_start.critic_steps
+        return min(_CRITIC_STEPS, int(_MOST_CRITIC_SHARE * self.total_steps))
+
+    @property
+    def largest_kl(self) -> float | None:
+        """Divergence at which an update of a rollout ends, if any."""
+        if self.target_kl is None and self.warm_start is not None:
+            return _WARM_TARGET_KL
+        return self.target_kl
+
+
+class MaskablePpoSpec(OnPolicySpec):
+    """Proximal policy optimisation over a few levels of each weight, of which some are masked."""
+
+    algorithm: Literal["maskable_ppo"] = Field(description="Learning algorithm.")
+    batch_size: int = Field(default=512, ge=32, description="Transitions of a gradient step.")
+    n_epochs: int = Field(default=10, ge=1, description="Passes over a rollout.")
+    target_kl: float | None = Field(
         default=None, gt=0, description="Divergence at which an update of a rollout ends, if any."
     )
+    levels: tuple[float, ...] = Field(
+        default=(-1.0, -0.5, 0.0, 0.5, 1.0),
+        min_length=2,
+        description="Actions to choose from, ascending, as shares of the largest weight.",
+    )
+
+
+class RecurrentPpoSpec(OnPolicySpec):
+    """Proximal policy optimisation with a memory that is carried from bar to bar."""
+
+    algorithm: Literal["recurrent_ppo"] = Field(description="Learning algorithm.")
+    batch_size: int = Field(default=512, ge=32, description="Transitions of a gradient step.")
+    n_epochs: int = Field(default=5, ge=1, description="Passes over a rollout.")
+    target_kl: float | None = Field(
+        default=None, gt=0, description="Divergence at which an update of a rollout ends, if any."
+    )
+    memory_units: int = Field(default=16, ge=1, description="Units of the recurrent layer.")
 
 
 class A2cSpec(OnPolicySpec):
@@ -109,6 +205,39 @@ class DirectSpec(AgentSpec):
     unroll_bars: int = Field(default=32, ge=2, description="Bars that a gradient reaches back.")
 
 
+class TeacherSpec(AgentSpec):
+    """A network that imitates a rule, without any trial of its own."""
+
+    algorithm: Literal["teacher"] = Field(description="Learning algorithm.")
+    rule: TeacherName = Field(description="Rule that is imitated.")
+    total_steps: int = Field(
+        default=500_000, ge=1_000, description="Decisions of the rule read in one training."
+    )
+    learning_rate: float = Field(
+        default=3e-3, gt=0, description="Initial step size, falling linearly to 0."
+    )
+
+    @model_validator(mode="after")
+    def _has_no_encoder(self) -> Self:
+        if self.encoder is not None:
+            msg = (
+                f"encoder {self.encoder.kind} was declared for a teacher, whose network has none;"
+                " expected no encoder: leave it out"
+            )
+            raise ValueError(msg)
+        return self
+
+
+class OwnAgentSpec(AgentSpec):
+    """A trainer that a module of `policy.modules` registers."""
+
+    algorithm: Literal["own"] = Field(description="Learning algorithm.")
+    name: Name = Field(description="Name it is registered under.")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="What it reads of its own, as it is."
+    )
+
+
 def _algorithm_of(value: Any) -> str:  # noqa: ANN401  what a YAML file holds
     if isinstance(value, dict):
         return str(value.get("algorithm", "ppo"))
@@ -117,11 +246,35 @@ def _algorithm_of(value: Any) -> str:  # noqa: ANN401  what a YAML file holds
 
 DeclaredAgent = Annotated[
     Annotated[PpoSpec, Tag("ppo")]
+    | Annotated[MaskablePpoSpec, Tag("maskable_ppo")]
+    | Annotated[RecurrentPpoSpec, Tag("recurrent_ppo")]
     | Annotated[A2cSpec, Tag("a2c")]
     | Annotated[SacSpec, Tag("sac")]
     | Annotated[Td3Spec, Tag("td3")]
     | Annotated[DdpgSpec, Tag("ddpg")]
-    | Annotated[DirectSpec, Tag("direct")],
+    | Annotated[DirectSpec, Tag("direct")]
+    | Annotated[TeacherSpec, Tag("teacher")]
+    | Annotated[OwnAgentSpec, Tag("own")],
     Discriminator(_algorithm_of),
 ]
 """Any agent; one that names no algorithm is `ppo`."""
+
+
+def refusal_of(agent: AgentSpec, name: str, field: str) -> str | None:
+    """Return why an agent cannot use what environments do in training only, or None if it can.
+
+    Parameters
+    ----------
+    agent : AgentSpec
+        The agent; trainers `direct` and one's own have no such environments.
+    name : str
+        Its name, for the message.
+    field : str
+        What was declared, such as `policy.constraint`.
+    """
+    if not isinstance(agent, (DirectSpec, OwnAgentSpec)):
+        return None
+    return (
+        f"agent {name} has algorithm {agent.algorithm}, which cannot use {field}; expected one"
+        f" of ppo, maskable_ppo, a2c, sac, td3, ddpg: declare {field} in a strategy without {name}"
+    )

@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     shown = commands.add_parser("plan", help="say what is missing or stale, launch nothing")
     _add_target(shown)
     shown.set_defaults(function=_plan)
+    _add_search(commands.add_parser("search", help="try parameters of an agent on a stored fold"))
     sql = commands.add_parser("sql", help="query the lake with DuckDB")
     sql.add_argument("query")
     sql.add_argument("--format", choices=("table", "csv"), default="table")
@@ -96,6 +97,15 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="first", type=_day, metavar="YYYY-MM-DD")
     parser.add_argument("--to", dest="last", type=_day, metavar="YYYY-MM-DD")
     parser.add_argument("--only", action="append", default=[], metavar="ASSET")
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("strategy")
+    parser.add_argument("--agent", help="by default the only one whose search is declared")
+    parser.add_argument("--fold", metavar="YYYY-MM-DD", help="by default the first")
+    parser.add_argument("--trials", type=_count, help="of this call; by default as declared")
+    parser.add_argument("--storage", metavar="URL", help="by default a file in the data folder")
+    parser.set_defaults(function=_search)
 
 
 def _add_features(parser: argparse.ArgumentParser) -> None:
@@ -154,6 +164,15 @@ def _target(options: argparse.Namespace) -> "Target":
         msg = f"--to {options.last} is before --from {options.first}; expected it on or after"
         raise UserError(msg)
     return Target(options.first, options.last, frozenset(options.only))
+
+
+def _search(options: argparse.Namespace) -> int:
+    from trading_assets.pipeline.parameter_search import search_parameters
+
+    search_parameters(
+        options.strategy, options.agent, options.fold, options.trials, options.storage
+    )
+    return 0
 
 
 def _sql(options: argparse.Namespace) -> int:

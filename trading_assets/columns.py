@@ -45,7 +45,7 @@ INGEST_TIME = Column("ingest_time", UTC_TIME, "When this row was stored, UTC")
 REVISION = Column("revision", pl.Int32, "0 for the first version of a bar, then counting up")
 FEED = Column("feed", pl.String, "Feed the row came from")
 PORTFOLIO = Column(
-    "portfolio", pl.String, "`agent/seed-n`, `agent/ensemble` or the name of a baseline"
+    "portfolio", pl.String, "`agent/seed-n`, `agent/ensemble`, `ensemble` or a baseline's name"
 )
 
 PRICES = (

@@ -19,6 +19,8 @@ from numba.core import config
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 _SETTINGS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+# Arrays then keep no count of their users, so none can be made.
+_BARE: dict[str, Any] = {**_SETTINGS, "_nrt": False}
 # Kernels of limits are called by kernels of other rooms.
 _SHARED = Path(__file__).parent / "risk" / "compiled"
 
@@ -30,16 +32,34 @@ def kernel(function: Kernel) -> Kernel:
 
 def entry_point(function: Kernel) -> Kernel:
     """Compile a function at its first call, or load what was compiled of the same sources."""
+    return _entry_point(function, _SETTINGS)
+
+
+def inlined(function: Kernel) -> Kernel:
+    """Compile a function as a part of each that calls it, without counting references to arrays.
+
+    Such a function makes no arrays, and neither do bare entry points that call it. Where a loop
+    does little for each of many books, counting costs more than what is counted for.
+    """
+    return cast("Kernel", numba.njit(inline="always", **_BARE)(function))
+
+
+def bare_entry_point(function: Kernel) -> Kernel:
+    """Compile a function as `entry_point` does, without counting references to arrays."""
+    return _entry_point(function, _BARE)
+
+
+def _entry_point(function: Kernel, settings: dict[str, Any]) -> Kernel:
     folder = _code_folder(Path(function.__code__.co_filename).parent)
     if folder is None:
-        return kernel(function)
-    settings: Any = config
-    before = settings.CACHE_DIR
-    settings.CACHE_DIR = str(folder)
+        return cast("Kernel", numba.njit(**settings)(function))
+    configured: Any = config
+    before = configured.CACHE_DIR
+    configured.CACHE_DIR = str(folder)
     try:
-        return cast("Kernel", numba.njit(cache=True, **_SETTINGS)(function))
+        return cast("Kernel", numba.njit(cache=True, **settings)(function))
     finally:
-        settings.CACHE_DIR = before
+        configured.CACHE_DIR = before
 
 
 @cache

@@ -240,7 +240,7 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
     read = (Reads(f"{name}/forecaster"), Reads(features, train, 0), Reads(bars, train, 0), actions)
     yield AssetNode(forecasts, "forecast", Axis.FOLD, read, forecast)
     traded = {**forecast, **_dump(strategy, "costs", "risk", "backtest")}
-    policy = strategy.policy.model_dump(mode="json", exclude={"agents"})
+    policy = strategy.policy.model_dump(mode="json", exclude={"agents", "ensemble", "search"})
     for agent, spec in strategy.policy.agents.items():
         yield AssetNode(
             f"{name}/policy/{agent}",
@@ -257,7 +257,7 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
         # The first decision is taken at the close before the test window, and volatilities look
         # back further: the window before is read too.
         (*policies, Reads(forecasts), Reads(features, -1, 0), Reads(bars, -1, 0), actions),
-        {**traded, **_dump(strategy, "policy")},
+        {**traded, "policy": strategy.policy.model_dump(mode="json", exclude={"search"})},
     )
 
 
@@ -267,12 +267,13 @@ def _unpartitioned_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
         "backtest",
         Axis.NONE,
         (Reads(f"{name}/backtest", reads_all=True), Reads(f"{name}/forecaster", reads_all=True)),
-        strategy.model_dump(mode="json", exclude={"description", "profiles", "schedules", "paper"}),
+        _judged(strategy, "paper"),
     )
     if strategy.is_oracle_world:
         for agent, spec in strategy.policy.agents.items():
             depends_on = {
-                **_dump(strategy, "market_data", "costs", "risk", "policy"),
+                **_dump(strategy, "market_data", "costs", "risk"),
+                "policy": strategy.policy.model_dump(mode="json", exclude={"search"}),
                 "agent": spec.model_dump(mode="json"),
             }
             yield AssetNode(f"{name}/oracle_ladder/{agent}", "policy", Axis.NONE, (), depends_on)
@@ -283,7 +284,7 @@ def _session_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
     bars, actions = f"{data}/validated_bars", Reads(f"{data}/corporate_actions")
     features = f"{name}/features"
     window = -strategy.governance.challenger_sessions
-    declared = strategy.model_dump(mode="json", exclude={"description", "profiles", "schedules"})
+    declared = _judged(strategy)
     rolling = (Reads(features, window, -1), Reads(bars, -DECISION_SESSIONS, -1), actions)
     before_open = (Reads(features, -1, -1), Reads(bars, -DECISION_SESSIONS, 0), actions)
     edges: dict[str, tuple[str, tuple[Reads, ...]]] = {
@@ -298,6 +299,14 @@ def _session_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
 
 def _dump(spec: MarketDataSpec | Strategy, *names: str) -> dict[str, Any]:
     return spec.model_dump(mode="json", include=set(names))
+
+
+def _judged(strategy: Strategy, *without: str) -> dict[str, Any]:
+    left_out = {"description", "profiles", "schedules", *without}
+    # A search tries values and decides none.
+    return strategy.model_dump(
+        mode="json", exclude={**dict.fromkeys(left_out, True), "policy": {"search"}}
+    )
 
 
 def _code_files(parts: Iterable[str]) -> Iterable[Path]:

@@ -66,7 +66,7 @@ def curves_of(records: Sequence[TrackRecord]) -> list[Curve]:
         if record.portfolio in BASELINES:
             label = f"{record.portfolio}{mark}"
             baselines.append(Curve(label, BASELINE_COLOURS[record.portfolio], 1.3, 1.0, record))
-        elif member == "ensemble":
+        elif "ensemble" in (member, record.portfolio):
             ensembles.append(Curve(f"{record.portfolio}{mark}", colours[agent], 2.0, 1.0, record))
         else:
             seeds.append(Curve("", colours[agent], 0.8, 0.45, record))

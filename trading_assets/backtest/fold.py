@@ -14,6 +14,7 @@ from trading_assets.backtest.metrics import max_drawdown, sharpe_annual
 from trading_assets.backtest.parity import PARITY_TOLERANCE, parity_gap_usd
 from trading_assets.errors import DataError
 from trading_assets.market_data import MarketDataSpec
+from trading_assets.policy.ensemble import Ensemble
 from trading_assets.policy.fold import TrainingTables, market_of
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.rollout import build_task, policy_decision, roll_policy
@@ -53,6 +54,7 @@ def backtest_fold(
     fold: Fold,
     strategy: Strategy,
     market_data: MarketDataSpec,
+    ensembles: Mapping[str, Ensemble] | None = None,
 ) -> FoldBacktest:
     """Trade a fold's test window with everything that is compared.
 
@@ -69,6 +71,8 @@ def backtest_fold(
         Costs, limits and equity.
     market_data : MarketDataSpec
         Universe and source.
+    ensembles : mapping of str to Ensemble, optional
+        What is traded together, by portfolio; by default each agent's seeds with equal weights.
 
     Raises
     ------
@@ -82,9 +86,11 @@ def backtest_fold(
     for agent, seeds in policies.items():
         for policy in seeds:
             decisions[f"{agent}/seed-{policy.seed}"] = policy_decision([policy], task)
-        decisions[f"{agent}/ensemble"] = policy_decision(seeds, task)
+    if ensembles is None:
+        ensembles = {f"{agent}/ensemble": Ensemble(tuple(s)) for agent, s in policies.items()}
+    decisions |= {name: policy_decision(members, task) for name, members in ensembles.items()}
     traded = run_backtest(market, decisions, strategy, fold)
-    gaps = _parity_gaps(market, traded, tables, policies, strategy)
+    gaps = _parity_gaps(market, traded, tables, ensembles, strategy)
     start = strategy.backtest.initial_equity_usd
     returns = {name: _returns(traded.equity, name, start) for name in decisions}
     return FoldBacktest(
@@ -117,22 +123,22 @@ def _parity_gaps(
     market: Market,
     traded: BacktestTables,
     tables: TrainingTables,
-    policies: Mapping[str, Sequence[TrainedPolicy]],
+    ensembles: Mapping[str, Ensemble],
     strategy: Strategy,
 ) -> dict[str, float]:
     """Hold recorded equity against the referee's, and the environment's for learned portfolios."""
     gaps: dict[str, float] = {}
-    compared = ["equal_weight", *(f"{agent}/ensemble" for agent in policies)]
-    for name in compared:
+    for name in ("equal_weight", *ensembles):
         weights, equity = (_of(frame, name) for frame in (traded.weights, traded.equity))
         gaps[f"{name} against the referee"] = parity_gap_usd(market, weights, equity, strategy)
-    for agent, seeds in policies.items():
-        equity = _of(traded.equity, f"{agent}/ensemble")
-        sessions = _of(traded.weights, f"{agent}/ensemble")["session"].unique().sort().to_list()
-        rollout = roll_policy(seeds, market, tables.features, tables.forecasts, sessions, strategy)
+    features, forecasts = tables.features, tables.forecasts
+    for name, members in ensembles.items():
+        equity = _of(traded.equity, name)
+        sessions = _of(traded.weights, name)["session"].unique().sort().to_list()
+        rollout = roll_policy(members, market, features, forecasts, sessions, strategy)
         stepped = np.array([float(result.equity[0]) for result in rollout.steps])
         gap = np.abs(stepped - equity["equity_usd"].to_numpy()).max()
-        gaps[f"{agent}/ensemble against the environment"] = float(gap)
+        gaps[f"{name} against the environment"] = float(gap)
     return gaps
 
 

@@ -220,12 +220,13 @@ def _compare_ensembles(
     bootstrap: Bootstrap,
     judgement: Judgement,
 ) -> dict[str, dict[str, Comparison]]:
+    names = [f"{agent}/ensemble" for agent in sorted(strategy.policy.agents)]
     return {
-        f"{agent}/ensemble": {
-            name: compare(records[f"{agent}/ensemble"], records[name], bootstrap, judgement)
+        ensemble: {
+            name: compare(records[ensemble], records[name], bootstrap, judgement)
             for name in BASELINES
         }
-        for agent in sorted(strategy.policy.agents)
+        for ensemble in (*(["ensemble"] if "ensemble" in records else []), *names)
     }
 
 

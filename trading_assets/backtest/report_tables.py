@@ -142,6 +142,8 @@ def training_table(folds: Sequence[FoldRecord]) -> Table:
 def _rank(portfolio: str) -> tuple[int, str, int]:
     if portfolio in BASELINES:
         return 1, portfolio, 0
+    if portfolio == "ensemble":
+        return 0, "", 0
     agent, _, member = portfolio.partition("/")
     if member == "ensemble":
         return 0, agent, 0

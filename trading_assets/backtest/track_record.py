@@ -59,7 +59,7 @@ class TrackRecord:
     Attributes
     ----------
     portfolio : str
-        `agent/seed-n`, `agent/ensemble` or the name of a baseline.
+        `agent/seed-n`, `agent/ensemble`, `ensemble` or the name of a baseline.
     gaps : tuple of Gap
         Folds that are missing.
     sessions : datetime64[D] (T,)
@@ -93,7 +93,7 @@ class TrackRecord:
 
 def expected_portfolios(policy: PolicySpec) -> list[str]:
     """Return the portfolios that a complete fold holds: ensembles, seeds, then baselines."""
-    learned: list[str] = []
+    learned = ["ensemble"] if len(policy.agents) > 1 else []
     for agent, spec in sorted(policy.agents.items()):
         learned += [f"{agent}/ensemble", *(f"{agent}/seed-{seed}" for seed in range(spec.seeds))]
     return [*learned, *BASELINES]

@@ -23,11 +23,12 @@ from trading_assets.forecast.forecaster import Forecaster
 from trading_assets.forecast.fractional import adjust_symbols
 from trading_assets.governance.promotion import ChallengerFigures, GateResult, judge_challenger
 from trading_assets.market_data import MarketDataSpec
+from trading_assets.policy.acting import Acting
 from trading_assets.policy.bundle import Bundle
 from trading_assets.policy.decision import decide
+from trading_assets.policy.ensemble import ValidationTrack, member_weights
 from trading_assets.policy.fold import TrainingTables, market_of, train_seeds
 from trading_assets.policy.networks import TrainedPolicy
-from trading_assets.policy.observation import raw_weights
 from trading_assets.policy.renamed import current_symbols, decide_for
 from trading_assets.policy.rollout import build_task, policy_decision
 from trading_assets.simulation.market import Market, row_of
@@ -126,13 +127,16 @@ def make_challenger(
         forecast_tables.bars, inputs.actions, forecast_tables.features, forecasts.rows
     )
     policies: dict[str, Sequence[TrainedPolicy]] = {}
+    tracks: dict[str, Mapping[int, ValidationTrack]] = {}
     problems = [*forecasts.seen]
     for agent, spec in strategy.policy.agents.items():
         trained = train_seeds(tables, window, strategy, market_data, spec)
-        policies[agent] = trained.policies
+        policies[agent], tracks[agent] = trained.policies, trained.tracks
         problems += trained.problems
     names = feature_names(strategy.features)
-    bundle = Bundle.from_parts(strategy, names, forecaster, policies)
+    # Selection days end before the judged ones: the gates judge the weights too.
+    weights = member_weights(strategy.policy.ensemble, tracks)
+    bundle = Bundle.from_parts(strategy, names, forecaster, policies, weights)
     trial = _Trial(inputs, tables, window, strategy, market_data, bundle)
     gates, seconds = _judge(trial)
     if not np.isfinite(seconds):
@@ -187,8 +191,10 @@ def _judge(trial: _Trial) -> tuple[list[GateResult], float]:
     decisions: dict[str, Decide] = dict(baseline_decisions(market, trial.window))
     decisions["challenger"] = policy_decision(trial.bundle.members, task)
     decisions["champion"] = _champion(trial, market) or decisions[strategy.policy.fallback]
-    seeds = [f"seed/{place}" for place in range(len(trial.bundle.members))]
-    for name, policy in zip(seeds, trial.bundle.members, strict=True):
+    # A member without weight trades nothing, so whether it agrees does not matter.
+    members = trial.bundle.members.traded
+    seeds = [f"seed/{place}" for place in range(len(members))]
+    for name, policy in zip(seeds, members, strict=True):
         decisions[name] = policy_decision([policy], task)
     equity = run_backtest(market, decisions, strategy, trial.window).equity
     returns = {name: _returns(equity, name, strategy) for name in decisions}
@@ -273,9 +279,8 @@ def _from_stored(task: TradingTask, market: Market, trial: _Trial) -> np.ndarray
     row = np.array([row_of(market, trial.window.test_end)], dtype=np.int64)
     flat = TradedBooks(task, 1)
     flat.open(slice(None), row)
-    observed = flat.observe()
-    actions = np.stack([policy.act(observed) for policy in trial.bundle.members]).mean(axis=0)
-    return raw_weights(actions, trial.bundle.rules)[0]
+    wanted = Acting(trial.bundle.members, 1).raw_weights(flat.observe())
+    return task.view.size_weights(wanted, row)[0]
 
 
 def _returns(equity: pl.DataFrame, portfolio: str, strategy: Strategy) -> np.ndarray:

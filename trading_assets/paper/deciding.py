@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 
@@ -32,11 +33,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class DecidedSession:
-    """Targets of every symbol, the orders they mean, and who decided."""
+    """Targets of every symbol, the orders they mean, who decided, and what was remembered."""
 
     targets: tuple[Target, ...]
     plan: OrderPlan
     decided_by: str
+    remembered: Mapping[str, Any]
 
 
 def decide_session(inputs: SessionInputs, opening: AccountState) -> DecidedSession:
@@ -65,7 +67,9 @@ def decide_session(inputs: SessionInputs, opening: AccountState) -> DecidedSessi
     held = held_weights(books, sizing, notional)[0]
     decision_session: date = market.sessions[known].item()
     held_by_symbol = dict(zip(market.symbols, held.tolist(), strict=True))
-    decision = inputs.decide(held_by_symbol, decision_session)
+    previous = inputs.previous
+    before = None if previous is None else previous.summary
+    decision = inputs.decide(held_by_symbol, decision_session, before)
     _check_decision(inputs, decision, decision_session)
     _check_sums(inputs, decision, held_by_symbol)
     targets = _targets(decision, market.symbols, closes)
@@ -80,7 +84,8 @@ def decide_session(inputs: SessionInputs, opening: AccountState) -> DecidedSessi
         data_age_sessions=_data_ages(inputs, market.close[: known + 1]),
         lot_shares=strategy.costs.lot_shares,
     )
-    return DecidedSession(targets, plan_orders(request, strategy.risk), decision.decided_by)
+    plan = plan_orders(request, strategy.risk)
+    return DecidedSession(targets, plan, decision.decided_by, decision.remembered)
 
 
 def _books(opening: AccountState, symbols: tuple[str, ...], closes: Floats) -> Books:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from trading_assets.bars.calendars.calendar import ExchangeCalendar
 from trading_assets.paper.audit_log import AuditLog, Clock
@@ -13,8 +14,9 @@ from trading_assets.policy.decision import Decision
 from trading_assets.simulation.market import Market
 from trading_assets.strategy import Strategy
 
-# From the account's weights at the last close and the session whose close was last known.
-DecisionFunction = Callable[[Mapping[str, float], date], Decision]
+# From the account's weights at the last close, the session whose close was last known, and the
+# summary of the settled session before, if there was one.
+DecisionFunction = Callable[[Mapping[str, float], date, Mapping[str, Any] | None], Decision]
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,6 +212,7 @@ def _record(
         "refused": 0 if decided is None else len(decided.plan.refusals),
         "differences": list(outcome.differences),
         "audit": {"count": log.head.count, "hash": log.head.hash},
+        **({} if decided is None else decided.remembered),
     }
     return SessionRecord(
         session=inputs.session,

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from trading_assets.paper.account_memory import memory_after
 from trading_assets.paper.audit_log import AuditLog
 from trading_assets.paper.gateways import BrokerGateway, Settlement
 from trading_assets.paper.inputs import SessionInputs
@@ -62,10 +64,28 @@ def settle_session(inputs: SessionInputs, record: SessionRecord) -> SessionRecor
             summary={
                 **record.summary,
                 **figures,
+                **_memory(inputs, record, books, Decimal(figures["equity_usd"])),
                 "differences": differences,
                 "audit": {"count": log.head.count, "hash": log.head.hash},
             },
         )
+
+
+def _memory(
+    inputs: SessionInputs, record: SessionRecord, books: "_Closed", equity_usd: Decimal
+) -> dict[str, Any]:
+    """Return what policies remember of the account after the session."""
+    market, opening = inputs.market, record.opening
+    before = opening.cash_usd
+    if opening.as_of is not None:
+        held = market_values(opening, market, row_of(market, opening.as_of))
+        before += sum(held.values(), ZERO)
+    strategy = inputs.strategy
+    is_constant = strategy.policy.sizing == "constant_notional"
+    base = Decimal(repr(strategy.paper.initial_cash_usd)) if is_constant else before
+    fills = books.settlement.fills
+    traded = sum((fill.quantity * fill.price_usd for fill in fills), ZERO)
+    return memory_after(record.summary, float((equity_usd - before) / base), float(traded / base))
 
 
 @dataclass(frozen=True, slots=True)

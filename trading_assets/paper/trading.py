@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -13,6 +14,7 @@ from trading_assets.bars.universe import delisting_returns
 from trading_assets.errors import DataError
 from trading_assets.governance.succession import bundle_of, record_of
 from trading_assets.market_data import MarketDataSpec
+from trading_assets.paper.account_memory import memory_before
 from trading_assets.paper.audit_log import Clock
 from trading_assets.paper.gateways import BrokerGateway
 from trading_assets.paper.inputs import DecisionFunction, SessionInputs, decision_time
@@ -163,14 +165,28 @@ def _decider(
     champion = record_of(data.champion)
     symbols = newest_tickers(market_data.universe, data.actions)
 
-    def decide_now(held: Mapping[str, float], session: date) -> Decision:
+    def decide_now(
+        held: Mapping[str, float], session: date, before: Mapping[str, Any] | None
+    ) -> Decision:
         if champion is None or champion.is_fallback:
             rules = declared_rules(strategy, symbols)
             return decide_by_fallback(strategy.policy.fallback, rules, bars, held, session)
         bundle = Bundle.from_files(bundle_of(data.champion), champion.champion)
         names = current_symbols(bundle.rules.symbols, market_data.universe, data.actions)
-        decision = decide(bundle, bars, data.actions, series, held, session, names)
-        return narrow_decision(decision, symbols)
+        memory = memory_before(before, bundle)
+        decision = decide(
+            bundle,
+            bars,
+            data.actions,
+            series,
+            held,
+            session,
+            names,
+            memory.states,
+            memory.carried,
+        )
+        remembered = memory.to_summary(decision.carried)
+        return replace(narrow_decision(decision, symbols), remembered=remembered)
 
     return decide_now
 

@@ -1,5 +1,6 @@
 """Assets of the stage backtest: each fold traded out of sample, and the walk-forward report."""
 
+import json
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
@@ -9,12 +10,15 @@ import dagster as dg
 
 from trading_assets.backtest.folds import get_fold
 from trading_assets.lake.names import table_file
+from trading_assets.lake.records import canonical_json
 from trading_assets.lake.store import Lake
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.policy import agent_nodes, png_metadata, training_tables
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
+
+MEMBERS_FILE = "member_weights.json"
 
 
 def backtest_assets(declared: Declared) -> list[dg.AssetsDefinition]:
@@ -51,39 +55,46 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
     def backtest(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from trading_assets.backtest.fold import backtest_fold
         from trading_assets.lake.records import Trial
-        from trading_assets.policy.fold import read_seeds
+        from trading_assets.policy.ensemble import traded_ensembles, weights_by_member
+        from trading_assets.policy.fold import read_seeds, read_tracks
 
         task = Task.begin(context, lake, declared, "backtest")
         nodes = agent_nodes(declared)
-        policies = {
-            agent: read_seeds(task.lake.read_blobs(policy.key, task.key))
-            for agent, policy in nodes.items()
-        }
+        stored = {a: task.lake.read_blobs(policy.key, task.key) for a, policy in nodes.items()}
+        policies = {agent: read_seeds(files) for agent, files in stored.items()}
+        rule = strategy.policy.ensemble
+        is_weighted = rule.rule != "mean_action"
+        tracks = {a: read_tracks(files) for a, files in stored.items()} if is_weighted else {}
+        ensembles = traded_ensembles(rule, policies, tracks)
         fold = get_fold(task.key, strategy.folds)
-        traded = backtest_fold(training_tables(task), policies, fold, strategy, declared.market)
+        traded = backtest_fold(
+            training_tables(task), policies, fold, strategy, declared.market, ensembles
+        )
         problems = [*traded.accounting, *traded.parity]
         tables = traded.tables
+        weights = weights_by_member(ensembles, policies)
         records = task.commit(
             [
                 task.write(
                     task.key,
                     {"weights": tables.weights, "trades": tables.trades, "equity": tables.equity},
+                    {MEMBERS_FILE: canonical_json(weights).encode()} if is_weighted else {},
                     verdict="failed" if problems else "passed",
                     reasons=problems,
                 )
             ]
         )
         for agent, policy in nodes.items():
-            stored = task.lake.record(policy.key, task.key)
-            assert stored is not None
+            record = task.lake.record(policy.key, task.key)
+            assert record is not None
             task.lake.register_trial(
                 Trial(
                     data_set=strategy.market_data,
                     strategy=declared.name,
                     agent=agent,
-                    declaration_digest=stored.declaration_digest,
+                    declaration_digest=record.declaration_digest,
                     seeds=len(policies[agent]),
-                    config=task.lake.document(stored.config_digest),
+                    config=task.lake.document(record.config_digest),
                 )
             )
         report_partitions(context, records)
@@ -101,6 +112,8 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
             metadata={
                 "dagster/row_count": len(tables.equity),
                 "parity_gap_usd": traded.parity_gap_usd,
+                "ensemble_rule": rule.rule,
+                "member_weights": dg.MetadataValue.json(weights),
                 **figures,
             },
             check_results=[check(conserves, traded.accounting), check(parity, traded.parity)],
@@ -151,6 +164,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
                     FoldRecord(
                         get_fold(fold, declared.trading.folds),
                         _tables(task, key, fold),
+                        _weights(task, key, fold),
                         features=quality.get(fold),
                     )
                     for fold in present
@@ -214,6 +228,13 @@ def _tables(task: Task, key: str, fold: str) -> Any:
 
     names = ("weights", "trades", "equity")
     return BacktestTables(**{name: task.lake.read(key, [fold], name) for name in names})
+
+
+def _weights(task: Task, key: str, fold: str) -> dict[str, dict[str, float]]:
+    """Return each member's weight in the fold's ensemble; nothing where all weigh the same."""
+    files = task.lake.read_blobs(key, fold)
+    stored = json.loads(files[MEMBERS_FILE]) if MEMBERS_FILE in files else {}
+    return {name: {"weight in the ensemble": weight} for name, weight in stored.items()}
 
 
 def read_quality(lake: Lake, asset: str, folds: Sequence[str]) -> dict[str, Any]:

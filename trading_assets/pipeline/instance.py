@@ -90,14 +90,15 @@ def sweep_dead_runs(instance: dg.DagsterInstance) -> list[str]:
         identity = run.tags.get(PROCESS_TAG)
         parent = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
         is_inherited = parent is not None and parent.tags.get(PROCESS_TAG) == identity
-        if identity and not is_inherited and _is_dead(identity):
+        if identity and not is_inherited and is_process_gone(identity):
             instance.report_run_failed(run, "The process of this run ended without a word.")
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             swept.append(run.run_id)
     return swept
 
 
-def _is_dead(identity: str) -> bool:
+def is_process_gone(identity: str) -> bool:
+    """Return whether the process of this identity has ended; of another host it is not known."""
     host, boot, pid = identity.rsplit(":", 2)
     if host != socket.gethostname():
         return False

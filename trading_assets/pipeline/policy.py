@@ -1,5 +1,6 @@
 """Assets of the stage policy: one trained agent each, and the ladder that proves it can learn."""
 
+from os import cpu_count
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -68,6 +69,7 @@ def _policy(declared: Declared, agent: str) -> dg.AssetsDefinition:
         tracking: TrackingResource,
     ) -> dg.MaterializeResult:
         from trading_assets.policy.fold import train_seeds
+        from trading_assets.policy.pareto_report import report_pareto
         from trading_assets.policy.training import TrainingWatch
 
         task = Task.begin(context, lake, declared, f"policy/{agent}")
@@ -83,21 +85,32 @@ def _policy(declared: Declared, agent: str) -> dg.AssetsDefinition:
         kept = Path(lake.root) / "training" / node.key / task.key
 
         def tell(seed: int, point: Any) -> None:
-            context.log.info(f"seed {seed}, {point.steps:,} steps: score {point.score:.3e}")
-            run.log({f"validation_score_seed_{seed}": point.score}, point.steps)
+            found = {
+                "validation_score": point.score,
+                "constraint_share": point.constraint_share,
+                "multiplier": point.multiplier,
+            }
+            known = {name: value for name, value in found.items() if value is not None}
+            said = ", ".join(f"{name} {value:.3e}" for name, value in known.items())
+            bar = progress_bar(point.steps / spec.total_steps)
+            context.log.info(f"seed {seed} {bar} {point.steps:,} of {spec.total_steps:,}: {said}")
+            run.log({f"{name}_seed_{seed}": v for name, v in known.items()}, point.steps)
 
         with tracking.follow(
             f"{declared.name}/policy/{agent}", f"fold {task.key}", spec.model_dump(), tags
         ) as run:
+            tables = training_tables(task)
             trained = train_seeds(
-                training_tables(task),
+                tables,
                 fold,
                 strategy,
                 declared.market,
                 spec,
                 TrainingWatch(kept / node.code_version, tell),
+                cpu_count() or 1,
             )
-            files = trained.to_files()
+            pareto = report_pareto(trained.policies, tables, fold, strategy, declared.market)
+            files = {**trained.to_files(), **(pareto.to_files() if pareto else {})}
             run.finish(files)
         depends_on = {**node.depends_on, "agent": spec.model_dump(mode="json")}
         record = task.commit(
@@ -122,6 +135,8 @@ def _policy(declared: Declared, agent: str) -> dg.AssetsDefinition:
                 "total_steps": spec.total_steps,
                 "curves": dg.MetadataValue.md(_curves(trained.policies)),
                 "mlflow_run": run.run_id,
+                **_constraint_kept(trained.policies),
+                **(_pareto_metadata(pareto) if pareto else {}),
             },
             check_results=[check(name, trained.problems)],
         )
@@ -191,6 +206,12 @@ def training_tables(task: Task) -> Any:
     )
 
 
+def progress_bar(share: float) -> str:
+    """Return how far a training is, as a bar of twenty signs."""
+    done = min(round(20 * share), 20)
+    return f"[{'#' * done}{'.' * (20 - done)}]"
+
+
 def png_metadata(png: bytes) -> dg.MarkdownMetadataValue:
     """Return a small picture as metadata that the UI shows."""
     import base64
@@ -203,12 +224,39 @@ def agent_nodes(declared: Declared) -> dict[str, AssetNode]:
     return {agent: declared.node(f"policy/{agent}") for agent in declared.trading.policy.agents}
 
 
+def _pareto_metadata(pareto: Any) -> dict[str, Any]:
+    return {
+        "hypervolume": pareto.reached.hypervolume,
+        "pareto_set": dg.MetadataValue.md(pareto.table),
+        "pareto": png_metadata(pareto.plot),
+    }
+
+
 def _curves(policies: Any) -> str:
-    lines = ["| seed | steps | validation score | kept |", "|---|---|---|---|"]
+    lines = [
+        "| seed | steps | validation score | share of limit | multiplier | kept |",
+        "|---|---|---|---|---|---|",
+    ]
     lines += [
-        f"| {policy.seed} | {point.steps} | {point.score:.3e} |"
-        f" {'yes' if point.steps == policy.selected_steps else ''} |"
+        f"| {policy.seed} | {point.steps} | {point.score:.3e} | {_shown(point.constraint_share)} |"
+        f" {_shown(point.multiplier)} | {'yes' if point.steps == policy.selected_steps else ''} |"
         for policy in policies
         for point in policy.history
     ]
     return "\n".join(lines)
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _constraint_kept(policies: Any) -> dict[str, str]:
+    """Say of each seed whether its kept checkpoint keeps the constraint, if there is one."""
+    said: list[str] = []
+    for policy in policies:
+        kept = policy.kept_checkpoint
+        if kept is None or kept.constraint_share is None:
+            continue
+        verb = "kept" if kept.keeps_constraint else "broken by every checkpoint, least"
+        said.append(f"seed {policy.seed}: {verb} at {kept.constraint_share:.3f} of the limit")
+    return {"constraint": "; ".join(said)} if said else {}

@@ -18,7 +18,7 @@ from trading_assets.simulation.task import TradingTask
 from trading_assets.simulation.trackers.tracker import Memory
 
 RawWeights = Callable[[NDArray[np.float32]], Floats]
-"""Weights before limits, float64 (1, N), for whole observations, float32 (1, n_inputs)."""
+"""Weights before confidence and limits, float64 (1, N), for observations, float32 (1, n_inputs)."""
 
 
 class AccountWatcher:
@@ -31,13 +31,16 @@ class AccountWatcher:
     ----------
     task : TradingTask
         What is traded.
+    carries : bool
+        Whether the policies remember what they saw.
     """
 
-    def __init__(self, task: TradingTask) -> None:
+    def __init__(self, task: TradingTask, *, carries: bool = False) -> None:
         n_symbols = len(task.market.symbols)
         self.task = task
         self._memory = Memory(task.trackers, 1)
         self._pending = np.zeros((task.costs.latency_bars - 1, n_symbols))
+        self._follows = carries or bool(task.trackers) or len(self._pending) > 0
         self._last: tuple[int, Books] | None = None
 
     def deciding(self, raw_weights: RawWeights) -> Callable[[int, Books], Floats]:
@@ -46,7 +49,8 @@ class AccountWatcher:
         def decide(row: int, books: Books) -> Floats:
             at = np.array([row], dtype=np.int64)
             accounts = self.look(row, books)
-            raw = raw_weights(whole_observations(self.task, at, accounts))
+            wanted = raw_weights(whole_observations(self.task, at, accounts))
+            raw = self.task.view.size_weights(wanted, at)
             weights = self.task.view.project(raw, at, accounts.held)
             self._remember(row, books, weights)
             return weights[0]
@@ -62,7 +66,7 @@ class AccountWatcher:
             If rows are left out, which would leave out what happened at them.
         """
         task = self.task
-        if self._last is not None and (task.trackers or len(self._pending)):
+        if self._last is not None and self._follows:
             self._follow(row, books)
         held = held_weights(books, task.sizing, task.initial_usd)
         base = task.notional_usd or float(np.maximum(equity_of(books)[0], 1e-9))

@@ -5,19 +5,23 @@ Paper trading, scoring and replay load a bundle and call `policy.decision.decide
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
+from trading_assets.ensemble_specs import EnsembleRule
 from trading_assets.errors import DataError
 from trading_assets.feature_specs import FeaturesSpec
+from trading_assets.policy.ensemble import Ensemble, member_name
 from trading_assets.policy.networks import TrainedPolicy, canonical_json, parse_json
 from trading_assets.policy.observation import DecisionRules
 from trading_assets.strategy import Strategy
 
-FORMAT = 1
+# Of equal members, and of members with weights.
+FORMAT, WEIGHTED_FORMAT = 1, 2
 MANIFEST_FILE = "bundle.json"
-ENSEMBLE_RULE = "mean_action"
+ENSEMBLE_RULE: EnsembleRule = "mean_action"
+_WEIGHTED_RULES = [rule for rule in get_args(EnsembleRule) if rule != ENSEMBLE_RULE]
 _FORECASTER = "forecaster/"
 _POLICY = "policy/"
 
@@ -45,7 +49,11 @@ class Bundle:
     forecaster_files : mapping of str to bytes
         Files of the forecaster; empty when the policies do not observe forecasts.
     policies : mapping of str to tuple of TrainedPolicy
-        Members of the ensemble by agent; the mean of all their actions is traded.
+        Members of the ensemble by agent; the weighted mean of their actions is traded.
+    ensemble_rule : {"mean_action", "trailing_sharpe", "exponentiated_gradient"}
+        What the weights were made by.
+    weights : mapping of str to float
+        Weight of each member by `agent/seed-n`; empty for `mean_action`, where all weigh the same.
     """
 
     features: FeaturesSpec
@@ -53,12 +61,22 @@ class Bundle:
     rules: DecisionRules
     forecaster_files: Mapping[str, bytes]
     policies: Mapping[str, tuple[TrainedPolicy, ...]]
+    ensemble_rule: EnsembleRule = ENSEMBLE_RULE
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __post_init__(self) -> None:
-        members = self.members
-        if not members:
+        if not any(self.policies.values()):
             msg = "a bundle had no policy; expected at least one trained agent"
             raise DataError(msg)
+        names = [member_name(agent, policy.seed) for agent, policy in self._named()]
+        expected = [] if self.ensemble_rule == ENSEMBLE_RULE else sorted(names)
+        if sorted(self.weights) != expected:
+            msg = (
+                f"a bundle of rule {self.ensemble_rule} had weights of {sorted(self.weights)};"
+                f" expected those of {expected}: train again"
+            )
+            raise DataError(msg)
+        members = self.members
         if any(member.rules != self.rules for member in members):
             msg = "policies of a bundle follow different rules; train them on one declaration"
             raise DataError(msg)
@@ -73,6 +91,7 @@ class Bundle:
         feature_names: Sequence[str],
         forecaster: HasFiles | None,
         policies: Mapping[str, Sequence[TrainedPolicy]],
+        weights: Mapping[str, float] | None = None,
     ) -> "Bundle":
         """Return the bundle of freshly trained parts.
 
@@ -86,12 +105,17 @@ class Bundle:
             Trained forecaster; left out when the policies do not observe forecasts.
         policies : mapping of str to sequence of TrainedPolicy
             All seeds of each agent.
+        weights : mapping of str to float, optional
+            Weight of each member, as `ensemble.member_weights` gives it; needed where the declared
+            rule is not `mean_action`.
 
         Raises
         ------
         DataError
-            If there is no policy, policies differ in their rules, or the forecaster is missing.
+            If there is no policy, policies differ in their rules, or the forecaster or weights are
+            missing.
         """
+        rule = strategy.policy.ensemble.rule
         members = [member for seeds in policies.values() for member in seeds]
         if not members:
             msg = "a bundle had no policy; expected at least one trained agent"
@@ -103,12 +127,21 @@ class Bundle:
             rules=members[0].rules,
             forecaster_files=forecaster.to_files() if forecaster and is_needed else {},
             policies={agent: tuple(seeds) for agent, seeds in policies.items()},
+            ensemble_rule=rule,
+            weights={} if rule == ENSEMBLE_RULE or weights is None else dict(weights),
         )
 
     @property
-    def members(self) -> tuple[TrainedPolicy, ...]:
-        """All policies, agents in order of name and seeds as given."""
-        return tuple(p for agent in sorted(self.policies) for p in self.policies[agent])
+    def members(self) -> Ensemble:
+        """All policies with their weights, agents in order of name and seeds as given."""
+        named = self._named()
+        weights = tuple(
+            self.weights[member_name(agent, p.seed)] for agent, p in named if self.weights
+        )
+        return Ensemble(tuple(policy for _, policy in named), weights or None)
+
+    def _named(self) -> list[tuple[str, TrainedPolicy]]:
+        return [(agent, p) for agent in sorted(self.policies) for p in self.policies[agent]]
 
     @cached_property
     def digest(self) -> str:
@@ -123,13 +156,15 @@ class Bundle:
                 folder = f"{_POLICY}{agent}/seed-{member.seed}/"
                 files.update({folder + name: data for name, data in member.to_files().items()})
         manifest = {
-            "format": FORMAT,
+            "format": WEIGHTED_FORMAT if self.weights else FORMAT,
             "features": self.features.model_dump(mode="json"),
             "window_bars": self.window_bars,
             "rules": self.rules.to_card(),
-            "ensemble_rule": ENSEMBLE_RULE,
+            "ensemble_rule": self.ensemble_rule,
             "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
         }
+        if self.weights:
+            manifest["member_weights"] = dict(self.weights)
         return {MANIFEST_FILE: canonical_json(manifest), **files}
 
     @classmethod
@@ -164,6 +199,8 @@ class Bundle:
             rules=DecisionRules.from_card(manifest["rules"]),
             forecaster_files=_below(files, _FORECASTER),
             policies=policies,
+            ensemble_rule=manifest["ensemble_rule"],
+            weights=manifest.get("member_weights", {}),
         )
 
 
@@ -180,10 +217,13 @@ def _verified_manifest(files: Mapping[str, bytes], digest: str | None) -> dict[s
         msg = f"bundle has digest {found}; expected {digest}: restore its files or train again"
         raise DataError(msg)
     manifest = parse_json(files[MANIFEST_FILE], MANIFEST_FILE)
-    if manifest.get("format") != FORMAT or manifest.get("ensemble_rule") != ENSEMBLE_RULE:
+    made = manifest.get("format"), manifest.get("ensemble_rule")
+    known = [(FORMAT, ENSEMBLE_RULE), *((WEIGHTED_FORMAT, rule) for rule in _WEIGHTED_RULES)]
+    if made not in known:
+        listed = ", ".join(f"{number} and {rule}" for number, rule in known)
         msg = (
-            f"bundle has format {manifest.get('format')} and ensemble rule"
-            f" {manifest.get('ensemble_rule')}; expected {FORMAT} and {ENSEMBLE_RULE}: train again"
+            f"bundle has format {made[0]} and ensemble rule {made[1]}; expected one of {listed}:"
+            " train again"
         )
         raise DataError(msg)
     hashes = {

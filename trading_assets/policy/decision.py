@@ -1,18 +1,19 @@
 """The decision for one session: the same code for paper trading, scoring and replay."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from trading_assets.errors import DataError
+from trading_assets.policy.acting import Acting, Carried
 from trading_assets.policy.bundle import Bundle
+from trading_assets.policy.confidence import confidence_factors, size_by_factors
 from trading_assets.policy.observation import DecisionRules, build_context, build_observation
-from trading_assets.policy.rollout import mean_raw_weights
 from trading_assets.risk.limits import WeightLimits
 from trading_assets.risk.projection import binding_limits, project_weights
 from trading_assets.schema import TABLES
@@ -35,13 +36,17 @@ class Decision:
     tradable : bool (N,)
         Symbols that may be held.
     raw_weights, weights : float64 (N,)
-        Targets before and after limits.
+        Targets before and after limits, both by the confidence of forecasts where it is declared.
     binding_limits : tuple of str
         For each symbol the limits that changed its weight, joined by `+`, or empty.
     forecasts : DataFrame
         Table `forecasts` of the session; empty when none was used.
     decided_by : str
         Digest of the bundle, or the name of the fallback rule.
+    remembered : mapping
+        What a session's record keeps of the account for the next decision.
+    carried : sequence of sequence of float
+        What each member of the bundle carries on to the next session's close.
     """
 
     session: date
@@ -52,6 +57,8 @@ class Decision:
     binding_limits: tuple[str, ...]
     forecasts: pl.DataFrame
     decided_by: str
+    remembered: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    carried: Carried = ()
 
 
 def decide(  # noqa: PLR0913  one argument for each input of a decision
@@ -63,6 +70,7 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
     decision_session: date,
     symbols: Sequence[str] | None = None,
     remembered: Remembered | None = None,
+    carried: Carried | None = None,
 ) -> Decision:
     """Return the bundle's decision at the close of a session.
 
@@ -83,12 +91,15 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
     remembered : mapping of str to sequence of float, optional
         State of each tracker that the bundle observes, at that close; `trackers.remembered` makes
         and advances it.
+    carried : sequence of sequence of float, optional
+        What each member carries from the session before; nothing where the account is new.
 
     Raises
     ------
     DataError
         If no symbol has a bar at the session, a held symbol is not in the bundle, or the bundle
-        observes trackers and their states are missing or do not fit.
+        observes trackers and their states are missing or do not fit, or what its members carry does
+        not.
     """
     from trading_assets.features.compute import compute_features
 
@@ -102,26 +113,35 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
     known = bars.filter(pl.col("session") <= decision_session)
     tradable = tradable_at(known, rules.symbols, decision_session)
     sessions = known["session"].unique().sort().to_list()
+    shown = _shown_sessions(sessions, rules)
     entitled = actions.filter(pl.col("ex_date") <= decision_session)
+    n_needed = bundle.window_bars + len(shown) - 1 if rules.uses_forecasts else len(shown)
     features = compute_features(
         known,
         entitled,
         series.filter(pl.col("session") <= decision_session),
         bundle.features,
-        sessions[-bundle.window_bars :] if rules.uses_forecasts else sessions[-1:],
+        sessions[-n_needed:],
     )
-    forecasts = _forecasts(bundle, features, (known, entitled), decision_session)
+    forecasts = _forecasts(bundle, features, (known, entitled), shown)
     context = build_context(
         features,
         forecasts,
         rules,
-        np.array([decision_session], dtype="datetime64[D]"),
-        tradable[None, :],
-    )
+        np.array(shown, dtype="datetime64[D]"),
+        np.array([tradable_at(known, rules.symbols, session) for session in shown]),
+    ).reshape(1, -1)
     held = np.array([_held_row(held_weights, rules)])
     tracked = show_remembered(rules.trackers, remembered)
-    raw = mean_raw_weights(bundle.members, build_observation(context, held, rules, tracked))[0]
-    return _decision(decision_session, rules, tradable, (raw, held[0]), (forecasts, bundle.digest))
+    acting = Acting(bundle.members, 1)
+    if carried is not None:
+        acting.carry_on(carried)
+    wanted = acting.raw_weights(build_observation(context, held, rules, tracked))
+    own = forecasts.filter(pl.col("session") == decision_session)
+    at = np.array([decision_session], dtype="datetime64[D]")
+    raw = size_by_factors(wanted, confidence_factors(own, rules, at))[0]
+    decided = _decision(decision_session, rules, tradable, (raw, held[0]), (own, bundle.digest))
+    return replace(decided, carried=acting.carried())
 
 
 def narrow_decision(decision: Decision, symbols: Sequence[str]) -> Decision:
@@ -225,11 +245,21 @@ def tradable_at(
     return np.array([found.get(symbol, False) for symbol in symbols])
 
 
+def _shown_sessions(sessions: Sequence[date], rules: DecisionRules) -> Sequence[date]:
+    if len(sessions) < rules.window_bars:
+        msg = (
+            f"{len(sessions)} sessions up to {sessions[-1]} have bars and the policies are shown"
+            f" {rules.window_bars}; expected as many: materialize validated_bars further back"
+        )
+        raise DataError(msg)
+    return sessions[-rules.window_bars :]
+
+
 def _forecasts(
     bundle: Bundle,
     features: pl.DataFrame,
     bars_and_actions: tuple[pl.DataFrame, pl.DataFrame],
-    session: date,
+    sessions: Sequence[date],
 ) -> pl.DataFrame:
     if not bundle.rules.uses_forecasts:
         return TABLES["forecasts"].empty()
@@ -238,7 +268,7 @@ def _forecasts(
 
     forecaster = Forecaster.from_files(dict(bundle.forecaster_files))
     prices = adjust_symbols(*bars_and_actions) if forecaster.needs_prices else None
-    return forecaster.predict(features, [session], prices)
+    return forecaster.predict(features, sessions, prices)
 
 
 def _held_row(held_weights: Mapping[str, float], rules: DecisionRules) -> list[float]:

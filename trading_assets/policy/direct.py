@@ -19,6 +19,7 @@ from trading_assets.policy.book_tensors import BookTensors, join_fills
 from trading_assets.policy.bounded_actions import bound_actions, limit_weights
 from trading_assets.policy.checkpoints import N_CHECKPOINTS, CheckpointRecorder
 from trading_assets.policy.differentiable import DifferentiableMarket
+from trading_assets.policy.encoders import WindowEncoder
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import DecisionRules
 from trading_assets.policy.training import Training, quiet_torch
@@ -51,16 +52,25 @@ def train_direct(training: Training) -> TrainedPolicy:
             ascent.update(agent.learning_rate * (1.0 - update / n_updates))
             if (update + 1) % every == 0 or update + 1 == n_updates:
                 recorder.record(ascent.actor.tensors(), (update + 1) * ascent.steps)
+                if recorder.is_over:
+                    break
     return recorder.best()
 
 
 class _Actor(nn.Module):
     """The network of `TrainedPolicy`, shown the market and the account apart."""
 
-    def __init__(self, n_context: int, n_account: int, n_symbols: int, n_hidden: int) -> None:
+    def __init__(self, training: Training) -> None:
         super().__init__()
-        self.n_context = n_context
-        self.hidden_0 = nn.Linear(n_context + n_account, n_hidden)
+        rules, agent = training.rules, training.agent
+        n_symbols, n_hidden = len(rules.symbols), agent.hidden_units
+        n_inputs = rules.n_symbol_inputs
+        self.encoder: WindowEncoder | None = None
+        self.n_context = rules.window_bars * n_symbols * n_inputs
+        if agent.encoder is not None:
+            self.encoder = WindowEncoder(agent.encoder, rules.window_bars, n_symbols, n_inputs)
+            self.n_context = self.encoder.n_features
+        self.hidden_0 = nn.Linear(self.n_context + rules.n_account_inputs, n_hidden)
         self.hidden_1 = nn.Linear(n_hidden, n_hidden)
         self.action = nn.Linear(n_hidden, n_symbols)
         # The first actions are near 0 and depend on everything a little.
@@ -69,7 +79,11 @@ class _Actor(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def see(self, context: Tensor) -> Tensor:
-        """Return what contexts (..., C) add to the first layer, (..., H)."""
+        """Return what contexts (..., W x C) add to the first layer, (..., H)."""
+        if self.encoder is not None:
+            encoder = self.encoder
+            shape = (-1, encoder.window_bars, encoder.n_symbols, encoder.n_inputs)
+            context = encoder(context.reshape(shape)).reshape(*context.shape[:-1], -1)
         return nn.functional.linear(
             context, self.hidden_0.weight[:, : self.n_context], self.hidden_0.bias
         )
@@ -100,10 +114,8 @@ class _Ascent:
         self._tradable = _tradable_within_limits(
             task, training.rules, np.arange(self._first_row, episodes.last_row)
         )
-        n_context = task.view.window_bars * task.view.context.shape[1]
-        self.actor = _Actor(
-            n_context, task.n_account_inputs, len(task.market.symbols), agent.hidden_units
-        )
+        self._factors = _factors_of(task, np.arange(self._first_row, episodes.last_row))
+        self.actor = _Actor(training)
         self._optimizer = torch.optim.Adam(self.actor.parameters())
         self._rows = self._spread_out(agent.paths)
         self._books = self._market.open_books(agent.paths)
@@ -146,11 +158,19 @@ class _Ascent:
         limits = self._training.rules.limits
         share = 0.5 * (actions + 1.0) if limits.is_long_only else actions
         raw = share * limits.max_weight
+        if self._factors is not None:
+            raw = raw * self._factors[torch.from_numpy(rows - self._first_row)]
         if self._tradable is not None:
             return raw * self._tradable[torch.from_numpy(rows - self._first_row)]
         held = self._market.weigh(books.value, books).detach().double().numpy()
         view = self._training.task.view
         return limit_weights(raw, lambda weights: view.project(weights, rows, held))
+
+
+def _factors_of(task: TradingTask, rows: Rows) -> Tensor | None:
+    """Return what weights are multiplied by, float32 (R, N); None if they are taken as they are."""
+    factors = task.view.size_weights(np.ones((len(rows), len(task.market.symbols))), rows)
+    return None if (factors == 1.0).all() else torch.from_numpy(factors.astype(np.float32))
 
 
 def _tradable_within_limits(task: TradingTask, rules: DecisionRules, rows: Rows) -> Tensor | None:

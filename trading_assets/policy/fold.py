@@ -1,6 +1,6 @@
 """Trains every seed of an agent on one window: the same code for folds and for challengers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -10,16 +10,20 @@ import polars as pl
 from trading_assets.agent_specs import DeclaredAgent
 from trading_assets.bars.actions.companies import newest_tickers
 from trading_assets.bars.universe import delisting_returns
+from trading_assets.errors import DataError
 from trading_assets.forecast.windows import WindowLike
 from trading_assets.market_data import MarketDataSpec
-from trading_assets.policy.networks import TrainedPolicy
+from trading_assets.policy.ensemble import ValidationTrack
+from trading_assets.policy.networks import TrainedPolicy, canonical_json, parse_json
 from trading_assets.policy.observation import declared_rules
-from trading_assets.policy.rollout import roll_policy
-from trading_assets.policy.train import train_agent
+from trading_assets.policy.rollout import Rollout, roll_policy
+from trading_assets.policy.seeds import SeedInputs, train_every_seed
 from trading_assets.policy.training import UNWATCHED, TrainingWatch
 from trading_assets.simulation.market import Market, build_market
 from trading_assets.source_specs import WorldSource
 from trading_assets.strategy import Strategy
+
+VALIDATION_FILE = "validation.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +48,43 @@ class TrainedSeeds:
         Mean reward per bar of each kept checkpoint on the validation window.
     problems : list of str
         What contradicts 'finite and deterministic'.
+    tracks : mapping of int to ValidationTrack
+        What each seed's policy earned on the validation window.
     """
 
     policies: tuple[TrainedPolicy, ...]
     validation_scores: tuple[float, ...]
     problems: list[str]
+    tracks: Mapping[int, ValidationTrack]
 
     def to_files(self) -> dict[str, bytes]:
-        """Return all files, each below the folder of its seed."""
-        return {
+        """Return all files: policies below the folder of their seed, and what they earned."""
+        files = {
             f"seed-{policy.seed}/{name}": content
             for policy in self.policies
             for name, content in policy.to_files().items()
         }
+        # A track that is not finite is a problem, which is told; weights are made of finite ones.
+        earned = {
+            str(seed): {"returns": track.returns.tolist(), "rewards": track.rewards.tolist()}
+            for seed, track in self.tracks.items()
+            if np.isfinite(track.returns).all() and np.isfinite(track.rewards).all()
+        }
+        return {**files, VALIDATION_FILE: canonical_json(earned)}
 
 
 def read_seeds(files: dict[str, bytes]) -> list[TrainedPolicy]:
     """Return the policies that `TrainedSeeds.to_files` wrote, in order of seeds.
+
+    Files that lie beside the folders of seeds are left alone.
 
     Raises
     ------
     DataError
         If a file is damaged.
     """
-    seeds = sorted({name.split("/", 1)[0] for name in files}, key=lambda s: int(s.split("-")[1]))
+    folders = {name.split("/", 1)[0] for name in files if name.startswith("seed-")}
+    seeds = sorted(folders, key=lambda seed: int(seed.split("-")[1]))
     return [
         TrainedPolicy.from_files(
             {
@@ -78,6 +95,27 @@ def read_seeds(files: dict[str, bytes]) -> list[TrainedPolicy]:
         )
         for seed in seeds
     ]
+
+
+def read_tracks(files: Mapping[str, bytes]) -> dict[int, ValidationTrack]:
+    """Return what each seed earned on its validation window, as `TrainedSeeds.to_files` wrote it.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or damaged.
+    """
+    if VALIDATION_FILE not in files:
+        msg = (
+            f"trained seeds have the files {', '.join(sorted(files))}; expected {VALIDATION_FILE}"
+            " among them: train again"
+        )
+        raise DataError(msg)
+    earned = parse_json(files[VALIDATION_FILE], VALIDATION_FILE)
+    return {
+        int(seed): ValidationTrack(np.array(track["returns"]), np.array(track["rewards"]))
+        for seed, track in earned.items()
+    }
 
 
 def declared_volatility(market_data: MarketDataSpec) -> float | None:
@@ -101,6 +139,12 @@ def market_of(
     )
 
 
+def validation_days(market: Market, window: WindowLike) -> list[date]:
+    """Return the market's sessions in the window's validation days."""
+    days: list[date] = market.sessions.astype("datetime64[D]").tolist()
+    return [day for day in days if window.validation_start <= day <= window.train_end]
+
+
 def train_seeds(
     tables: TrainingTables,
     window: WindowLike,
@@ -108,6 +152,7 @@ def train_seeds(
     market_data: MarketDataSpec,
     agent: DeclaredAgent,
     watch: TrainingWatch = UNWATCHED,
+    n_processes: int = 1,
 ) -> TrainedSeeds:
     """Train every seed of an agent on a window and try what was trained.
 
@@ -125,6 +170,8 @@ def train_seeds(
         Algorithm and sizes.
     watch : TrainingWatch, optional
         Where trainings keep their state, and who is told of their checkpoints.
+    n_processes : int
+        Most seeds trained at once, each in a process.
 
     Raises
     ------
@@ -134,41 +181,38 @@ def train_seeds(
     market = market_of(tables, market_data)
     days: list[date] = market.sessions.astype("datetime64[D]").tolist()
     train = [day for day in days if window.train_start <= day < window.validation_start]
-    validation = [day for day in days if window.validation_start <= day <= window.train_end]
-    policies = tuple(
-        train_agent(
-            market,
-            tables.features,
-            tables.forecasts,
-            train,
-            validation,
-            strategy,
-            agent,
-            seed,
-            watch,
-        )
-        for seed in range(agent.seeds)
+    validation = validation_days(market, window)
+    inputs = SeedInputs(
+        market, tables.features, tables.forecasts, train, validation, strategy, agent
     )
+    policies = train_every_seed(inputs, watch, n_processes)
     scores = tuple(_kept_score(policy) for policy in policies)
-    problems = [
-        problem
-        for policy in policies
-        for problem in _problems(policy, tables, validation, strategy, market)
-    ]
-    return TrainedSeeds(policies, scores, problems)
+    tried = [_try_policy(policy, tables, validation, strategy, market) for policy in policies]
+    problems = [problem for _, found in tried for problem in found]
+    tracks = {policy.seed: track for policy, (track, _) in zip(policies, tried, strict=True)}
+    return TrainedSeeds(policies, scores, problems, tracks)
 
 
 def _kept_score(policy: TrainedPolicy) -> float:
     return next(c.score for c in policy.history if c.steps == policy.selected_steps)
 
 
-def _problems(
+def track_of(rollout: Rollout, strategy: Strategy) -> ValidationTrack:
+    """Return what one traded book earned bar by bar."""
+    gains = np.array([float((step.equity - step.equity_before)[0]) for step in rollout.steps])
+    before = np.array([float(step.equity_before[0]) for step in rollout.steps])
+    is_constant = strategy.policy.sizing == "constant_notional"
+    base = strategy.backtest.initial_equity_usd if is_constant else before
+    return ValidationTrack(gains / base, rollout.rewards)
+
+
+def _try_policy(
     policy: TrainedPolicy,
     tables: TrainingTables,
     validation: list[date],
     strategy: Strategy,
     market: Market,
-) -> list[str]:
+) -> tuple[ValidationTrack, list[str]]:
     """Trade the validation window twice, the second time with a policy read back from its files."""
     again = TrainedPolicy.from_files(policy.to_files())
     first, second = (
@@ -183,4 +227,4 @@ def _problems(
             f"seed {policy.seed}: the stored policy decides otherwise than the trained one"
         )
     assert declared_rules(strategy, market.symbols) == policy.rules
-    return found
+    return track_of(first, strategy), found

@@ -12,14 +12,19 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from trading_assets.encoder_specs import EncoderSpec
 from trading_assets.errors import DataError
+from trading_assets.policy.encoding import encode, encoder_of_card, encoder_shapes, n_outputs
 from trading_assets.policy.observation import DecisionRules
+from trading_assets.policy.recurrence import memory_shapes, recall
+from trading_assets.simulation.core import Floats
 
-FORMAT = 2
+FORMAT = 3
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "card.json"
 _LAYERS = ("hidden_0", "hidden_1", "action")
-_OUTPUTS = ("clip", "tanh")
+_ENCODER, _MEMORY = "encoder.", "memory."
+_OUTPUTS = ("clip", "tanh", "levels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +37,26 @@ class Checkpoint:
         Environment steps taken before.
     score : float
         Mean reward per bar of the deterministic policy on the validation window.
+    constraint_share : float, optional
+        Mean of what a constraint measures there over its limit; the limit is kept up to 1.
+    multiplier : float, optional
+        The constraint's multiplier at that point.
     """
 
     steps: int
     score: float
+    constraint_share: float | None = None
+    multiplier: float | None = None
+
+    @property
+    def keeps_constraint(self) -> bool:
+        """Whether the validation window's constraint is kept, or there is none."""
+        return self.constraint_share is None or self.constraint_share <= 1.0
+
+    def to_card(self) -> list[float]:
+        """Return the values that there are, in order."""
+        values = (self.steps, self.score, self.constraint_share, self.multiplier)
+        return [value for value in values if value is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +68,8 @@ class TrainedPolicy:
     rules : DecisionRules
         What it observes and what its actions mean.
     tensors : mapping of str to float32 array
-        `<layer>.weight` (outputs, inputs) and `<layer>.bias` of two tanh layers and a linear one.
+        `<layer>.weight` (outputs, inputs) and `<layer>.bias` of two tanh layers and a linear one;
+        `memory.<name>` of a recurrent layer before them, where there is one.
     algorithm : str
         Learning algorithm.
     seed : int
@@ -56,8 +78,13 @@ class TrainedPolicy:
         Validation scores in order of training.
     selected_steps : int
         Checkpoint that was kept.
-    output : {"clip", "tanh"}
-        How the last layer's values become actions in [-1, 1].
+    output : {"clip", "tanh", "levels"}
+        How the last layer's values become actions in [-1, 1]; of levels the one with the largest
+        value is taken, symbol by symbol.
+    levels : tuple of float
+        Actions to choose from; empty but for output `levels`.
+    encoder : EncoderSpec, optional
+        What windows pass before the first layer; its tensors are named `encoder.<name>`.
     """
 
     rules: DecisionRules
@@ -67,27 +94,76 @@ class TrainedPolicy:
     history: tuple[Checkpoint, ...]
     selected_steps: int
     output: str = "clip"
+    levels: tuple[float, ...] = ()
+    encoder: EncoderSpec | None = None
 
     def __post_init__(self) -> None:
         if self.output not in _OUTPUTS:
             msg = f"a policy's output was {self.output!r}; expected one of {', '.join(_OUTPUTS)}"
             raise DataError(msg)
-        _check_tensors(self.tensors, self.rules)
+        if bool(self.levels) != (self.output == "levels"):
+            msg = f"a policy with output {self.output} had levels {self.levels}; train again"
+            raise DataError(msg)
+        _check_tensors(self.tensors, self.rules, max(len(self.levels), 1), self.encoder)
 
-    def act(self, observation: NDArray[np.float32]) -> NDArray[np.float64]:
+    @property
+    def kept_checkpoint(self) -> Checkpoint | None:
+        """The checkpoint that was kept, if any was scored."""
+        return next((c for c in self.history if c.steps == self.selected_steps), None)
+
+    @property
+    def n_memory(self) -> int:
+        """Numbers that are carried from bar to bar; 0 but for recurrent policies."""
+        weight = self.tensors.get(f"{_MEMORY}weight_hh_l0")
+        return 0 if weight is None else 2 * weight.shape[1]
+
+    def act(self, observation: NDArray[np.float32]) -> Floats:
         """Return actions in [-1, 1], float64 (K, N), for observations float32 (K, n_inputs).
 
-        A row's action has the same bits in any batch.
+        A row's action has the same bits in any batch. A recurrent policy answers as at the first
+        bar of an account.
         """
+        return self.act_from(observation, np.zeros((len(observation), self.n_memory)))[0]
+
+    def act_from(self, observation: NDArray[np.float32], memory: Floats) -> tuple[Floats, Floats]:
+        """Return actions and the memory after them, float64 (K, n_memory).
+
+        Parameters
+        ----------
+        observation : float32 (K, n_inputs)
+            What is seen at a close.
+        memory : float64 (K, n_memory)
+            What was returned at the close before; 0 for a new account.
+        """
+        seen = self._encoded(observation.astype(np.float64))
+        if self.n_memory:
+            seen, memory = recall(_below(self.tensors, _MEMORY), seen, memory)
+        return self._decide(seen), memory
+
+    def _decide(self, seen: Floats) -> Floats:
         # A stack of one-row products: one large product would round a row by its neighbours' count.
-        layer = observation.astype(np.float64)[:, None, :]
+        layer = seen[:, None, :]
         for name in _LAYERS:
             weight = self.tensors[f"{name}.weight"].astype(np.float64)
             layer = np.matmul(layer, weight.T) + self.tensors[f"{name}.bias"]
             if name != "action":
                 layer = np.tanh(layer)
         last = layer[:, 0, :]
+        if self.output == "levels":
+            chosen = last.reshape(len(last), -1, len(self.levels)).argmax(axis=2)
+            return np.array(self.levels)[chosen]
         return np.tanh(last) if self.output == "tanh" else np.clip(last, -1.0, 1.0)
+
+    def _encoded(self, observation: Floats) -> Floats:
+        """Return what the first layer sees, float64 (K, ...)."""
+        if self.encoder is None:
+            return observation
+        rules = self.rules
+        length = observation.shape[1] - rules.n_account_inputs
+        shape = (len(observation), rules.window_bars, len(rules.symbols), rules.n_symbol_inputs)
+        windows = observation[:, :length].reshape(shape)
+        encoded = encode(self.encoder, _below(self.tensors, _ENCODER), windows)
+        return np.concatenate([encoded, observation[:, length:]], axis=1)
 
     def to_files(self) -> dict[str, bytes]:
         """Return `weights.safetensors` and `card.json`; equal policies give equal bytes."""
@@ -97,9 +173,11 @@ class TrainedPolicy:
             "algorithm": self.algorithm,
             "seed": self.seed,
             "output": self.output,
+            "levels": list(self.levels),
+            "encoder": self.encoder and self.encoder.model_dump(mode="json"),
             "shapes": {name: list(t.shape) for name, t in sorted(self.tensors.items())},
             "rules": self.rules.to_card(),
-            "history": [[c.steps, c.score] for c in self.history],
+            "history": [point.to_card() for point in self.history],
             "selected_steps": self.selected_steps,
             "weights_sha256": hashlib.sha256(weights).hexdigest(),
         }
@@ -140,9 +218,11 @@ class TrainedPolicy:
             tensors=tensors,
             algorithm=card["algorithm"],
             seed=card["seed"],
-            history=tuple(Checkpoint(steps, score) for steps, score in card["history"]),
+            history=tuple(Checkpoint(*values) for values in card["history"]),
             selected_steps=card["selected_steps"],
             output=card["output"],
+            levels=tuple(card["levels"]),
+            encoder=encoder_of_card(card["encoder"]),
         )
 
 
@@ -170,8 +250,35 @@ def parse_json(content: bytes, name: str) -> dict[str, Any]:
     return value
 
 
-def _check_tensors(tensors: Mapping[str, NDArray[np.float32]], rules: DecisionRules) -> None:
-    expected = {f"{layer}.{part}" for layer in _LAYERS for part in ("weight", "bias")}
+def _below(
+    tensors: Mapping[str, NDArray[np.float32]], prefix: str
+) -> dict[str, NDArray[np.float32]]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def _check_tensors(
+    tensors: Mapping[str, NDArray[np.float32]],
+    rules: DecisionRules,
+    n_values: int,
+    encoder: EncoderSpec | None,
+) -> None:
+    shapes: dict[str, tuple[int, ...]] = {}
+    n_inputs = rules.n_inputs
+    if encoder is not None:
+        shapes = {
+            _ENCODER + name: shape
+            for name, shape in encoder_shapes(
+                encoder, rules.window_bars, rules.n_symbol_inputs
+            ).items()
+        }
+        n_inputs = len(rules.symbols) * n_outputs(encoder) + rules.n_account_inputs
+    memory = tensors.get(f"{_MEMORY}weight_hh_l0")
+    if memory is not None:
+        n_units = memory.shape[-1]
+        of_memory = memory_shapes(n_units, n_inputs)
+        shapes |= {_MEMORY + name: shape for name, shape in of_memory.items()}
+        n_inputs = n_units
+    expected = {f"{layer}.{part}" for layer in _LAYERS for part in ("weight", "bias")} | set(shapes)
     if set(tensors) != expected:
         msg = f"policy tensors were {sorted(tensors)}; expected {sorted(expected)}"
         raise DataError(msg)
@@ -179,14 +286,12 @@ def _check_tensors(tensors: Mapping[str, NDArray[np.float32]], rules: DecisionRu
         if tensor.dtype != np.float32 or not np.isfinite(tensor).all():
             msg = f"policy tensor {name} was {tensor.dtype}; expected finite float32: train again"
             raise DataError(msg)
-    n_inputs = rules.n_inputs
     for layer in _LAYERS:
-        weight, bias = tensors[f"{layer}.weight"], tensors[f"{layer}.bias"]
-        n_outputs = len(rules.symbols) if layer == "action" else len(bias)
-        if weight.shape != (n_outputs, n_inputs) or bias.shape != (n_outputs,):
-            msg = (
-                f"policy layer {layer} was {weight.shape} and {bias.shape}; expected"
-                f" ({n_outputs}, {n_inputs}) and ({n_outputs},): train again"
-            )
+        bias = tensors[f"{layer}.bias"]
+        above = len(rules.symbols) * n_values if layer == "action" else len(bias)
+        shapes |= {f"{layer}.weight": (above, n_inputs), f"{layer}.bias": (above,)}
+        n_inputs = above
+    for name, shape in shapes.items():
+        if tensors[name].shape != shape:
+            msg = f"policy tensor {name} was {tensors[name].shape}; expected {shape}: train again"
             raise DataError(msg)
-        n_inputs = n_outputs

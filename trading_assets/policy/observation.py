@@ -6,6 +6,7 @@ beside a mask that says so.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from trading_assets.errors import DataError
+from trading_assets.policy.compiled.actions import weigh_actions
 from trading_assets.risk.limits import WeightLimits, declared_limits
-from trading_assets.risk.projection import project_weights
+from trading_assets.risk.projection import pack_limits, project_weights
 from trading_assets.simulation.compiled.environment import show_accounts
 from trading_assets.simulation.core import Floats, Sizing
 from trading_assets.simulation.market import panels_of
 from trading_assets.simulation.rewards.declared import declared_trackers
 from trading_assets.simulation.rewards.reward import Rows
 from trading_assets.simulation.trackers.card import TrackerCard, card_of
-from trading_assets.strategy import Strategy
+from trading_assets.strategy import ConfidenceSizing, Strategy
 
 FORECAST_INPUTS = ("edge", "certainty", "expected_return_over_sigma")
 _FORECAST_COLUMNS = ("p_down", "p_flat", "p_up", "expected_return", "sigma_return")
@@ -52,6 +54,11 @@ class DecisionRules:
         What is remembered of the account and shown, in order.
     latency_bars : int
         Bars from a decision to its fill; the weights that wait are shown.
+    window_bars : int
+        Bars of features and forecasts shown, the newest last.
+    confidence_sizing : {"none", "posterior_mean", "twice_confidence"}
+        How raw weights are reduced where a forecast is uncertain, as `confidence_factors` says. A
+        card without it is of a policy that is not.
     """
 
     symbols: tuple[str, ...]
@@ -61,15 +68,25 @@ class DecisionRules:
     limits: WeightLimits
     trackers: tuple[TrackerCard, ...] = ()
     latency_bars: int = 1
+    window_bars: int = 1
+    confidence_sizing: ConfidenceSizing = "none"
+
+    @property
+    def n_symbol_inputs(self) -> int:
+        """Numbers shown of a symbol and bar: features, forecast inputs and a mask."""
+        return len(self.observed_features) + len(FORECAST_INPUTS) * self.uses_forecasts + 1
+
+    @property
+    def n_account_inputs(self) -> int:
+        """Length of the account row: weights held and waiting, cash, what trackers show."""
+        tracked = sum(len(card.inputs) for card in self.trackers)
+        return len(self.symbols) * self.latency_bars + (self.sizing == "equity") + tracked
 
     @property
     def n_inputs(self) -> int:
         """Length of an observation."""
-        shown = len(self.observed_features) + len(FORECAST_INPUTS) * self.uses_forecasts
-        # A mask, the weight held, and those decided that wait.
-        per_symbol = shown + 1 + self.latency_bars
-        tracked = sum(len(card.inputs) for card in self.trackers)
-        return len(self.symbols) * per_symbol + (self.sizing == "equity") + tracked
+        windows = self.window_bars * len(self.symbols) * self.n_symbol_inputs
+        return windows + self.n_account_inputs
 
     def to_card(self) -> dict[str, Any]:
         """Return the rules as JSON values."""
@@ -106,6 +123,8 @@ def declared_rules(strategy: Strategy, symbols: Sequence[str]) -> DecisionRules:
         limits=declared_limits(strategy.risk, strategy.policy, symbols),
         trackers=tuple(card_of(tracker) for tracker in declared_trackers(strategy)),
         latency_bars=strategy.costs.latency_bars,
+        window_bars=strategy.policy.window_bars,
+        confidence_sizing=strategy.policy.confidence_sizing,
     )
 
 
@@ -205,7 +224,7 @@ def build_observation(
     Parameters
     ----------
     context : float32 (K, ...)
-        Rows of `build_context`.
+        Rows of `build_context`, or windows of them one row after the other.
     held : float64 (K, N)
         Weights held at the close, drifted with prices.
     rules : DecisionRules
@@ -243,7 +262,7 @@ def raw_weights(actions: NDArray[np.floating], rules: DecisionRules) -> Floats:
     return bounded * rules.limits.max_weight
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PolicyView:
     """Rows of a market as a policy sees them; the `DecisionView` of the simulation.
 
@@ -255,16 +274,19 @@ class PolicyView:
         `build_context` of every row.
     tradable : bool (T, N)
         Symbols that may be held at every row.
+    factors : float64 (T, N), optional
+        `confidence_factors` of every row.
     """
 
     rules: DecisionRules
     context: NDArray[np.float32]
     tradable: NDArray[np.bool_]
+    factors: Floats | None = None
 
     @property
     def window_bars(self) -> int:
         """Rows of the context that an observation covers."""
-        return 1
+        return self.rules.window_bars
 
     @property
     def held_scale(self) -> float:
@@ -276,9 +298,42 @@ class PolicyView:
         """Whether a policy sees the share of cash."""
         return self.rules.sizing == "equity"
 
+    @cached_property
+    def _bounds(self) -> Floats | None:
+        """Limits that have a closed form, as kernels read them."""
+        limits = self.rules.limits
+        return (
+            pack_limits(limits, len(self.rules.symbols)).bounds if limits.is_closed_form else None
+        )
+
+    @cached_property
+    def _kernel_factors(self) -> Floats:
+        """Factors as the kernel reads them: no row where weights are taken as they are."""
+        factors = self.factors
+        return np.ones((0, 1)) if factors is None else np.ascontiguousarray(factors)
+
+    def size_weights(self, raw: Floats, rows: Rows) -> Floats:
+        """Return raw weights (K, N) by how sure the forecasts at each row's close are."""
+        return raw if self.factors is None else raw * self.factors[rows]
+
     def target_weights(self, actions: NDArray[np.floating], rows: Rows, held: Floats) -> Floats:
         """Return weights float64 (K, N) within the limits."""
-        return self.project(raw_weights(actions, self.rules), rows, held)
+        limits = self.rules.limits
+        if self._bounds is None:
+            raw = self.size_weights(raw_weights(actions, self.rules), rows)
+            return self.project(raw, rows, held)
+        weights = np.empty(actions.shape)
+        weigh_actions(
+            np.ascontiguousarray(actions),
+            limits.max_weight,
+            limits.is_long_only,
+            self._kernel_factors,
+            self.tradable,
+            rows,
+            self._bounds,
+            weights,
+        )
+        return weights
 
     def project(self, raw: Floats, rows: Rows, held: Floats) -> Floats:
         """Return the weights float64 (K, N) that limits leave of raw ones."""

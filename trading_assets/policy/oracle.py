@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from trading_assets.agent_specs import DeclaredAgent
+from trading_assets.declared_modules import import_declared_modules
 from trading_assets.policy.trainers import train
 from trading_assets.policy.world_task import (
     BURN_IN_BARS,
@@ -108,8 +109,9 @@ def climb_oracle_ladder(
     Raises
     ------
     DeclarationError
-        If the strategy's market has no closed form.
+        If the strategy's market has no closed form, or a module of its own cannot be imported.
     """
+    import_declared_modules(strategy.policy.modules)
     world = declared_world(strategy, source)
     if total_steps is not None:
         agent = agent.model_copy(update={"total_steps": total_steps})

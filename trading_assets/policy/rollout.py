@@ -9,12 +9,13 @@ import polars as pl
 
 from trading_assets.errors import DataError
 from trading_assets.policy.account_watcher import AccountWatcher
+from trading_assets.policy.acting import Acting
+from trading_assets.policy.confidence import confidence_factors
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import (
     PolicyView,
     build_context,
     declared_rules,
-    raw_weights,
     shown_confidence,
 )
 from trading_assets.simulation.core import Books, Floats, StepResult
@@ -36,7 +37,7 @@ class Rollout:
     sessions : datetime64[D] (T,)
         Sessions at whose close was decided; each decision is filled at the next open.
     raw_weights, weights : float64 (T, N)
-        Targets before and after limits.
+        Targets before and after limits, both by the confidence of forecasts where it is declared.
     steps : tuple of StepResult
         What each next bar did, with one book.
     rewards : float64 (T,)
@@ -66,7 +67,12 @@ def build_task(
     context = build_context(features, forecasts, rules, market.sessions, market.tradable)
     return TradingTask(
         market=market,
-        view=PolicyView(rules, context, market.tradable),
+        view=PolicyView(
+            rules,
+            context,
+            market.tradable,
+            confidence_factors(forecasts, rules, market.sessions),
+        ),
         covariance=causal_covariance(market),
         costs=strategy.costs,
         sizing=strategy.policy.sizing,
@@ -75,21 +81,8 @@ def build_task(
         reward=declared_reward(strategy),
         trackers=declared_trackers(strategy),
         confidence=shown_confidence(context, rules),
+        randomisation=strategy.policy.randomisation,
     )
-
-
-def mean_raw_weights(policies: Sequence[TrainedPolicy], observation: np.ndarray) -> Floats:
-    """Return the weights before limits of the policies' mean action, float64 (K, N).
-
-    Parameters
-    ----------
-    policies : sequence of TrainedPolicy
-        Members with the same rules; one or more.
-    observation : float32 (K, n_inputs)
-        What all members see.
-    """
-    actions = np.stack([policy.act(observation) for policy in policies]).mean(axis=0)
-    return raw_weights(actions, policies[0].rules)
 
 
 def policy_decision(
@@ -98,15 +91,22 @@ def policy_decision(
     """Return a function of (row, books of K = 1) giving target weights float64 (N,) after limits.
 
     The function uses nothing later than the row's close. It is asked for consecutive rows, as it
-    remembers what the task's trackers and latency need.
+    remembers what the task's trackers and latency need, and what its members carry.
 
     Raises
     ------
     DataError
-        If a policy was trained to see other trackers than the task has.
+        If a policy was trained to see other trackers than the task has, or a window has no rows.
     """
     _require_trackers(policies, task)
-    return AccountWatcher(task).deciding(lambda seen: mean_raw_weights(policies, seen))
+    acting = Acting(policies, 1)
+    decide = AccountWatcher(task, carries=acting.carries).deciding(acting.raw_weights)
+
+    def decide_in_window(row: int, books: Books) -> Floats:
+        task.require_window(row)
+        return decide(row, books)
+
+    return decide_in_window
 
 
 def roll_policy(
@@ -122,7 +122,7 @@ def roll_policy(
     Parameters
     ----------
     policies : sequence of TrainedPolicy
-        One policy, or the members of an ensemble.
+        One policy, or an ensemble.
     market : Market
         Covers the sessions and one more.
     features, forecasts : DataFrame
@@ -147,17 +147,19 @@ def roll_rows(policies: Sequence[TrainedPolicy], task: TradingTask, rows: range)
     Raises
     ------
     DataError
-        If a policy was trained to see other trackers than the task has.
+        If a policy was trained to see other trackers than the task has, or a window has no rows.
     """
     _require_trackers(policies, task)
+    task.require_window(rows.start)
     traded = TradedBooks(task, 1)
     traded.open(slice(None), np.array([rows.start], dtype=np.int64))
+    acting = Acting(policies, 1)
     raws: list[Floats] = []
     targets: list[Floats] = []
     steps: list[StepResult] = []
     rewards: list[float] = []
     for _ in rows:
-        raw = mean_raw_weights(policies, traded.observe())
+        raw = task.view.size_weights(acting.raw_weights(traded.observe()), traded.rows)
         weights = task.view.project(raw, traded.rows, traded.held)
         raws.append(raw[0])
         targets.append(weights[0])

@@ -1,30 +1,35 @@
 """Agents of Stable-Baselines3 behind one function; what leaves this module is plain arrays."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
 
 from trading_assets.agent_specs import (
     A2cSpec,
     AgentSpec,
     DdpgSpec,
+    MaskablePpoSpec,
     OffPolicySpec,
     OnPolicySpec,
     PpoSpec,
+    RecurrentPpoSpec,
     SacSpec,
     Td3Spec,
 )
-from trading_assets.policy.checkpoints import N_CHECKPOINTS, CheckpointRecorder
+from trading_assets.policy.checkpoints import N_CHECKPOINTS, CheckpointRecorder, Marks
+from trading_assets.policy.cloning import CriticWarmUp, warm_start
 from trading_assets.policy.context_extractor import ContextExtractor
 from trading_assets.policy.networks import TrainedPolicy
+from trading_assets.policy.recharged_memory import RechargedMemory
 from trading_assets.policy.training import Training, quiet_torch
 from trading_assets.policy.training_state import (
     STATE_FILE,
@@ -33,6 +38,9 @@ from trading_assets.policy.training_state import (
     restore_learner,
     write_state,
 )
+from trading_assets.simulation.level_env import LevelVecEnv
+from trading_assets.simulation.rewards.constrained import ConstrainedReward, constrain_reward
+from trading_assets.simulation.rewards.reward import Reward
 from trading_assets.simulation.vector_env import MarketVecEnv
 
 Settings = dict[str, Any]
@@ -64,22 +72,43 @@ def train_sb3(training: Training) -> TrainedPolicy:
     """Train one agent and return its best checkpoint; the same seed gives the same bytes.
 
     About eight checkpoints are scored with the deterministic policy; `CheckpointRecorder` says
-    which one is kept.
+    which one is kept. With a warm start the clone is scored too, before the first step.
+
+    Raises
+    ------
+    DataError
+        If the teacher of a warm start cannot be made for the task.
     """
     agent = cast("OnPolicySpec | OffPolicySpec", training.agent)
     algorithm = _ALGORITHMS[type(agent)]
     recorder = CheckpointRecorder(training, algorithm.output)
     with quiet_torch():
-        env = MarketVecEnv(training.task, training.episodes, agent.n_envs, "indexed")
+        env = _make_env(training, agent)
         model = algorithm.build(agent, env, _common_settings(training))
-        recording = _Recording(training, recorder, algorithm.layers)
+        recording = _Recording(training, recorder, algorithm.layers, env.task.reward)
         is_resumed = recording.resume(model)
+        callbacks: list[BaseCallback] = [recording]
+        if isinstance(agent, PpoSpec) and agent.warm_start is not None:
+            callbacks.append(CriticWarmUp(agent.critic_steps))
+            if not is_resumed:
+                warm_start(cast("PPO", model), training, agent.warm_start)
+                recorder.record(actor_tensors(model, algorithm.layers), 0)
         model.learn(
             agent.total_steps - model.num_timesteps,
-            callback=recording,
+            callback=CallbackList(callbacks),
             reset_num_timesteps=not is_resumed,
         )
     return recorder.best()
+
+
+def _make_env(training: Training, agent: OnPolicySpec | OffPolicySpec) -> MarketVecEnv:
+    task, episodes = training.task, training.episodes
+    if training.constraint is not None:
+        spec, scale = training.constraint.spec, episodes.reward_scale
+        task = replace(task, reward=constrain_reward(task.reward, spec, scale))
+    if isinstance(agent, MaskablePpoSpec):
+        return LevelVecEnv(task, episodes, agent.n_envs, "indexed", agent.levels)
+    return MarketVecEnv(task, episodes, agent.n_envs, "indexed")
 
 
 def _common_settings(training: Training) -> Settings:
@@ -96,6 +125,8 @@ def _common_settings(training: Training) -> Settings:
             "features_extractor_kwargs": {
                 "context": view.context,
                 "window_bars": view.window_bars,
+                "encoder": agent.encoder,
+                "n_symbols": len(training.rules.symbols),
             },
         },
         "seed": training.seed,
@@ -110,6 +141,35 @@ def _falling(initial: float) -> Callable[[float], float]:
 def _ppo(agent: PpoSpec, env: MarketVecEnv, settings: Settings) -> BaseAlgorithm:
     settings["policy_kwargs"]["log_std_init"] = agent.log_std_init
     return PPO(
+        env=env,
+        n_steps=agent.n_steps,
+        batch_size=min(agent.batch_size, agent.n_envs * agent.n_steps),
+        n_epochs=agent.n_epochs,
+        gae_lambda=agent.gae_lambda,
+        target_kl=agent.largest_kl,
+        **settings,
+    )
+
+
+def _maskable_ppo(agent: MaskablePpoSpec, env: MarketVecEnv, settings: Settings) -> BaseAlgorithm:
+    return MaskablePPO(
+        env=env,
+        n_steps=agent.n_steps,
+        batch_size=min(agent.batch_size, agent.n_envs * agent.n_steps),
+        n_epochs=agent.n_epochs,
+        gae_lambda=agent.gae_lambda,
+        target_kl=agent.target_kl,
+        **settings,
+    )
+
+
+def _recurrent_ppo(agent: RecurrentPpoSpec, env: MarketVecEnv, settings: Settings) -> BaseAlgorithm:
+    settings["policy"] = "MlpLstmPolicy"
+    settings["policy_kwargs"] |= {
+        "log_std_init": agent.log_std_init,
+        "lstm_hidden_size": agent.memory_units,
+    }
+    return RecurrentPPO(
         env=env,
         n_steps=agent.n_steps,
         batch_size=min(agent.batch_size, agent.n_envs * agent.n_steps),
@@ -132,7 +192,15 @@ def _a2c(agent: A2cSpec, env: MarketVecEnv, settings: Settings) -> BaseAlgorithm
     )
 
 
-def _off_policy(agent: OffPolicySpec, settings: Settings) -> Settings:
+def _off_policy(agent: OffPolicySpec, env: MarketVecEnv, settings: Settings) -> Settings:
+    reward = env.task.reward
+    if isinstance(reward, ConstrainedReward):
+        own = {"reward": reward, "reward_scale": env.episodes.reward_scale}
+        settings = {
+            **settings,
+            "replay_buffer_class": RechargedMemory,
+            "replay_buffer_kwargs": own,
+        }
     return {
         **settings,
         "batch_size": agent.batch_size,
@@ -145,7 +213,7 @@ def _off_policy(agent: OffPolicySpec, settings: Settings) -> Settings:
 
 
 def _sac(agent: SacSpec, env: MarketVecEnv, settings: Settings) -> BaseAlgorithm:
-    return SAC(env=env, **_off_policy(agent, settings))
+    return SAC(env=env, **_off_policy(agent, env, settings))
 
 
 def _noise(agent: Td3Spec | DdpgSpec, env: MarketVecEnv) -> VectorizedActionNoise:
@@ -155,11 +223,11 @@ def _noise(agent: Td3Spec | DdpgSpec, env: MarketVecEnv) -> VectorizedActionNois
 
 
 def _td3(agent: Td3Spec, env: MarketVecEnv, settings: Settings) -> BaseAlgorithm:
-    return TD3(env=env, action_noise=_noise(agent, env), **_off_policy(agent, settings))
+    return TD3(env=env, action_noise=_noise(agent, env), **_off_policy(agent, env, settings))
 
 
 def _ddpg(agent: DdpgSpec, env: MarketVecEnv, settings: Settings) -> BaseAlgorithm:
-    return DDPG(env=env, action_noise=_noise(agent, env), **_off_policy(agent, settings))
+    return DDPG(env=env, action_noise=_noise(agent, env), **_off_policy(agent, env, settings))
 
 
 _ON_POLICY_LAYERS = ("mlp_extractor.policy_net.0", "mlp_extractor.policy_net.2", "action_net")
@@ -167,6 +235,8 @@ _DETERMINISTIC_LAYERS = ("actor.mu.0", "actor.mu.2", "actor.mu.4")
 
 _ALGORITHMS: Mapping[type[AgentSpec], _Algorithm] = {
     PpoSpec: _Algorithm(_ppo, _ON_POLICY_LAYERS, "clip"),
+    MaskablePpoSpec: _Algorithm(_maskable_ppo, _ON_POLICY_LAYERS, "levels"),
+    RecurrentPpoSpec: _Algorithm(_recurrent_ppo, _ON_POLICY_LAYERS, "clip"),
     A2cSpec: _Algorithm(_a2c, _ON_POLICY_LAYERS, "clip"),
     SacSpec: _Algorithm(_sac, ("actor.latent_pi.0", "actor.latent_pi.2", "actor.mu"), "tanh"),
     Td3Spec: _Algorithm(_td3, _DETERMINISTIC_LAYERS, "tanh"),
@@ -175,21 +245,30 @@ _ALGORITHMS: Mapping[type[AgentSpec], _Algorithm] = {
 
 
 class _Recording(BaseCallback):
-    """Records the policy after each eighth of the steps and at the end, and keeps the state."""
+    """Records the policy after each eighth of the steps and at the end, and keeps the state.
+
+    After a rollout it has a constraint's multiplier set anew; the next rollout is charged by it.
+    """
 
     def __init__(
-        self, training: Training, recorder: CheckpointRecorder, layers: tuple[str, str, str]
+        self,
+        training: Training,
+        recorder: CheckpointRecorder,
+        layers: tuple[str, str, str],
+        reward: Reward,
     ) -> None:
         super().__init__()
+        self._multiplier = reward.multiplier if isinstance(reward, ConstrainedReward) else None
         self._training = training
         self._recorder = recorder
         self._layers = layers
         self._total = training.agent.total_steps
-        self._record_at = _Marks(max(self._total // N_CHECKPOINTS, 1))
-        self._keep_at = _Marks(max(self._total // N_STATES, 1))
+        self._record_at = Marks(max(self._total // N_CHECKPOINTS, 1))
+        self._keep_at = Marks(max(self._total // N_STATES, 1))
         folder = training.state_folder
         self._path = None if folder is None else folder / STATE_FILE
         self._key = "" if folder is None else training.key
+        self._is_over = False
 
     def resume(self, model: BaseAlgorithm) -> bool:
         """Bring a new learner to the state that was kept last, if one was."""
@@ -202,57 +281,63 @@ class _Recording(BaseCallback):
         self._record_at.pass_by(values["counters"]["num_timesteps"])
         self._keep_at.pass_by(values["counters"]["num_timesteps"])
         restore_learner(model, arrays, values)
+        self._is_over = self._recorder.is_over
         return True
 
     def _on_step(self) -> bool:
-        return True
+        return not self._is_over
 
     def _on_rollout_start(self) -> None:
         # Weights change between rollouts: here those of all earlier rollouts are in.
         steps = self.num_timesteps
-        if steps >= self._total:
+        if steps >= self._total or self._is_over:
             return
         if self._record_at.is_reached(steps):
             self._record()
+            self._is_over = self._recorder.is_over
         if self._path is not None and self._keep_at.is_reached(steps):
             arrays, values = capture_learner(self.model)
             kept, values["kept"] = self._recorder.get_state()
             arrays |= {f"kept/{name}": array for name, array in kept.items()}
             write_state(self._path, self._key, arrays, values)
 
+    def _on_rollout_end(self) -> None:
+        if self._multiplier is None or not self._multiplier.update():
+            return
+        memory = getattr(self.model, "replay_buffer", None)
+        if isinstance(memory, RechargedMemory):
+            memory.recharge()
+
     def _on_training_end(self) -> None:
-        self._record()
+        if not self._is_over:
+            self._record()
 
     def _record(self) -> None:
         tensors = actor_tensors(self.model, self._layers)
-        self._recorder.record(tensors, self.num_timesteps)
-
-
-class _Marks:
-    """Every so many steps, from the first multiple on."""
-
-    def __init__(self, every: int) -> None:
-        self._every = every
-        self._next = every
-
-    def is_reached(self, steps: int) -> bool:
-        if steps < self._next:
-            return False
-        self.pass_by(steps)
-        return True
-
-    def pass_by(self, steps: int) -> None:
-        self._next = (steps // self._every + 1) * self._every
+        multiplier = None if self._multiplier is None else self._multiplier.value
+        self._recorder.record(tensors, self.num_timesteps, multiplier)
 
 
 def actor_tensors(
     model: BaseAlgorithm, layers: tuple[str, str, str]
 ) -> dict[str, NDArray[np.float32]]:
-    """Return the weights of an actor's two hidden layers and action layer, copied."""
-    state = model.policy.state_dict()
+    """Return the weights of an actor by the names that `TrainedPolicy` knows, copied."""
+    state = {
+        name: tensor.detach().cpu().numpy().copy()
+        for name, tensor in model.policy.state_dict().items()
+    }
     names = ("hidden_0", "hidden_1", "action")
-    return {
-        f"{ours}.{part}": state[f"{theirs}.{part}"].detach().cpu().numpy().copy()
+    tensors = {
+        f"{ours}.{part}": state[f"{theirs}.{part}"]
         for ours, theirs in zip(names, layers, strict=True)
         for part in ("weight", "bias")
+    }
+    # Actors of off-policy agents have an extractor of their own.
+    before = "actor." if layers[0].startswith("actor.") else ""
+    parts = {"encoder.": f"{before}features_extractor.encoder.", "memory.": "lstm_actor."}
+    return tensors | {
+        ours + name.removeprefix(theirs): tensor
+        for ours, theirs in parts.items()
+        for name, tensor in state.items()
+        if name.startswith(theirs)
     }

@@ -1,6 +1,7 @@
 """Train one agent of a strategy on a window of a market."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -12,10 +13,11 @@ from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import declared_rules
 from trading_assets.policy.rollout import build_task, decision_range, roll_rows
 from trading_assets.policy.trainers import train
-from trading_assets.policy.training import UNWATCHED, Training, TrainingWatch
+from trading_assets.policy.training import UNWATCHED, Constraint, Training, TrainingWatch
 from trading_assets.simulation.core import Floats
 from trading_assets.simulation.episodes import Episodes
 from trading_assets.simulation.market import Market, total_returns_of
+from trading_assets.simulation.rewards.constrained import MeasuredBar
 from trading_assets.simulation.task import TradingTask
 from trading_assets.strategy import Strategy
 
@@ -66,8 +68,11 @@ def train_agent(  # noqa: PLR0913  one argument for each input of the stage
     task = build_task(market, features, forecasts, strategy)
     rows = decision_range(market, train_sessions[:-1])
     validation = decision_range(market, validation_sessions[:-1])
+    # Bars before the train window are shown where there are some, and not traded.
+    first_row = max(rows.start, task.view.window_bars - 1)
+    task.require_window(max(rows.stop - 2, 0))
     episodes = Episodes(
-        first_row=rows.start,
+        first_row=first_row,
         last_row=rows.stop,
         length_bars=agent.episode_bars,
         reward_scale=_reward_scale(task, rows),
@@ -76,9 +81,23 @@ def train_agent(  # noqa: PLR0913  one argument for each input of the stage
     def score(policy: TrainedPolicy) -> Floats:
         return roll_rows([policy], task, validation).rewards
 
+    constraint = declared_constraint(task, validation, strategy)
     rules = declared_rules(strategy, market.symbols)
     kept, told = watch.folder_of(seed), watch.report_of(seed)
-    return train(Training(task, episodes, rules, agent, seed, score, kept, told))
+    return train(Training(task, episodes, rules, agent, seed, score, kept, told, constraint))
+
+
+def declared_constraint(
+    task: TradingTask, validation: range, strategy: Strategy
+) -> Constraint | None:
+    """Return the constraint that a strategy declares, measured on the rows of validation."""
+    spec = strategy.policy.constraint
+    if spec is None:
+        return None
+    measured = replace(task, reward=MeasuredBar(spec.measure))
+    return Constraint(
+        spec, lambda policy: float(roll_rows([policy], measured, validation).rewards.mean())
+    )
 
 
 def _reward_scale(task: TradingTask, rows: range) -> float:

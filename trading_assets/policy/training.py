@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import stable_baselines3
 import torch
 
 from trading_assets.agent_specs import DeclaredAgent
+from trading_assets.constraint_specs import ConstraintSpec
 from trading_assets.policy.networks import Checkpoint, TrainedPolicy
 from trading_assets.policy.observation import DecisionRules
 from trading_assets.simulation.core import Floats
@@ -22,6 +24,22 @@ from trading_assets.simulation.task import TradingTask
 
 Score = Callable[[TrainedPolicy], Floats]
 """Validation rewards of a deterministic policy, float64 (n,), comparable element by element."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A limit that an agent learns to keep.
+
+    Attributes
+    ----------
+    spec : ConstraintSpec
+        Measure, limit and gains.
+    measure : callable
+        Mean measure a bar of a deterministic policy on the validation window.
+    """
+
+    spec: ConstraintSpec
+    measure: Callable[[TrainedPolicy], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +91,8 @@ class Training:
         Where the state of the training is kept, so that one that was killed goes on.
     report : callable, optional
         Told of each checkpoint when it was scored.
+    constraint : Constraint, optional
+        What the agent has to keep beside being paid.
     """
 
     task: TradingTask
@@ -83,6 +103,7 @@ class Training:
     score: Score
     state_folder: Path | None = None
     report: Callable[[Checkpoint], None] | None = None
+    constraint: Constraint | None = None
 
     @property
     def key(self) -> str:
@@ -95,11 +116,16 @@ class Training:
             repr(self.episodes),
             task.costs.model_dump_json(),
             repr((task.sizing, task.is_long_only, task.initial_usd, task.reward, task.trackers)),
+            repr(task.randomisation),
+            "" if self.constraint is None else self.constraint.spec.model_dump_json(),
             torch.__version__,
             stable_baselines3.__version__,
+            version("sb3-contrib"),
         )
         digest = hashlib.sha256("\n".join(values).encode())
-        for array in (task.view.context, task.tape, task.covariance):
+        every = np.arange(len(task.tape))
+        factors = task.view.size_weights(np.ones(task.market.close.shape), every)
+        for array in (task.view.context, task.tape, task.covariance, factors):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 

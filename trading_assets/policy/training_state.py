@@ -17,12 +17,14 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as save_tensors
+from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.save_util import recursive_getattr
 
 from trading_assets.errors import DataError
+from trading_assets.policy.recharged_memory import RechargedMemory
 from trading_assets.simulation.vector_env import MarketVecEnv
 
 Arrays = dict[str, NDArray[Any]]
@@ -102,10 +104,12 @@ def capture_learner(model: BaseAlgorithm) -> tuple[Arrays, dict[str, Any]]:
         seen = getattr(model, name, None)
         if seen is not None:
             arrays[f"last/{name}"] = seen
+    if isinstance(model, RecurrentPPO):
+        arrays |= {f"recurrent/{n}": _array(t) for n, t in _recurrent_states(model).items()}
     if isinstance(model, OffPolicyAlgorithm):
         memory = cast("ReplayBuffer", model.replay_buffer)
         values["memory"] = {"pos": memory.pos, "full": memory.full}
-        arrays |= {f"memory/{name}": getattr(memory, name) for name in _REMEMBERED}
+        arrays |= {f"memory/{name}": getattr(memory, name) for name in _remembered(memory)}
     env_arrays, values["env"] = cast("MarketVecEnv", model.env).get_state()
     arrays |= {f"env/{name}": array for name, array in env_arrays.items()}
     random_arrays, values["random"] = _capture_generators(model)
@@ -130,13 +134,33 @@ def restore_learner(model: BaseAlgorithm, arrays: Arrays, values: Mapping[str, A
     for name in _LAST_SEEN:
         if f"last/{name}" in arrays:
             setattr(model, name, arrays[f"last/{name}"])
+    _restore_memory(model, arrays, values)
+    cast("MarketVecEnv", model.env).set_state(_below(arrays, "env/"), values["env"])
+    _restore_generators(model, arrays, values["random"])
+
+
+def _restore_memory(model: BaseAlgorithm, arrays: Arrays, values: Mapping[str, Any]) -> None:
+    """Bring back transitions, and what recurrent policies carry from step to step."""
+    if isinstance(model, RecurrentPPO):
+        for name, state in _recurrent_states(model).items():
+            state.copy_(torch.from_numpy(arrays[f"recurrent/{name}"]))
     if isinstance(model, OffPolicyAlgorithm):
         memory = cast("ReplayBuffer", model.replay_buffer)
         memory.pos, memory.full = values["memory"]["pos"], values["memory"]["full"]
-        for name in _REMEMBERED:
+        for name in _remembered(memory):
             getattr(memory, name)[:] = arrays[f"memory/{name}"]
-    cast("MarketVecEnv", model.env).set_state(_below(arrays, "env/"), values["env"])
-    _restore_generators(model, arrays, values["random"])
+
+
+def _recurrent_states(model: RecurrentPPO) -> dict[str, torch.Tensor]:
+    """Return what actor and critic carry from step to step in each environment."""
+    states = cast("Any", model)._last_lstm_states
+    groups = {"actor": states.pi, "critic": states.vf}
+    return {f"{name}/{place}": t for name, pair in groups.items() for place, t in enumerate(pair)}
+
+
+def _remembered(memory: ReplayBuffer) -> tuple[str, ...]:
+    more = RechargedMemory.REMEMBERED if isinstance(memory, RechargedMemory) else ()
+    return (*_REMEMBERED, *more)
 
 
 def _stored_names(model: BaseAlgorithm) -> tuple[list[str], list[str]]:

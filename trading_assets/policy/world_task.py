@@ -1,11 +1,15 @@
 """Worlds with a known optimum as trading tasks: what the oracle ladder is climbed on."""
 
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from trading_assets.agent_specs import DeclaredAgent
+from trading_assets.constraint_specs import ConstraintSpec, Measure
 from trading_assets.errors import DeclarationError
+from trading_assets.policy.acting import Acting
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import (
     DecisionRules,
@@ -13,8 +17,8 @@ from trading_assets.policy.observation import (
     assemble_context,
     build_observation,
 )
-from trading_assets.policy.rollout import mean_raw_weights
-from trading_assets.policy.training import Training
+from trading_assets.policy.training import Constraint, Training
+from trading_assets.randomisation_specs import RandomisationSpec
 from trading_assets.reward_specs import MeanVarianceSpec
 from trading_assets.risk.limits import WeightLimits, declared_limits
 from trading_assets.risk.projection import project_weights
@@ -54,6 +58,8 @@ def declared_world(strategy: Strategy, source: WorldSource) -> WorldOne:
         (policy.sizing == "constant_notional", "policy.sizing constant_notional"),
         (policy.reward == MeanVarianceSpec(kind="mean_variance"), "policy.reward mean_variance"),
         (not policy.observed_account, "no policy.observed_account"),
+        (policy.constraint is None, "no policy.constraint"),
+        (policy.randomisation is None, "no policy.randomisation"),
         (costs.latency_bars == 1, "costs.latency_bars 1"),
         (policy.risk_aversion > 0.0, "policy.risk_aversion above 0"),
         (costs.quadratic_lambda > 0.0, "costs.quadratic_lambda above 0"),
@@ -90,19 +96,23 @@ def follow_signals(policies: Sequence[TrainedPolicy], signals: Floats) -> Floats
         Weights decided at each close; the book before the first bar is flat.
     """
     rules = policies[0].rules
+    acting = Acting(policies, signals.shape[1])
     n_bars, n_paths, n_assets, _ = signals.shape
     tradable = np.ones((n_paths, n_assets), dtype=np.bool_)
     held = np.zeros((n_paths, n_assets))
     positions = np.empty((n_bars, n_paths, n_assets))
+    # Before the first bar, windows hold that one.
+    window = deque([assemble_context(signals[0], tradable)] * rules.window_bars, rules.window_bars)
     for bar in range(n_bars):
-        context = assemble_context(signals[bar], tradable)
-        raw = mean_raw_weights(policies, build_observation(context, held, rules))
+        window.append(assemble_context(signals[bar], tradable))
+        context = np.concatenate(window, axis=1)
+        raw = acting.raw_weights(build_observation(context, held, rules))
         held = project_weights(raw, rules.limits, tradable, held)
         positions[bar] = held
     return positions
 
 
-def world_rules(world: World, limits: WeightLimits) -> DecisionRules:
+def world_rules(world: World, limits: WeightLimits, window_bars: int = 1) -> DecisionRules:
     """Return what a policy on a world observes and may do: its signals and held weights."""
     return DecisionRules(
         symbols=tuple(f"{world.name}.{asset}" for asset in range(world.n_assets)),
@@ -110,11 +120,20 @@ def world_rules(world: World, limits: WeightLimits) -> DecisionRules:
         uses_forecasts=False,
         sizing="constant_notional",
         limits=limits,
+        window_bars=window_bars,
     )
 
 
-def world_training(
-    world: World, agent: DeclaredAgent, seed: int, limits: WeightLimits, rng: np.random.Generator
+def world_training(  # noqa: PLR0913  what is learned from, and what a training may have
+    world: World,
+    agent: DeclaredAgent,
+    seed: int,
+    limits: WeightLimits,
+    rng: np.random.Generator,
+    *,
+    window_bars: int = 1,
+    constraint: ConstraintSpec | None = None,
+    randomisation: RandomisationSpec | None = None,
 ) -> Training:
     """Return the training of an agent on one long history of a world.
 
@@ -133,18 +152,67 @@ def world_training(
         Limits on weights.
     rng : Generator
         Draws the history and the validation paths.
+    window_bars : int
+        Bars of signals shown.
+    constraint : ConstraintSpec, optional
+        What the agent has to keep.
+    randomisation : RandomisationSpec, optional
+        What its episodes draw anew.
+
+    Raises
+    ------
+    DeclarationError
+        If the constraint's measure is not one of `measure_positions`.
     """
     market, signals = world.draw_market(HISTORY_BARS, rng)
-    rules = world_rules(world, limits)
-    task = _task(world, market, signals, rules)
-    episodes = Episodes(0, HISTORY_BARS - 1, agent.episode_bars, _reward_scale(world))
+    rules = world_rules(world, limits, window_bars)
+    task = replace(_task(world, market, signals, rules), randomisation=randomisation)
+    episodes = Episodes(window_bars - 1, HISTORY_BARS - 1, agent.episode_bars, _reward_scale(world))
     validation = world.draw_signals(PATH_BARS, VALIDATION_PATHS, rng)
 
     def score(policy: TrainedPolicy) -> Floats:
         positions = follow_signals([policy], validation)
         return world.mean_reward(validation, positions, BURN_IN_BARS)
 
-    return Training(task, episodes, rules, agent, seed, score)
+    kept = None
+    if constraint is not None:
+        name = constraint.measure
+        # Refused before anything is trained.
+        measure_positions(world, name, world.best_positions(validation))
+        kept = Constraint(
+            constraint,
+            lambda policy: measure_positions(world, name, follow_signals([policy], validation)),
+        )
+    return Training(task, episodes, rules, agent, seed, score, constraint=kept)
+
+
+def measure_positions(world: World, measure: Measure, positions: Floats) -> float:
+    """Return the mean of a measure a bar, after the burn-in, in the measure's unit.
+
+    Parameters
+    ----------
+    world : World
+        Its covariance.
+    measure : {"position_variance", "turnover"}
+        What is measured.
+    positions : float64 (n_bars, n_paths, N)
+        Weights decided at each close.
+
+    Raises
+    ------
+    DeclarationError
+        If it is another measure, which positions alone do not tell.
+    """
+    if measure == "turnover":
+        return float(np.abs(np.diff(positions[BURN_IN_BARS - 1 :], axis=0)).sum(axis=-1).mean())
+    if measure != "position_variance":
+        msg = (
+            f"constraint measure was {measure} on world {world.name}; expected position_variance or"
+            " turnover, which positions tell"
+        )
+        raise DeclarationError(msg)
+    held = positions[BURN_IN_BARS:]
+    return float(((held @ world.covariance) * held).sum(axis=-1).mean())
 
 
 def finite_training(

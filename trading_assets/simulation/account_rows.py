@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.simulation.compiled.environment import gather_windows, show_accounts
+from trading_assets.simulation.compiled.environment import show_accounts, show_windows
 from trading_assets.simulation.rewards.reward import Rows
 from trading_assets.simulation.task import TradingTask
 from trading_assets.simulation.terms import Floats
@@ -51,13 +51,7 @@ def write_account_rows(
     """
     view = task.view
     show_accounts(accounts.held, view.held_scale, view.shows_cash, first, out)
-    column = first + accounts.held.shape[1] + view.shows_cash
-    if accounts.pending.shape[1]:
-        pending = accounts.pending.reshape(len(out), -1) / view.held_scale
-        out[:, column : column + pending.shape[1]] = pending
-        column += pending.shape[1]
-    if task.trackers:
-        out[:, column:] = accounts.memory.show()
+    _write_rest(task, accounts, out, first)
 
 
 def whole_observations(task: TradingTask, rows: Rows, accounts: Accounts) -> NDArray[np.float32]:
@@ -67,6 +61,30 @@ def whole_observations(task: TradingTask, rows: Rows, accounts: Accounts) -> NDA
     """
     view = task.view
     out = np.empty((len(rows), task.n_inputs), dtype=np.float32)
-    gather_windows(view.context, rows, view.window_bars, out)
-    write_account_rows(task, accounts, out, view.window_bars * view.context.shape[1])
+    context = view.context
+    width, window = context.shape[1], view.window_bars
+    show_windows(
+        context.reshape(-1),
+        width,
+        rows,
+        window,
+        accounts.held,
+        view.held_scale,
+        view.shows_cash,
+        out,
+    )
+    _write_rest(task, accounts, out, window * width)
     return out
+
+
+def _write_rest(
+    task: TradingTask, accounts: Accounts, out: NDArray[np.float32], first: int
+) -> None:
+    """Write what follows weights and cash: pending weights, and what trackers show."""
+    column = first + accounts.held.shape[1] + task.view.shows_cash
+    if accounts.pending.shape[1]:
+        pending = accounts.pending.reshape(len(out), -1) / task.view.held_scale
+        out[:, column : column + pending.shape[1]] = pending
+        column += pending.shape[1]
+    if task.trackers:
+        out[:, column:] = accounts.memory.show()

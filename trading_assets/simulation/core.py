@@ -151,7 +151,9 @@ def open_books(n_books: int, cash_usd: float, close: Floats) -> Books:
 
 def equity_of(books: Books) -> Floats:
     """Return cash plus positions at the last known closes, float64 (K,), USD."""
-    return sum_equity(books.cash, _positions_of(books))
+    equity = np.empty(len(books.cash))
+    sum_equity(books.cash, _positions_of(books), equity)
+    return equity
 
 
 def held_weights(books: Books, sizing: Sizing, notional_usd: float) -> Floats:
@@ -160,7 +162,9 @@ def held_weights(books: Books, sizing: Sizing, notional_usd: float) -> Floats:
     Known at the close. A book without positive equity holds weights of 0 by convention.
     """
     notional = notional_usd if sizing == "constant_notional" else 0.0
-    return weigh_books(books.cash, _positions_of(books), notional)
+    held = np.empty(books.quantity.shape)
+    weigh_books(books.cash, _positions_of(books), notional, held)
+    return held
 
 
 def decide_quantities(

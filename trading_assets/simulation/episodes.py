@@ -1,10 +1,16 @@
 """Where episodes of a task may run, and from which row each one starts."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trading_assets.errors import DataError
+from trading_assets.simulation.compiled.environment import end_of_starts, take_starts
+
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +56,66 @@ class Episodes:
         """Rows of each history."""
         return (self.last_row + 1 - self.first_row) // self.n_histories
 
-    def draw_start(self, rng: np.random.Generator) -> int:
-        """Return a random first decision row."""
+    def draw_starts(self, rng: np.random.Generator, count: int) -> Rows:
+        """Return random first decision rows, int64 (count,)."""
         n_starts = max(self.history_rows - self.length_bars, 1)
-        place = int(rng.integers(self.n_histories * n_starts))
-        history, offset = divmod(place, n_starts)
-        return self.first_row + history * self.history_rows + offset
+        places = rng.integers(self.n_histories * n_starts, size=count)
+        histories, offsets = np.divmod(places, n_starts)
+        return self.first_row + histories * self.history_rows + offsets
 
-    def end_of(self, start: int) -> int:
-        """Return the row of an episode's last bar, which is traded and not decided at."""
-        history = (start - self.first_row) // self.history_rows
-        last = self.first_row + (history + 1) * self.history_rows - 1
-        return min(start + self.length_bars, last)
+
+class EpisodeStarts:
+    """First rows of the episodes of K environments, drawn some at a time by each one's generator.
+
+    Parameters
+    ----------
+    episodes : Episodes
+        Where episodes run.
+    n_envs : int
+        K.
+    """
+
+    _AHEAD = 64
+
+    def __init__(self, episodes: Episodes, n_envs: int) -> None:
+        self._episodes = episodes
+        self._drawn = np.zeros((n_envs, self._AHEAD), dtype=np.int64)
+        self._used = np.full(n_envs, self._AHEAD)
+        self.generators = [np.random.default_rng(index) for index in range(n_envs)]
+
+    def seed(self, index: int, seed: int) -> None:
+        """Begin the sequence of one environment anew."""
+        self.generators[index] = np.random.default_rng(seed)
+        self._used[index] = self._AHEAD
+
+    def next_of(self, indices: Rows, ends: Rows) -> Rows:
+        """Return the next first row of some environments, int64 (M,).
+
+        `ends`, int64 (K,), is written: the row of each episode's last bar.
+        """
+        episodes = self._episodes
+        starts = np.empty(len(indices), dtype=np.int64)
+        while (taken := take_starts(indices, self._drawn, self._used, starts)) < len(indices):
+            index = int(indices[taken])
+            self._drawn[index] = episodes.draw_starts(self.generators[index], self._AHEAD)
+            self._used[index] = 0
+        end_of_starts(
+            indices,
+            starts,
+            episodes.first_row,
+            episodes.history_rows,
+            episodes.length_bars,
+            ends,
+        )
+        return starts
+
+    def get_state(self) -> tuple[dict[str, NDArray[Any]], list[Any]]:
+        """Return what is drawn and not used yet, and the generators."""
+        arrays = {"starts.drawn": self._drawn.copy(), "starts.used": self._used.copy()}
+        return arrays, [rng.bit_generator.state for rng in self.generators]
+
+    def set_state(self, arrays: Mapping[str, NDArray[Any]], generators: Sequence[Any]) -> None:
+        """Go on from what `get_state` returned."""
+        self._drawn[:], self._used[:] = arrays["starts.drawn"], arrays["starts.used"]
+        for rng, state in zip(self.generators, generators, strict=True):
+            rng.bit_generator.state = state

@@ -6,25 +6,26 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.simulation.episodes import Episodes
+from trading_assets.simulation.episodes import Episodes, EpisodeStarts
 from trading_assets.simulation.task import TradingTask
 from trading_assets.simulation.traded_books import TradedBooks
 
 
 class MarketEnv(gym.Env[NDArray[np.float32], NDArray[np.floating]]):
-    """A flat book at a random row; observe at a close, fill at the next open.
+    """A new book at a random row; observe at a close, fill at the next open.
 
     Observations are whole: the window of the context, then the account row.
     """
 
     def __init__(self, task: TradingTask, episodes: Episodes) -> None:
+        task.require_window(episodes.first_row)
         self.task = task
         self.episodes = episodes
         self.observation_space = gym.spaces.Box(-np.inf, np.inf, (task.n_inputs,), np.float32)
         self.action_space = gym.spaces.Box(-1.0, 1.0, (len(task.market.symbols),), np.float32)
         self.traded = TradedBooks(task, 1)
-        self._rng = np.random.default_rng(0)
-        self._end = episodes.first_row
+        self._starts = EpisodeStarts(episodes, 1)
+        self._ends = np.array([episodes.first_row])
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -32,10 +33,9 @@ class MarketEnv(gym.Env[NDArray[np.float32], NDArray[np.floating]]):
         """Start an episode; a seed fixes the sequence of start rows."""
         super().reset(seed=seed)
         if seed is not None:
-            self._rng = np.random.default_rng(seed)
-        start = self.episodes.draw_start(self._rng)
-        self._end = self.episodes.end_of(start)
-        self.traded.open(slice(None), np.array([start], dtype=np.int64), [self._rng])
+            self._starts.seed(0, seed)
+        rows = self._starts.next_of(np.array([0]), self._ends)
+        self.traded.open(slice(None), rows, self._starts.generators)
         return self.traded.observe()[0], {}
 
     def step(
@@ -46,5 +46,5 @@ class MarketEnv(gym.Env[NDArray[np.float32], NDArray[np.floating]]):
         weights = self.task.view.target_weights(action[None, :], traded.rows, traded.held)
         reward = traded.trade(weights)[0] * self.episodes.reward_scale
         is_ruined = bool(traded.is_ruined[0])
-        is_over = bool(traded.rows[0] >= self._end) and not is_ruined
+        is_over = bool(traded.rows[0] >= self._ends[0]) and not is_ruined
         return traded.observe()[0], float(np.float32(reward)), is_ruined, is_over, {}

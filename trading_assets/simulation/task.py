@@ -12,6 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from trading_assets.errors import DataError
+from trading_assets.randomisation_specs import RandomisationSpec
 from trading_assets.simulation.core import Sizing
 from trading_assets.simulation.market import Market, tape_of
 from trading_assets.simulation.rewards.reward import Reward, Rows
@@ -41,6 +43,10 @@ class DecisionView(Protocol):
     @property
     def shows_cash(self) -> bool:
         """Whether a policy sees the share of cash."""
+        ...
+
+    def size_weights(self, raw: Floats, rows: Rows) -> Floats:
+        """Return raw weights float64 (K, N) by how sure a policy may be at each row's close."""
         ...
 
     def project(self, raw: Floats, rows: Rows, held: Floats) -> Floats:
@@ -88,6 +94,8 @@ class TradingTask:
         What is remembered of each account and shown; holds those that the reward needs.
     confidence : float64 (T, N), optional
         What the forecasts shown at each row's close say of a rise, in [-1, 1]; for the reward.
+    randomisation : RandomisationSpec, optional
+        What training episodes draw anew; rollouts and backtests use the declared values.
     """
 
     market: Market
@@ -100,6 +108,7 @@ class TradingTask:
     reward: Reward
     trackers: Sequence[Tracker] = field(default=())
     confidence: Floats | None = None
+    randomisation: RandomisationSpec | None = None
 
     @property
     def notional_usd(self) -> float | None:
@@ -116,14 +125,31 @@ class TradingTask:
         """What trading costs as the core's kernels read it, float64 (1, TERM_FIELDS)."""
         return terms_of(self.costs, is_long_only=self.is_long_only, notional_usd=self.notional_usd)
 
-    @property
+    @cached_property
     def n_account_inputs(self) -> int:
         """Length of an account row."""
         n_symbols = len(self.market.symbols)
         tracked = sum(len(tracker.inputs) for tracker in self.trackers)
         return n_symbols * self.costs.latency_bars + self.view.shows_cash + tracked
 
-    @property
+    @cached_property
     def n_inputs(self) -> int:
         """Length of a whole observation: the window of the context, then the account row."""
         return self.view.window_bars * self.view.context.shape[1] + self.n_account_inputs
+
+    def require_window(self, row: int) -> None:
+        """Refuse a row that has fewer rows before it than an observation shows.
+
+        Raises
+        ------
+        DataError
+            Saying how many there are.
+        """
+        window_bars = self.view.window_bars
+        if row + 1 < window_bars:
+            msg = (
+                f"observations show {window_bars} bars and {self.market.sessions[row]} is bar"
+                f" {row + 1} of the market; expected a window no longer than the data before a"
+                " decision: declare a shorter policy.window_bars, or start later"
+            )
+            raise DataError(msg)

@@ -21,7 +21,7 @@ def terms_of(costs: CostsSpec, *, is_long_only: bool, notional_usd: float | None
     Parameters
     ----------
     costs : CostsSpec
-        Costs, lot, tick and share of a bar's volume.
+        Costs, latency, lot, tick and share of a bar's volume.
     is_long_only : bool
         Whether books may neither borrow nor go short.
     notional_usd : float, optional
@@ -41,6 +41,7 @@ def terms_of(costs: CostsSpec, *, is_long_only: bool, notional_usd: float | None
                 costs.max_participation,
                 0.0 if notional_usd is None else notional_usd,
                 float(is_long_only),
+                float(costs.latency_bars),
             ]
         ]
     )

@@ -11,7 +11,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
 from trading_assets.errors import DataError
 from trading_assets.simulation.account_rows import write_account_rows
-from trading_assets.simulation.episodes import Episodes
+from trading_assets.simulation.episodes import Episodes, EpisodeStarts
+from trading_assets.simulation.rewards.constrained import ConstrainedReward
 from trading_assets.simulation.task import TradingTask
 from trading_assets.simulation.traded_books import ALL, TradedBooks, Which
 
@@ -24,9 +25,10 @@ _MOST_ROWS = 2**24
 class MarketVecEnv(VecEnv):
     """K books over one market, each at its own row.
 
-    An episode starts flat at a random row and is truncated after `length_bars` or at the end of the
-    window; it terminates only by ruin. A truncated episode gives `terminal_observation` and
-    `TimeLimit.truncated`, so that the learner does not take the end of the data for a bankruptcy.
+    An episode starts at a random row, flat unless the task's randomisation draws weights, and is
+    truncated after `length_bars` or at the end of the window; it terminates only by ruin. A
+    truncated episode gives `terminal_observation` and `TimeLimit.truncated`, so that the learner
+    does not take the end of the data for a bankruptcy.
 
     Parameters
     ----------
@@ -43,12 +45,14 @@ class MarketVecEnv(VecEnv):
     Raises
     ------
     DataError
-        If the market has more rows than an indexed observation can name.
+        If the market has more rows than an indexed observation can name, or the first row of
+        episodes fewer before it than an observation shows.
     """
 
     def __init__(
         self, task: TradingTask, episodes: Episodes, n_envs: int, form: Form = "whole"
     ) -> None:
+        task.require_window(episodes.first_row)
         self.task = task
         self.episodes = episodes
         self.form: Form = form
@@ -59,15 +63,15 @@ class MarketVecEnv(VecEnv):
             )
             raise DataError(msg)
         n_symbols = len(task.market.symbols)
-        n_inputs = task.n_inputs if form == "whole" else 1 + task.n_account_inputs
         super().__init__(
             n_envs,
-            gym.spaces.Box(-np.inf, np.inf, (n_inputs,), np.float32),
+            observation_space(task, form),
             gym.spaces.Box(-1.0, 1.0, (n_symbols,), np.float32),
         )
         self.traded = TradedBooks(task, n_envs)
-        self._rngs = [np.random.default_rng(index) for index in range(n_envs)]
+        self._starts = EpisodeStarts(episodes, n_envs)
         self._ends = np.zeros(n_envs, dtype=np.int64)
+        self._is_ruined = np.zeros(n_envs, dtype=np.bool_)
         self._actions: NDArray[np.floating] = np.zeros((n_envs, n_symbols), dtype=np.float32)
         self._no_infos: list[dict[str, Any]] = [{} for _ in range(n_envs)]
 
@@ -75,7 +79,7 @@ class MarketVecEnv(VecEnv):
         """Start an episode in every environment; seeds given by `seed` are used once."""
         for index, seed in enumerate(self._seeds):
             if seed is not None:
-                self._rngs[index] = np.random.default_rng(seed)
+                self._starts.seed(index, seed)
         self._reset_seeds()
         self._reset_options()
         self._start(np.arange(self.num_envs))
@@ -91,40 +95,43 @@ class MarketVecEnv(VecEnv):
         """Trade one bar; finished environments start a new episode at once."""
         traded = self.traded
         weights = self.task.view.target_weights(self._actions, traded.rows, traded.held)
-        rewards = traded.trade(weights) * self.episodes.reward_scale
-        is_ruined = traded.is_ruined
-        is_done = is_ruined | (traded.rows >= self._ends)
-        observation = self._observe()
+        rewards = (traded.trade(weights) * self.episodes.reward_scale).astype(np.float32)
+        is_done = np.empty(self.num_envs, dtype=np.bool_)
+        n_done = traded.end(self._ends, self._is_ruined, is_done)
         infos = self._no_infos.copy()
-        if is_done.any():
+        if n_done:
             finished = np.flatnonzero(is_done)
-            last = observation[finished]
+            last = self._observe(finished)
             for place, index in enumerate(finished.tolist()):
                 infos[index] = {
                     "terminal_observation": last[place],
-                    "TimeLimit.truncated": not is_ruined[index],
+                    "TimeLimit.truncated": not self._is_ruined[index],
                 }
             self._start(finished)
-            observation[finished] = self._observe(finished)
-        return observation, rewards.astype(np.float32), is_done, infos
+        return self._observe(), rewards, is_done, infos
 
     def get_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return all that the next steps depend on, as arrays and JSON values."""
-        arrays = {"ends": self._ends.copy(), **self.traded.get_state()}
-        return arrays, {"generators": [rng.bit_generator.state for rng in self._rngs]}
+        starts, generators = self._starts.get_state()
+        arrays = {"ends": self._ends.copy(), **starts, **self.traded.get_state()}
+        values: dict[str, Any] = {"generators": generators}
+        if isinstance(self.task.reward, ConstrainedReward):
+            values["multiplier"] = self.task.reward.multiplier.get_state()
+        return arrays, values
 
     def set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
         """Go on from what `get_state` returned of an environment of the same task."""
         self._ends[:] = arrays["ends"]
         self.traded.set_state(arrays)
-        for rng, state in zip(self._rngs, values["generators"], strict=True):
-            rng.bit_generator.state = state
+        self._starts.set_state(arrays, values["generators"])
+        if isinstance(self.task.reward, ConstrainedReward):
+            self.task.reward.multiplier.set_state(values["multiplier"])
 
     def _start(self, indices: NDArray[np.int64]) -> None:
-        rngs = [self._rngs[index] for index in indices]
-        starts = np.array([self.episodes.draw_start(rng) for rng in rngs], dtype=np.int64)
-        self._ends[indices] = [self.episodes.end_of(start) for start in starts.tolist()]
-        self.traded.open(indices, starts, rngs)
+        rows = self._starts.next_of(indices, self._ends)
+        is_drawing = self.task.trackers or self.task.randomisation is not None
+        drawing = [self._starts.generators[index] for index in indices] if is_drawing else None
+        self.traded.open(indices, rows, drawing)
 
     def _observe(self, which: Which = ALL) -> NDArray[np.float32]:
         if self.form == "whole":
@@ -166,3 +173,9 @@ class MarketVecEnv(VecEnv):
 
     def _indices_of(self, indices: VecEnvIndices) -> Sequence[int]:
         return list(self._get_indices(indices))
+
+
+def observation_space(task: TradingTask, form: Form) -> gym.spaces.Box:
+    """Return the space of a task's observations in one of their forms."""
+    n_inputs = task.n_inputs if form == "whole" else 1 + task.n_account_inputs
+    return gym.spaces.Box(-np.inf, np.inf, (n_inputs,), np.float32)

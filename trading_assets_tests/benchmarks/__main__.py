@@ -2,9 +2,18 @@
 
 import sys
 
-from trading_assets_tests.benchmarks import bars, features, ingest, leaks, spine
+from trading_assets_tests.benchmarks import (
+    bars,
+    environments,
+    features,
+    ingest,
+    leaks,
+    spine,
+    trainings,
+)
 
 STAGES = spine.STAGES | bars.STAGES | ingest.STAGES | features.STAGES | leaks.STAGES
+STAGES |= environments.STAGES | trainings.STAGES
 
 
 def main(only: list[str]) -> int:

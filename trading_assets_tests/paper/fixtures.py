@@ -89,7 +89,7 @@ def cut(market: Market, last_row: int) -> Market:
 def decide_with(
     weights: Callable[[date], np.ndarray], symbols: tuple[str, ...] = SYMBOLS
 ) -> Callable[[Mapping[str, float], date], Decision]:
-    def decide(held: Mapping[str, float], session: date) -> Decision:
+    def decide(held: Mapping[str, float], session: date, before: object = None) -> Decision:
         wanted = weights(session)
         return Decision(
             session=session,

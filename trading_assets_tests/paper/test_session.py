@@ -1,18 +1,24 @@
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from trading_assets.errors import DataError
+from trading_assets.paper.account_memory import memory_before
 from trading_assets.paper.audit import audit_records, verify_audit
 from trading_assets.paper.ledger import Fill, Ledger, reconcile
 from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.session import run_session
+from trading_assets.policy.bundle import Bundle
 from trading_assets.simulation.core import decide_quantities, equity_of, open_books, step
 from trading_assets.simulation.market import Market, bar_after
+from trading_assets.simulation.rewards.declared import declared_trackers
+from trading_assets.simulation.trackers.tracker import Memory
 from trading_assets.strategy import Strategy
 from trading_assets_tests.paper.fixtures import (
     concatenated,
@@ -25,6 +31,7 @@ from trading_assets_tests.paper.fixtures import (
     same_tables,
     session_at,
 )
+from trading_assets_tests.policy.tasks import make_policy
 
 LONG_SHORT = {
     "policy": {
@@ -103,6 +110,66 @@ def test_sessions_have_the_equity_of_the_backtest(
     )
 
 
+@pytest.mark.parametrize("declared", [{}, LONG_SHORT])
+def test_sessions_remember_of_the_account_what_the_backtest_does(
+    tmp_path: Path, declared: dict[str, dict[str, object]]
+) -> None:
+    observed = {"observed_account": ["drawdown", "recent_turnover", "trailing_return"]}
+    policy = {"agents": {"ppo": {}}, **declared.get("policy", {}), **observed}
+    shown = {**declared, "policy": {**policy, "uses_forecasts": False}}
+    strategy, market = make_strategy(**shown), make_market(30)
+    weights = random_weights(strategy, market)
+    member = make_policy(strategy, market.symbols)
+    bundle = Bundle.from_parts(strategy, (), None, {"ppo": [member]})
+    remembered: list[Mapping[str, Sequence[float]]] = []
+    previous = None
+    for row in range(2, len(market.sessions)):
+
+        def decide(held: Mapping[str, float], day: date, before: Mapping[str, Any] | None):
+            memory = memory_before(before, bundle)
+            remembered.append(memory.states)
+            decided = decide_with(lambda day: weights[day])(held, day)
+            return replace(decided, remembered=memory.to_summary())
+
+        day = session_at(market, row)
+        inputs = make_inputs(tmp_path, market, day, previous, strategy=strategy, decide=decide)
+        record = run_session(inputs)
+        previous = SessionRecord.from_files(record.tables, record.to_files())
+    expected = backtest_memories(market, strategy, weights)
+    assert len(remembered) == len(expected)
+    for ours, theirs in zip(remembered, expected, strict=True):
+        assert set(ours) == set(theirs)
+        for name, state in ours.items():
+            np.testing.assert_allclose(state, theirs[name][0], rtol=1e-6, atol=1e-9)
+    assert max(remembered[-1]["recent_turnover"]) > 0.01
+
+
+def backtest_memories(
+    market: Market, strategy: Strategy, weights: dict[date, np.ndarray]
+) -> list[dict[str, np.ndarray]]:
+    """Return what trackers know of the backtest's account at each decision."""
+    sizing, notional = strategy.policy.sizing, strategy.paper.initial_cash_usd
+    books = open_books(1, notional, market.close[1])
+    memory = Memory(declared_trackers(strategy), 1)
+    known: list[dict[str, np.ndarray]] = []
+    for row in range(1, len(market.sessions) - 1):
+        known.append(dict(memory.states))
+        wanted = weights[session_at(market, row)][None, :]
+        done = step(
+            books,
+            decide_quantities(books, wanted, market.close[row], sizing, notional),
+            bar_after(market, row),
+            strategy.costs,
+            is_long_only=strategy.policy.position == "long_only",
+            notional_usd=notional if sizing == "constant_notional" else None,
+        )
+        base = done.equity_before if sizing == "equity" else np.array([notional])
+        traded = np.abs(done.trade * done.fill_price).sum(axis=1)
+        memory.advance((done.equity - done.equity_before) / base, traded / base)
+        books = done.books
+    return known
+
+
 @pytest.mark.parametrize("decimals", [2, None])
 def test_the_ledger_equals_the_broker_to_the_last_decimal(
     tmp_path: Path, decimals: int | None
@@ -177,7 +244,9 @@ def test_a_decision_taken_at_the_sessions_own_close_is_refused(tmp_path: Path) -
     market = make_market()
     session = session_at(market, 20)
     decide = hold(0.1, 0.1, 0.1)
-    inputs = make_inputs(tmp_path, market, session, decide=lambda held, _: decide(held, session))
+    inputs = make_inputs(
+        tmp_path, market, session, decide=lambda held, _, __: decide(held, session)
+    )
     with pytest.raises(DataError, match="decided at the close of"):
         run_session(inputs)
 

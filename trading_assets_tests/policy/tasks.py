@@ -6,8 +6,10 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from trading_assets.policy.encoding import encoder_shapes, n_outputs
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import declared_rules
+from trading_assets.policy.recurrence import memory_shapes
 from trading_assets.schema import TABLES
 from trading_assets.strategy import Strategy
 from trading_assets_tests.simulation.markets import random_market
@@ -62,18 +64,27 @@ def no_forecasts():
     return TABLES["forecasts"].empty()
 
 
-def make_policy(strategy, symbols=SYMBOLS, seed=0):
+def make_policy(strategy, symbols=SYMBOLS, seed=0, memory_units=0, encoder=None):
     """Return an untrained policy with random weights."""
     rules = declared_rules(strategy, symbols)
     rng = np.random.default_rng(seed)
-    sizes = [rules.n_inputs, 8, 8, len(symbols)]
-    tensors = {}
+    tensors, n_inputs = {}, rules.n_inputs
+    if encoder is not None:
+        shapes = encoder_shapes(encoder, rules.window_bars, rules.n_symbol_inputs)
+        tensors |= {f"encoder.{name}": shape for name, shape in shapes.items()}
+        n_inputs = len(symbols) * n_outputs(encoder) + rules.n_account_inputs
+    if memory_units:
+        shapes = memory_shapes(memory_units, n_inputs)
+        tensors |= {f"memory.{name}": shape for name, shape in shapes.items()}
+        n_inputs = memory_units
+    tensors = {name: rng.normal(0, 0.6, s).astype(np.float32) for name, s in tensors.items()}
+    sizes = [n_inputs, 8, 8, len(symbols)]
     for name, before, after in zip(
         ("hidden_0", "hidden_1", "action"), sizes[:-1], sizes[1:], strict=True
     ):
         tensors[f"{name}.weight"] = rng.normal(0, 0.6, (after, before)).astype(np.float32)
         tensors[f"{name}.bias"] = rng.normal(0, 0.2, after).astype(np.float32)
-    return TrainedPolicy(rules, tensors, "ppo", seed, (), 0)
+    return TrainedPolicy(rules, tensors, "ppo", seed, (), 0, encoder=encoder)
 
 
 def broken(policy, name, value):

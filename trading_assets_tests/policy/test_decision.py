@@ -1,13 +1,17 @@
+import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
 
+from trading_assets.encoder_specs import LstmEncoderSpec
 from trading_assets.errors import DataError
 from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.compute import compute_features
 from trading_assets.forecast.train import train_forecaster
+from trading_assets.paper.account_memory import memory_after, memory_before
 from trading_assets.policy.bundle import Bundle
 from trading_assets.policy.decision import decide, decide_by_fallback, decide_fallback
 from trading_assets.policy.observation import declared_rules
@@ -20,6 +24,9 @@ from trading_assets.strategy import ForecastSpec, RiskSpec
 from trading_assets_tests.policy.tasks import make_policy, make_strategy
 
 SYMBOLS = ("AAA", "BBB", "CCC")
+LSTM = LstmEncoderSpec(kind="lstm", hidden_units=3)
+# Seeds, and units of their memories.
+MIXED = ((0, 4), (1, 0), (2, 3))
 NAMES = ("log_return_1", "log_return_5", "ewma_volatility")
 START = date(2018, 1, 1)
 
@@ -124,6 +131,77 @@ def test_day_by_day_decisions_are_the_weights_of_the_backtest(bundle, rolled):
         assert decision.decided_by == bundle.digest
     assert (rolled.weights[:5, 2] == 0.0).all()
     assert (rolled.weights[-1, 2] > 0.0).all()
+
+
+def test_decisions_with_unequal_weights_are_the_weights_of_the_backtest(bundle):
+    from trading_assets.forecast.forecaster import Forecaster
+
+    weights = {"ppo/seed-0": 0.05, "ppo/seed-1": 0.8, "ppo/seed-2": 0.15}
+    weighted = replace(bundle, ensemble_rule="exponentiated_gradient", weights=weights)
+    loaded = Bundle.from_files(weighted.to_files(), weighted.digest)
+    sessions = DAYS[585:600]
+    forecasts = Forecaster.from_files(dict(bundle.forecaster_files)).predict(FEATURES, sessions)
+    market = build_market(BARS, ACTIONS, SYMBOLS, DAYS)
+    rolled = roll_policy(weighted.members, market, FEATURES, forecasts, sessions, STRATEGY)
+    plain = roll_policy(bundle.members, market, FEATURES, forecasts, sessions, STRATEGY)
+    for index, session in enumerate(sessions):
+        decision = decide(loaded, BARS, ACTIONS, SERIES, account_at(rolled, index), session)
+        np.testing.assert_array_equal(decision.weights, rolled.weights[index])
+        np.testing.assert_array_equal(decision.raw_weights, rolled.raw_weights[index])
+        assert decision.decided_by == weighted.digest != bundle.digest
+    assert (rolled.raw_weights != plain.raw_weights).any(axis=1).all()
+
+
+@pytest.mark.parametrize("encoder", [None, LSTM], ids=["flat", "lstm"])
+def test_decisions_on_windows_are_the_weights_of_the_backtest(bundle, encoder):
+    from trading_assets.forecast.forecaster import Forecaster
+
+    policy = STRATEGY.policy.model_copy(update={"window_bars": 6})
+    strategy = STRATEGY.model_copy(update={"policy": policy})
+    forecaster = Forecaster.from_files(dict(bundle.forecaster_files))
+    policies = [make_policy(strategy, SYMBOLS, seed, encoder=encoder) for seed in range(2)]
+    shown = Bundle.from_parts(strategy, NAMES, forecaster, {"ppo": policies})
+    loaded = Bundle.from_files(shown.to_files(), shown.digest)
+    # Across the late listing and the split.
+    sessions = DAYS[588:606]
+    market = build_market(BARS, ACTIONS, SYMBOLS, DAYS)
+    forecasts = forecaster.predict(FEATURES, DAYS[583:606])
+    rolled = roll_policy(shown.members, market, FEATURES, forecasts, sessions, strategy)
+    for index, session in enumerate(sessions):
+        decision = decide(loaded, BARS, ACTIONS, SERIES, account_at(rolled, index), session)
+        np.testing.assert_array_equal(decision.raw_weights, rolled.raw_weights[index])
+        np.testing.assert_array_equal(decision.weights, rolled.weights[index])
+        assert decision.forecasts["session"].unique().to_list() == [session]
+
+
+def test_decisions_of_policies_that_remember_are_the_weights_of_the_backtest(bundle):
+    from trading_assets.forecast.forecaster import Forecaster
+
+    forecaster = Forecaster.from_files(dict(bundle.forecaster_files))
+    policies = [make_policy(STRATEGY, SYMBOLS, seed, memory_units=units) for seed, units in MIXED]
+    remembering = Bundle.from_parts(STRATEGY, NAMES, forecaster, {"ppo": policies})
+    sessions = DAYS[585:600]
+    market = build_market(BARS, ACTIONS, SYMBOLS, DAYS)
+    forecasts = forecaster.predict(FEATURES, sessions)
+    rolled = roll_policy(remembering.members, market, FEATURES, forecasts, sessions, STRATEGY)
+    summary = None
+    for index, session in enumerate(sessions):
+        held = account_at(rolled, index)
+        # As a session's record keeps it, in JSON.
+        memory = memory_before(summary, remembering)
+        before = (memory.states, memory.carried)
+        decision = decide(remembering, BARS, ACTIONS, SERIES, held, session, None, *before)
+        np.testing.assert_array_equal(decision.raw_weights, rolled.raw_weights[index])
+        decided = json.loads(json.dumps(memory.to_summary(decision.carried)))
+        summary = memory_after(decided, 0.01, 0.1)
+        assert "carried_on" in summary["memory"]
+    forgetful = decide(remembering, BARS, ACTIONS, SERIES, held, sessions[-1])
+    assert (forgetful.raw_weights != rolled.raw_weights[-1]).any()
+    # Another bundle's members know nothing of the account.
+    other = Bundle.from_parts(STRATEGY, NAMES, forecaster, {"ppo": policies[:2]})
+    assert memory_before(summary, other).carried == [[0.0] * 8, []]
+    with pytest.raises(DataError, match=r"expected as many finite numbers as \[8, 0, 6\]"):
+        decide(remembering, BARS, ACTIONS, SERIES, held, session, None, {}, [[0.0], [], [0.0]])
 
 
 def test_decisions_under_every_limit_are_the_weights_of_the_backtest(bundle):

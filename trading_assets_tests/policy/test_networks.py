@@ -56,8 +56,8 @@ def test_a_weight_that_is_not_finite_is_refused():
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda t: t.update({"action.bias": np.zeros(2, np.float32)}), "layer action"),
-        (lambda t: t.update({"hidden_0.weight": np.zeros((8, 3), np.float32)}), "layer hidden_0"),
+        (lambda t: t.update({"action.bias": np.zeros(2, np.float32)}), "tensor action"),
+        (lambda t: t.update({"hidden_0.weight": np.zeros((8, 3), np.float32)}), "tensor hidden_0"),
         (lambda t: t.pop("hidden_1.bias"), "tensors"),
         (lambda t: t.update({"extra": np.zeros(2, np.float32)}), "tensors"),
         (lambda t: t.update({"action.bias": np.zeros(3, np.float64)}), "float32"),

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.compiling import entry_point, kernel
+from trading_assets.compiling import bare_entry_point, inlined
 from trading_assets.simulation.compiled.layout import (
     ADV_USD,
     BASE,
@@ -20,6 +20,7 @@ from trading_assets.simulation.compiled.layout import (
     GAIN,
     IMPACT,
     IS_LONG_ONLY,
+    LATENCY_BARS,
     LINEAR,
     LOT_SHARES,
     MAX_PARTICIPATION,
@@ -37,6 +38,7 @@ from trading_assets.simulation.compiled.layout import (
     TRADE,
     TRADE_COST,
     TRADED,
+    VALUE,
     VOLATILITY,
     VOLUME,
     WEIGHT_CHANGE,
@@ -49,17 +51,17 @@ _SHARES = 1e9
 _USD = 1e6
 
 
-@kernel
+@inlined
 def round_shares(shares: float) -> float:
     return np.rint(shares * _SHARES) / _SHARES
 
 
-@kernel
+@inlined
 def round_usd(amount: float) -> float:
     return np.rint(amount * _USD) / _USD
 
 
-@kernel
+@inlined
 def whole_trade(target: float, quantity: float, lot: float) -> float:
     difference = target - quantity
     if lot == 0.0:
@@ -71,7 +73,7 @@ def whole_trade(target: float, quantity: float, lot: float) -> float:
     return np.trunc(difference / lot + np.copysign(1e-9, difference)) * lot
 
 
-@kernel
+@inlined
 def cap_by_volume(trade: float, volume: float, share: float, lot: float) -> float:
     most = share * volume
     if abs(trade) <= most:
@@ -82,7 +84,7 @@ def cap_by_volume(trade: float, volume: float, share: float, lot: float) -> floa
     return np.copysign(np.floor(most / step + 1e-9) * step, trade)
 
 
-@kernel
+@inlined
 def equity_of_book(cash: Array, positions: Array, k: int) -> float:
     held = 0.0
     for symbol in range(positions.shape[2]):
@@ -90,7 +92,7 @@ def equity_of_book(cash: Array, positions: Array, k: int) -> float:
     return cash[k] + held
 
 
-@kernel
+@inlined
 def cost_of_fill(
     fills: Array, k: int, symbol: int, base: float, tape: Array, known: int, terms: Array, own: int
 ) -> float:
@@ -109,7 +111,7 @@ def cost_of_fill(
     return round_usd(total)
 
 
-@kernel
+@inlined
 def afford_buys(
     cash: float, fills: Array, k: int, base: float, tape: Array, known: int, terms: Array, own: int
 ) -> None:
@@ -117,9 +119,8 @@ def afford_buys(
     needed = 0.0
     available = cash
     for symbol in range(n_symbols):
-        trade = fills[k, TRADE, symbol]
-        spent = round_usd(trade * fills[k, FILL_PRICE, symbol]) + fills[k, TRADE_COST, symbol]
-        if trade > 0.0:
+        spent = fills[k, VALUE, symbol] + fills[k, TRADE_COST, symbol]
+        if fills[k, TRADE, symbol] > 0.0:
             needed += spent
         else:
             available -= spent
@@ -133,20 +134,23 @@ def afford_buys(
     step = lot if lot > 0.0 else 1.0 / _SHARES
     for symbol in range(n_symbols):
         if fills[k, TRADE, symbol] > 0.0:
-            fills[k, TRADE, symbol] = np.floor(fills[k, TRADE, symbol] * scale / step) * step
+            trade = np.floor(fills[k, TRADE, symbol] * scale / step) * step
+            fills[k, TRADE, symbol] = trade
+            fills[k, VALUE, symbol] = round_usd(trade * fills[k, FILL_PRICE, symbol])
             fills[k, WEIGHT_CHANGE, symbol] *= scale
             fills[k, TRADE_COST, symbol] = cost_of_fill(
                 fills, k, symbol, base, tape, known, terms, own
             )
 
 
-@kernel
+@inlined
 def open_book(
     positions: Array,
     target: Array,
     fills: Array,
     k: int,
     base: float,
+    per_base: float,
     tape: Array,
     known: int,
     bar: int,
@@ -155,7 +159,6 @@ def open_book(
 ) -> float:
     """Apply corporate actions and write what is to be filled; return dividends and payouts."""
     lot, tick = terms[own, LOT_SHARES], terms[own, TICK_USD]
-    per_base = 1.0 / base if base > 0.0 else 0.0
     dividends = 0.0
     for symbol in range(target.shape[1]):
         quantity, mark = positions[k, QUANTITY, symbol], positions[k, PRICE, symbol]
@@ -193,6 +196,7 @@ def open_book(
         fills[k, FILL_PRICE, symbol] = price
         fills[k, WEIGHT_CHANGE, symbol] = change
         fills[k, GAIN, symbol] = gain
+        fills[k, VALUE, symbol] = round_usd(trade * price) if trade != 0.0 else 0.0
         fills[k, TRADE_COST, symbol] = 0.0
         if trade != 0.0 or change != 0.0:
             fills[k, TRADE_COST, symbol] = cost_of_fill(
@@ -201,7 +205,7 @@ def open_book(
     return dividends
 
 
-@kernel
+@inlined
 def step_book(
     cash: Array,
     positions: Array,
@@ -219,12 +223,12 @@ def step_book(
     n_symbols = target.shape[1]
     before = equity_of_book(cash, positions, k)
     base = terms[own, NOTIONAL_USD] if terms[own, NOTIONAL_USD] > 0.0 else before
-    dividends = open_book(positions, target, fills, k, base, tape, known, bar, terms, own)
+    per_base = 1.0 / base if base > 0.0 else 0.0
+    dividends = open_book(positions, target, fills, k, base, per_base, tape, known, bar, terms, own)
     money = cash[k] + dividends
     if terms[own, IS_LONG_ONLY] > 0.0:
         afford_buys(money, fills, k, base, tape, known, terms, own)
 
-    per_base = 1.0 / base if base > 0.0 else 0.0
     spent = 0.0
     costs = 0.0
     traded = 0.0
@@ -235,7 +239,7 @@ def step_book(
         quantity = positions[k, QUANTITY, symbol]
         trade = fills[k, TRADE, symbol]
         if trade != 0.0:
-            value = round_usd(trade * price)
+            value = fills[k, VALUE, symbol]
             spent += value
             traded += abs(value)
             fills[k, GAIN, symbol] -= value
@@ -253,9 +257,8 @@ def step_book(
         held += worth
         short += max(-worth, 0.0)
     money = money - spent - costs
-    financing = round_usd(
-        max(-money, 0.0) * terms[own, FINANCING_PER_BAR] + short * terms[own, BORROW_PER_BAR]
-    )
+    owed = max(-money, 0.0) * terms[own, FINANCING_PER_BAR] + short * terms[own, BORROW_PER_BAR]
+    financing = round_usd(owed) if owed > 0.0 else 0.0
     held_before = before - cash[k]
     cash[k] = round_usd(money - financing)
     outcome[k, EQUITY_BEFORE] = before
@@ -268,7 +271,7 @@ def step_book(
     outcome[k, TRADED] = traded
 
 
-@kernel
+@inlined
 def hold_weights(positions: Array, k: int, notional: float, equity: float, held: Array) -> None:
     # A book without positive equity holds weights of 0 by convention.
     base = notional if notional > 0.0 else equity
@@ -278,7 +281,7 @@ def hold_weights(positions: Array, k: int, notional: float, equity: float, held:
         held[k, symbol] = value * per_base
 
 
-@kernel
+@inlined
 def decide_book(
     positions: Array,
     weights: Array,
@@ -297,10 +300,14 @@ def decide_book(
             target[k, symbol] = positions[k, QUANTITY, symbol]
 
 
-@kernel
-def swap_pending(pending: Array, target: Array, k: int, tape: Array, bar: int) -> None:
+@inlined
+def swap_pending(
+    pending: Array, target: Array, k: int, tape: Array, bar: int, latency: int
+) -> None:
     """Take out what is due, put in what was decided, in shares after the bar's splits."""
-    last = pending.shape[1] - 1
+    if latency < 2:
+        return
+    last = latency - 2
     for symbol in range(target.shape[1]):
         decided = target[k, symbol]
         ratio = tape[bar, SPLIT_RATIO, symbol]
@@ -310,26 +317,111 @@ def swap_pending(pending: Array, target: Array, k: int, tape: Array, bar: int) -
         pending[k, last, symbol] = decided * ratio
 
 
-@entry_point
-def sum_equity(cash: Array, positions: Array) -> Array:
-    """Return cash plus positions at their prices, float64 (K,), in the core's order of sums."""
-    equity = np.empty(len(cash))
+@bare_entry_point
+def open_books_at(
+    which: Rows,
+    at: Rows,
+    tape: Array,
+    initial_usd: float,
+    rows: Rows,
+    cash: Array,
+    positions: Array,
+    held: Array,
+) -> None:
+    """Make books flat at the close of some rows, in place.
+
+    Parameters
+    ----------
+    which, at : int64 (M,)
+        Books, and the row of each.
+    tape : float64 (T, TAPE_FIELDS, N)
+        The market.
+    initial_usd : float
+        Cash of each, USD.
+    rows, cash, positions, held
+        As in `trade_books`; written.
+    """
+    for place in range(len(which)):
+        k, row = which[place], at[place]
+        rows[k] = row
+        cash[k] = initial_usd
+        for symbol in range(held.shape[1]):
+            close = tape[row, CLOSE, symbol]
+            held[k, symbol] = 0.0
+            positions[k, QUANTITY, symbol] = 0.0
+            positions[k, PRICE, symbol] = close if np.isfinite(close) else 0.0
+            positions[k, TARGET_WEIGHT, symbol] = 0.0
+
+
+@bare_entry_point
+def endow_books(
+    which: Rows,
+    weights: Array,
+    initial_usd: float,
+    terms: Array,
+    cash: Array,
+    positions: Array,
+    pending: Array,
+    held: Array,
+    outcome: Array,
+) -> None:
+    """Give flat books positions in place of cash, at their marks and without a cost, in place.
+
+    Quantities are rounded toward zero, to lots where there are any. Targets that would be due
+    before the first decision's are the positions themselves, so that nothing is traded by them.
+
+    Parameters
+    ----------
+    which : int64 (M,)
+        Books, as `open_books_at` has left them.
+    weights : float64 (M, N)
+        Weights to hold, as fractions of `initial_usd`.
+    initial_usd : float
+        Equity of each, and the notional of constant sizing, USD.
+    terms, cash, positions, pending, held, outcome
+        As in `trade_books`; those of these books are written.
+    """
+    for place in range(len(which)):
+        k = which[place]
+        own = k if len(terms) > 1 else 0
+        lot = terms[own, LOT_SHARES]
+        step = lot if lot > 0.0 else 1.0 / _SHARES
+        spent = 0.0
+        for symbol in range(held.shape[1]):
+            price = positions[k, PRICE, symbol]
+            quantity = 0.0
+            if price > 0.0:
+                quantity = np.trunc(weights[place, symbol] * initial_usd / price / step) * step
+            if lot == 0.0:
+                quantity = round_shares(quantity)
+            worth = quantity * price
+            spent += worth
+            positions[k, QUANTITY, symbol] = quantity
+            positions[k, TARGET_WEIGHT, symbol] = worth / initial_usd
+            for waiting in range(int(terms[own, LATENCY_BARS]) - 1):
+                pending[k, waiting, symbol] = quantity
+        cash[k] = round_usd(initial_usd - spent)
+        equity = equity_of_book(cash, positions, k)
+        outcome[k, EQUITY] = equity
+        hold_weights(positions, k, terms[own, NOTIONAL_USD], equity, held)
+
+
+@bare_entry_point
+def sum_equity(cash: Array, positions: Array, equity: Array) -> None:
+    """Write cash plus positions at their prices, float64 (K,), in the core's order of sums."""
     for k in range(len(cash)):
         equity[k] = equity_of_book(cash, positions, k)
-    return equity
 
 
-@entry_point
-def weigh_books(cash: Array, positions: Array, notional_usd: float) -> Array:
-    """Return what books hold as fractions of equity, or of a notional above 0, float64 (K, N)."""
-    held = np.empty((len(cash), positions.shape[2]))
+@bare_entry_point
+def weigh_books(cash: Array, positions: Array, notional_usd: float, held: Array) -> None:
+    """Write what books hold as fractions of equity, or of a notional above 0, float64 (K, N)."""
     for k in range(len(cash)):
         equity = equity_of_book(cash, positions, k)
         hold_weights(positions, k, notional_usd, equity, held)
-    return held
 
 
-@entry_point
+@bare_entry_point
 def step_books(
     cash: Array,
     positions: Array,
@@ -366,7 +458,7 @@ def step_books(
         step_book(cash, positions, target, k, tape, rows[k], rows[k], terms, own, fills, outcome)
 
 
-@entry_point
+@bare_entry_point
 def trade_books(
     cash: Array,
     positions: Array,
@@ -390,8 +482,9 @@ def trade_books(
         Target weights after limits.
     target : float64 (K, N)
         Shares that fill at the bar; written.
-    pending : float64 (K, latency - 1, N)
-        Shares decided earlier and not due yet, the oldest first; written.
+    pending : float64 (K, largest latency - 1, N)
+        Shares decided earlier and not due yet, the oldest first; written. A book of a shorter
+        latency leaves its last places as they are.
     tape : float64 (T, TAPE_FIELDS, N)
         The market: volatility and dollar volume are those known at a row's close.
     rows : int64 (K,)
@@ -404,6 +497,11 @@ def trade_books(
     bool
         Whether all equities are finite.
     """
+    # Books stand at rows far from each other: what they need next is fetched for all of them at
+    # once, as waiting for memory book by book would take longer than the rest.
+    for k in range(len(cash)):
+        outcome[k, EQUITY] = tape[rows[k] + 1, OPEN, 0]
+        outcome[k, EQUITY_BEFORE] = tape[rows[k] + 1, ADV_USD, 0]
     is_finite = True
     for k in range(len(cash)):
         own = k if len(terms) > 1 else 0
@@ -414,7 +512,7 @@ def trade_books(
             base = max(equity_of_book(cash, positions, k), 0.0)
         decide_book(positions, weights, k, tape, row, base, target)
         if pending.shape[1] > 0:
-            swap_pending(pending, target, k, tape, row + 1)
+            swap_pending(pending, target, k, tape, row + 1, int(terms[own, LATENCY_BARS]))
         step_book(cash, positions, target, k, tape, row, row + 1, terms, own, fills, outcome)
         hold_weights(positions, k, notional, outcome[k, EQUITY], held)
         rows[k] = row + 1

@@ -16,13 +16,13 @@ POSITION_FIELDS = 3
 EQUITY_BEFORE, EQUITY, PNL, DIVIDENDS, COSTS, FINANCING, BASE, TRADED = range(8)
 OUTCOME_FIELDS = 8
 
-# Fields of what a bar did to a position, float64 (K, FILL_FIELDS, N). GAIN is in USD, before costs
-# and with corporate actions.
-TRADE, FILL_PRICE, TRADE_COST, POSITION_WEIGHT, WEIGHT_CHANGE, GAIN = range(6)
-FILL_FIELDS = 6
+# Fields of what a bar did to a position, float64 (K, FILL_FIELDS, N). VALUE is that of the trade,
+# GAIN that of the position before costs and with corporate actions, both in USD.
+TRADE, FILL_PRICE, TRADE_COST, POSITION_WEIGHT, WEIGHT_CHANGE, GAIN, VALUE = range(7)
+FILL_FIELDS = 7
 
-# Fields of terms, float64 (K or 1, TERM_FIELDS): what trading costs, as the declaration says it
-# but for basis points, which are fractions here.
+# Fields of terms, float64 (K or 1, TERM_FIELDS): what trading costs and how long it takes, as the
+# declaration says it but for basis points, which are fractions here.
 (
     LINEAR,
     IMPACT,
@@ -34,5 +34,6 @@ FILL_FIELDS = 6
     MAX_PARTICIPATION,
     NOTIONAL_USD,
     IS_LONG_ONLY,
-) = range(10)
-TERM_FIELDS = 10
+    LATENCY_BARS,
+) = range(11)
+TERM_FIELDS = 11

@@ -20,6 +20,7 @@ from trading_assets.reward_specs import (
     ValueAtRiskPenaltySpec,
 )
 from trading_assets.simulation.rewards.composite import Composite
+from trading_assets.simulation.rewards.constrained import MeasuredBar
 from trading_assets.simulation.rewards.differential_sharpe import DifferentialSharpe
 from trading_assets.simulation.rewards.log_wealth import LogWealth
 from trading_assets.simulation.rewards.mean_variance import MeanVariance
@@ -64,7 +65,7 @@ def declared_reward(strategy: Strategy) -> Reward:
 
 
 def declared_trackers(strategy: Strategy) -> tuple[Tracker, ...]:
-    """Return what is remembered and shown: what the reward needs, then `observed_account`.
+    """Return what is remembered and shown: for reward and constraint, then `observed_account`.
 
     Raises
     ------
@@ -84,7 +85,8 @@ def declared_trackers(strategy: Strategy) -> tuple[Tracker, ...]:
                 " parameters, as an account remembers each once"
             )
             raise DeclarationError(msg)
-    names = dict.fromkeys((*reward.needs, *policy.observed_account))
+    limited = () if policy.constraint is None else MeasuredBar(policy.constraint.measure).needs
+    names = dict.fromkeys((*reward.needs, *limited, *policy.observed_account))
     return tuple(found[name] if name in found else tracker_of(name) for name in names)
 
 

@@ -49,6 +49,7 @@ class MeanVariance:
             bar.rows,
             self.risk_aversion,
             self.trade_aversion,
+            np.empty(bar.fills.shape[2]),
             reward,
         )
         return reward

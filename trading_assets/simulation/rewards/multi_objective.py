@@ -75,7 +75,8 @@ class MultiObjective:
             return bar.net_return
         if name == "variance":
             variance = np.empty(len(bar.outcome))
-            vary_positions(bar.fills, bar.covariance, bar.rows, variance)
+            room = np.empty(bar.fills.shape[2])
+            vary_positions(bar.fills, bar.covariance, bar.rows, room, variance)
             return -variance
         if name == "turnover":
             return -bar.traded

@@ -3,6 +3,10 @@
 Selling n shares in a time tau moves the price received by `eta n / tau`; the price itself is a
 random walk that the sales do not move. The best schedule trades the cost off against the variance
 of what is received.
+
+With weights as fractions of the block's first value, it is the market core on constant notional
+without drift, with the mean-variance reward: `quadratic_lambda` and `reward_aversion` give the
+same cost and the same charge for variance, whatever the prices do.
 Source: Almgren and Chriss, Optimal Execution of Portfolio Transactions, J. Risk 3 (2001), with
 temporary impact only.
 """
@@ -67,6 +71,27 @@ class Liquidation:
     def trade_days(self) -> float:
         """Tau, days from one trade to the next."""
         return self.horizon_days / self.n_trades
+
+    @property
+    def notional_usd(self) -> float:
+        """Value of the block at the first price, USD."""
+        return self.shares * self.price_usd
+
+    @property
+    def bar_volatility(self) -> float:
+        """Standard deviation of the return between two trades."""
+        return self.volatility_usd * sqrt(self.trade_days) / self.price_usd
+
+    @property
+    def quadratic_lambda(self) -> float:
+        """Lam, at which the core's `(lam / 2) sigma^2 dw^2` of the notional is `eta n^2 / tau`."""
+        impact_usd = self.temporary_impact * self.shares**2 / self.trade_days
+        return 2.0 * impact_usd / (self.notional_usd * self.bar_volatility**2)
+
+    @property
+    def reward_aversion(self) -> float:
+        """Gamma, at which `(gamma / 2) sigma^2 w^2` of the notional is lambda times a variance."""
+        return 2.0 * self.risk_aversion * self.notional_usd
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class HiddenDriftWorld:
 
     @property
     def n_signals(self) -> int:
-        """One signal, the return of the bar."""
+        """One signal, the return of the bar in deviations."""
         return 1
 
     @property
@@ -97,14 +97,15 @@ class HiddenDriftWorld:
         return evaluate_filter(self).reward
 
     def draw_signals(self, n_bars: int, n_paths: int, rng: np.random.Generator) -> Floats:
-        """Return the returns of bars, float64 (n_bars, n_paths, 1, 1), each known at its close."""
-        return draw_returns(self.process, n_bars, n_paths, rng)[0][:, :, None, None]
+        """Return returns in deviations, float64 (n_bars, n_paths, 1, 1), known at the close."""
+        drawn = draw_returns(self.process, n_bars, n_paths, rng)[0]
+        return drawn[:, :, None, None] / self.volatility
 
     def draw_market(self, n_bars: int, rng: np.random.Generator) -> tuple[Market, Floats]:
-        """Return one long history and its returns from open to close, float64 (n_bars, 1, 1)."""
+        """Return one long history and its returns in deviations, float64 (n_bars, 1, 1)."""
         returns, _ = draw_returns(self.process, n_bars, 1, rng)
         market = market_of_returns(returns, (self.volatility,), (self.name,))
-        return market, returns[:, :, None]
+        return market, returns[:, :, None] / self.volatility
 
     def mean_reward(self, signals: Floats, positions: Floats, burn_in: int) -> Floats:
         """Return each path's mean reward with the filter's mean in place of the drawn return.
@@ -137,10 +138,10 @@ class HiddenDriftWorld:
             return np.ones(signals.shape[:-1])
 
         def last_return(signals: Floats) -> Floats:
-            return last / unit * signals[..., 0]
+            return last / unit * self.volatility * signals[..., 0]
 
         def exponential_average(signals: Floats) -> Floats:
-            return average.follow(signals[..., 0]) / unit
+            return average.follow(self.volatility * signals[..., 0]) / unit
 
         # Half a position earns half the gross and a quarter of the risk; a linear forecast of
         # variance v earns v / (2 gamma sigma^2), as it explains its own variance.
@@ -183,7 +184,7 @@ def evaluate_filter(world: HiddenDriftWorld) -> DriftValue:
 
 
 def _expected(world: HiddenDriftWorld, signals: Floats) -> Floats:
-    probability = filter_probabilities(world.process, signals[..., 0])
+    probability = filter_probabilities(world.process, world.volatility * signals[..., 0])
     return world.drift * (2.0 * probability - 1.0)
 
 

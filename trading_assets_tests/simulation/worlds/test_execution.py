@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from trading_assets.errors import DataError
+from trading_assets.simulation.compiled.layout import QUANTITY, TARGET_WEIGHT
+from trading_assets.simulation.traded_books import TradedBooks
 from trading_assets.simulation.worlds.execution import (
     Liquidation,
     best_holdings,
@@ -12,6 +14,7 @@ from trading_assets.simulation.worlds.execution import (
     even_holdings,
     immediate_holdings,
 )
+from trading_assets_tests.learning.executor import make_task
 
 TASK = Liquidation()
 BEST = best_holdings(TASK)
@@ -94,3 +97,31 @@ def test_a_task_without_a_closed_form_is_refused(changes, rule):
 def test_a_schedule_that_does_not_sell_all_is_refused(holdings):
     with pytest.raises(DataError, match=r"expected 21 numbers from 1000000\.0 to 0"):
         evaluate_schedule(TASK, holdings)
+
+
+def core_rewards(task, holdings, seed=0):
+    """Return what the market core pays for a schedule, bar by bar, and its costs in USD."""
+    trading = make_task(task, task.n_trades + 1, np.random.default_rng(seed))
+    books = TradedBooks(trading, 1)
+    books.open(slice(None), np.array([0]))
+    arrays = books.get_state()
+    arrays["cash"][:] = 0.0
+    arrays["positions"][:, QUANTITY] = task.notional_usd / trading.market.close[0]
+    arrays["positions"][:, TARGET_WEIGHT] = 1.0
+    books.set_state(arrays)
+    paid, cost = [], 0.0
+    for share in holdings[1:] / task.shares:
+        paid.append(books.trade(np.array([[share]]))[0])
+        cost += books.result().costs[0]
+    returns = trading.market.close[1:, 0] / trading.market.close[:-1, 0] - 1.0
+    return np.array(paid) - holdings[1:] / task.shares * returns, cost
+
+
+@pytest.mark.parametrize("task", [TASK, replace(TASK, n_trades=5, shares=3e5, volatility_usd=1.0)])
+def test_the_market_core_charges_a_schedule_what_the_world_does(task):
+    for holdings in (best_holdings(task), even_holdings(task), immediate_holdings(task)):
+        # Without what the drawn prices gave, on any path of prices.
+        paid, cost = core_rewards(task, holdings)
+        value = evaluate_schedule(task, holdings)
+        assert cost == pytest.approx(value.cost_usd, rel=1e-9)
+        assert -paid.sum() * task.notional_usd == pytest.approx(value.objective_usd, rel=1e-9)

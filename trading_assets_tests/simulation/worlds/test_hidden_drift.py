@@ -128,7 +128,7 @@ def test_the_signal_of_a_bar_is_its_return_and_moves_with_the_next():
     assert market.open[0, 0] == 100.0
     np.testing.assert_array_equal(market.open[1:], market.close[:-1])
     returns = market.close / market.open - 1.0
-    np.testing.assert_allclose(signals[:, :, 0], returns, atol=1e-12)
+    np.testing.assert_allclose(0.01 * signals[:, :, 0], returns, atol=1e-12)
     # Var r = sigma^2 + m^2, Cov(r, r') = (2 p - 1) m^2.
     assert returns.var() == pytest.approx(1.04e-4, rel=0.03)
     assert (returns[1:] * returns[:-1]).mean() == pytest.approx(3.92e-6, abs=1.6e-6)
@@ -137,11 +137,11 @@ def test_the_signal_of_a_bar_is_its_return_and_moves_with_the_next():
 def test_position_and_reward_use_what_is_known_at_the_close():
     signals = WORLD.draw_signals(40, 3, np.random.default_rng(0))
     changed = signals.copy()
-    changed[20] += 0.03
+    changed[20] += 3.0
     before, after = (WORLD.best_positions(s)[:, 1, 0] for s in (signals, changed))
     np.testing.assert_array_equal(before[:20], after[:20])
     assert after[20] > before[20] + 0.1
-    told = filter_probabilities(WORLD.process, signals[:, :, 0, 0])
+    told = filter_probabilities(WORLD.process, 0.01 * signals[:, :, 0, 0])
     expected = 0.002 * (2.0 * told - 1.0)
     held = np.full((40, 3, 1), 0.5)
     by_hand = (expected * 0.5 - 12.5e-4 * 0.25)[10:].mean(axis=0)

@@ -1,0 +1,100 @@
+"""What policies remember of a paper account, carried from record to record."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from trading_assets.policy.acting import Carried, carry_nothing
+from trading_assets.policy.bundle import Bundle
+from trading_assets.simulation.trackers.card import TrackerCard
+from trading_assets.simulation.trackers.remembered import (
+    Remembered,
+    remember_bar,
+    remember_nothing,
+)
+
+# In a record's summary, where its policies remember anything.
+MEMORY = "memory"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountMemory:
+    """Trackers that a session's policies observe, and their states when it was decided.
+
+    Attributes
+    ----------
+    cards : tuple of TrackerCard
+        The trackers.
+    states : mapping of str to sequence of float
+        Their states at the close before the session.
+    bundle : str
+        Digest of the bundle that decides.
+    carried : sequence of sequence of float
+        What its members carried to that close.
+    """
+
+    cards: tuple[TrackerCard, ...]
+    states: Remembered
+    bundle: str = ""
+    carried: Carried = ()
+
+    def to_summary(self, carried_on: Carried = ()) -> dict[str, Any]:
+        """Return what a record's summary holds of it; nothing where nothing is remembered.
+
+        `carried_on` is what the members carry after the decision.
+        """
+        if not self.cards and not any(self.carried):
+            return {}
+        states = {name: list(state) for name, state in self.states.items()}
+        kept: dict[str, Any] = {
+            "trackers": [asdict(card) for card in self.cards],
+            "decided": states,
+        }
+        if any(self.carried):
+            kept |= {
+                "bundle": self.bundle,
+                "carried": [list(memory) for memory in self.carried],
+                "carried_on": [list(memory) for memory in carried_on],
+            }
+        return {MEMORY: kept}
+
+
+def memory_before(summary: Mapping[str, Any] | None, bundle: Bundle) -> AccountMemory:
+    """Return what a session's policies remember of the account.
+
+    Parameters
+    ----------
+    summary : mapping, optional
+        Summary of the settled session before, if there was one.
+    bundle : Bundle
+        What decides. Trackers other than those of the session before, and members of another
+        bundle, know nothing of the account, as at the start of a training episode.
+    """
+    kept: Mapping[str, Any] = {} if summary is None else summary.get(MEMORY, {})
+    is_settled = "settled" in kept
+    cards = tuple(bundle.rules.trackers)
+    before = tuple(TrackerCard.from_card(card) for card in kept.get("trackers", ()))
+    is_known = is_settled and before == cards
+    states: Remembered = kept["settled"] if is_known else remember_nothing(cards)
+    carried: Carried = carry_nothing(bundle.members)
+    if is_settled and kept.get("bundle") == bundle.digest:
+        carried = kept["carried_on"]
+    return AccountMemory(cards, states, bundle.digest, carried)
+
+
+def memory_after(summary: Mapping[str, Any], net_return: float, traded: float) -> dict[str, Any]:
+    """Return what a record's summary holds once the session is settled.
+
+    Parameters
+    ----------
+    summary : mapping
+        Of the decided record.
+    net_return, traded : float
+        Change of equity and traded value, as fractions of the equity before or of the notional.
+    """
+    kept = summary.get(MEMORY)
+    if kept is None:
+        return {}
+    cards = [TrackerCard.from_card(card) for card in kept["trackers"]]
+    settled = remember_bar(cards, kept["decided"], net_return, traded)
+    return {MEMORY: {**kept, "settled": settled}}

@@ -1,0 +1,1 @@
+"""Kernels that turn actions into weights, book by book."""
