@@ -207,7 +207,8 @@ def step(
     or debited when short); fill of the difference at the open, where there is one; marking at the
     close; financing of negative cash and short positions. Long-only books never borrow: sales count
     first, then all buys of a book are scaled down by one factor so that cash after costs stays at
-    or above 0.
+    or above 0. Only a cost that is due without a buy can take it below: `quadratic_lambda` charges
+    a changed target weight, whatever is traded.
 
     Parameters
     ----------

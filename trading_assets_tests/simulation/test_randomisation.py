@@ -202,6 +202,9 @@ def eventful_market():
     rng = np.random.default_rng(5)
     closes = {s: (100 * np.exp(np.cumsum(rng.normal(0, 0.02, 60)))).tolist() for s in "ABC"}
     closes["B"][30] = np.nan
+    # A split that prices did not follow would be a return of ln 2, and the volatility after it such
+    # that the quadratic cost of a target, which is due without a trade, exceeds all there is.
+    closes["A"][25:] = [close / 2.0 for close in closes["A"][25:]]
     days = make_sessions(60)
     events = [("A", days[25], "split", 2.0, 0.0), ("C", days[22], "cash_dividend", 1.0, 1.5)]
     assert days[1] - days[0] == timedelta(days=1)
