@@ -1,7 +1,7 @@
 """What a strategy's declaration says of searching an agent's parameters, validated."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -13,46 +13,40 @@ from trading_assets.errors import shown
 # What is searched with is declared beside the ranges, and another algorithm is another agent.
 _FIXED = frozenset({"algorithm", "seeds", "name", "parameters"})
 
+Number = TypeVar("Number", int, float)
 
-_Log = Annotated[bool, Field(description="Whether values are drawn on a logarithmic scale.")]
+
+class _RangeSpec(Declared, Generic[Number]):
+    low: Number = Field(description="Least value.")
+    high: Number = Field(description="Largest value.")
+    log: bool = Field(default=False, description="Whether values are drawn on a logarithmic scale.")
+
+    @model_validator(mode="after")
+    def _ends_are_in_order(self) -> Self:
+        if not self.low < self.high:
+            msg = f"low {self.low:g} is not below high {self.high:g}; expected it below"
+            raise ValueError(msg)
+        if self.log and self.low <= 0:
+            msg = f"low was {self.low:g} with log; expected it above 0"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def tried(self) -> tuple[Number, ...]:
+        """Values that have to fit the field."""
+        return (self.low, self.high)
 
 
-class FloatRangeSpec(Declared):
+class FloatRangeSpec(_RangeSpec[float]):
     """Numbers between two ends."""
 
     kind: Literal["float"]
-    low: float = Field(description="Least value.")
-    high: float = Field(description="Largest value.")
-    log: _Log = False
-
-    @model_validator(mode="after")
-    def _ends_are_in_order(self) -> Self:
-        _require_range(self.low, self.high, log=self.log)
-        return self
-
-    @property
-    def tried(self) -> tuple[float, ...]:
-        """Values that have to fit the field."""
-        return (self.low, self.high)
 
 
-class IntRangeSpec(Declared):
+class IntRangeSpec(_RangeSpec[int]):
     """Whole numbers between two ends, both included."""
 
     kind: Literal["int"]
-    low: int = Field(description="Least value.")
-    high: int = Field(description="Largest value.")
-    log: _Log = False
-
-    @model_validator(mode="after")
-    def _ends_are_in_order(self) -> Self:
-        _require_range(self.low, self.high, log=self.log)
-        return self
-
-    @property
-    def tried(self) -> tuple[int, ...]:
-        """Values that have to fit the field."""
-        return (self.low, self.high)
 
 
 class ChoiceSpec(Declared):
@@ -122,15 +116,6 @@ def with_parameters(agent: AgentSpec, values: Mapping[str, Any]) -> AgentSpec:
         If a value, or the values together, do not fit.
     """
     return type(agent).model_validate({**agent.model_dump(), **values})
-
-
-def _require_range(low: float, high: float, *, log: bool) -> None:
-    if not low < high:
-        msg = f"low {low:g} is not below high {high:g}; expected it below"
-        raise ValueError(msg)
-    if log and low <= 0:
-        msg = f"low was {low:g} with log; expected it above 0"
-        raise ValueError(msg)
 
 
 def _require_fits(agent: str, spec: AgentSpec, field: str, value: Any) -> None:  # noqa: ANN401

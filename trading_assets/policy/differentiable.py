@@ -2,7 +2,7 @@
 
 Prices do not depend on a small trader, so that bars are known before they are traded, and gradients
 flow through weights, costs and books only. Money is in units of `initial_usd`. Quantities are not
-rounded to lots; all else follows `simulation.compiled.books`. Costs are not smoothed: where nothing
+rounded to lots; all else follows `simulation.compiled.book`. Costs are not smoothed: where nothing
 is traded, their slope is taken as 0.
 """
 

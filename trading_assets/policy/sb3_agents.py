@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -25,28 +24,18 @@ from trading_assets.agent_specs import (
     SacSpec,
     Td3Spec,
 )
-from trading_assets.policy.checkpoints import N_CHECKPOINTS, CheckpointRecorder, Marks
+from trading_assets.policy.checkpoints import CheckpointRecorder
 from trading_assets.policy.cloning import CriticWarmUp, warm_start
 from trading_assets.policy.context_extractor import ContextExtractor
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.recharged_memory import RechargedMemory
+from trading_assets.policy.recording import ON_POLICY_LAYERS, Layers, Recording, actor_tensors
 from trading_assets.policy.training import Training, quiet_torch
-from trading_assets.policy.training_state import (
-    STATE_FILE,
-    capture_learner,
-    read_state,
-    restore_learner,
-    write_state,
-)
 from trading_assets.simulation.level_env import LevelVecEnv
 from trading_assets.simulation.rewards.constrained import ConstrainedReward, constrain_reward
-from trading_assets.simulation.rewards.reward import Reward
 from trading_assets.simulation.vector_env import MarketVecEnv
 
 Settings = dict[str, Any]
-
-# States kept during a training: one that was killed repeats at most this part of it.
-N_STATES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +46,14 @@ class _Algorithm:
     ----------
     build : callable
         From (specification, environment, common settings) to the learner.
-    layers : tuple of str
+    layers : tuple of three str
         Prefixes of the two hidden layers and the action layer in the policy's state.
     output : {"clip", "tanh"}
         How the action layer's values become actions.
     """
 
     build: Callable[[Any, MarketVecEnv, Settings], BaseAlgorithm]
-    layers: tuple[str, str, str]
+    layers: Layers
     output: str
 
 
@@ -85,7 +74,7 @@ def train_sb3(training: Training) -> TrainedPolicy:
     with quiet_torch():
         env = _make_env(training, agent)
         model = algorithm.build(agent, env, _common_settings(training))
-        recording = _Recording(training, recorder, algorithm.layers, env.task.reward)
+        recording = Recording(training, recorder, algorithm.layers, env.task.reward)
         is_resumed = recording.resume(model)
         callbacks: list[BaseCallback] = [recording]
         if isinstance(agent, PpoSpec) and agent.warm_start is not None:
@@ -138,29 +127,22 @@ def _falling(initial: float) -> Callable[[float], float]:
     return lambda remaining: initial * max(remaining, 0.0)
 
 
+def _ppo_settings(agent: PpoSpec | MaskablePpoSpec | RecurrentPpoSpec) -> Settings:
+    return {
+        "n_steps": agent.n_steps,
+        "batch_size": min(agent.batch_size, agent.n_envs * agent.n_steps),
+        "n_epochs": agent.n_epochs,
+        "gae_lambda": agent.gae_lambda,
+    }
+
+
 def _ppo(agent: PpoSpec, env: MarketVecEnv, settings: Settings) -> BaseAlgorithm:
     settings["policy_kwargs"]["log_std_init"] = agent.log_std_init
-    return PPO(
-        env=env,
-        n_steps=agent.n_steps,
-        batch_size=min(agent.batch_size, agent.n_envs * agent.n_steps),
-        n_epochs=agent.n_epochs,
-        gae_lambda=agent.gae_lambda,
-        target_kl=agent.largest_kl,
-        **settings,
-    )
+    return PPO(env=env, target_kl=agent.largest_kl, **_ppo_settings(agent), **settings)
 
 
 def _maskable_ppo(agent: MaskablePpoSpec, env: MarketVecEnv, settings: Settings) -> BaseAlgorithm:
-    return MaskablePPO(
-        env=env,
-        n_steps=agent.n_steps,
-        batch_size=min(agent.batch_size, agent.n_envs * agent.n_steps),
-        n_epochs=agent.n_epochs,
-        gae_lambda=agent.gae_lambda,
-        target_kl=agent.target_kl,
-        **settings,
-    )
+    return MaskablePPO(env=env, target_kl=agent.target_kl, **_ppo_settings(agent), **settings)
 
 
 def _recurrent_ppo(agent: RecurrentPpoSpec, env: MarketVecEnv, settings: Settings) -> BaseAlgorithm:
@@ -169,15 +151,7 @@ def _recurrent_ppo(agent: RecurrentPpoSpec, env: MarketVecEnv, settings: Setting
         "log_std_init": agent.log_std_init,
         "lstm_hidden_size": agent.memory_units,
     }
-    return RecurrentPPO(
-        env=env,
-        n_steps=agent.n_steps,
-        batch_size=min(agent.batch_size, agent.n_envs * agent.n_steps),
-        n_epochs=agent.n_epochs,
-        gae_lambda=agent.gae_lambda,
-        target_kl=agent.target_kl,
-        **settings,
-    )
+    return RecurrentPPO(env=env, target_kl=agent.target_kl, **_ppo_settings(agent), **settings)
 
 
 def _a2c(agent: A2cSpec, env: MarketVecEnv, settings: Settings) -> BaseAlgorithm:
@@ -230,114 +204,14 @@ def _ddpg(agent: DdpgSpec, env: MarketVecEnv, settings: Settings) -> BaseAlgorit
     return DDPG(env=env, action_noise=_noise(agent, env), **_off_policy(agent, env, settings))
 
 
-_ON_POLICY_LAYERS = ("mlp_extractor.policy_net.0", "mlp_extractor.policy_net.2", "action_net")
 _DETERMINISTIC_LAYERS = ("actor.mu.0", "actor.mu.2", "actor.mu.4")
 
 _ALGORITHMS: Mapping[type[AgentSpec], _Algorithm] = {
-    PpoSpec: _Algorithm(_ppo, _ON_POLICY_LAYERS, "clip"),
-    MaskablePpoSpec: _Algorithm(_maskable_ppo, _ON_POLICY_LAYERS, "levels"),
-    RecurrentPpoSpec: _Algorithm(_recurrent_ppo, _ON_POLICY_LAYERS, "clip"),
-    A2cSpec: _Algorithm(_a2c, _ON_POLICY_LAYERS, "clip"),
+    PpoSpec: _Algorithm(_ppo, ON_POLICY_LAYERS, "clip"),
+    MaskablePpoSpec: _Algorithm(_maskable_ppo, ON_POLICY_LAYERS, "levels"),
+    RecurrentPpoSpec: _Algorithm(_recurrent_ppo, ON_POLICY_LAYERS, "clip"),
+    A2cSpec: _Algorithm(_a2c, ON_POLICY_LAYERS, "clip"),
     SacSpec: _Algorithm(_sac, ("actor.latent_pi.0", "actor.latent_pi.2", "actor.mu"), "tanh"),
     Td3Spec: _Algorithm(_td3, _DETERMINISTIC_LAYERS, "tanh"),
     DdpgSpec: _Algorithm(_ddpg, _DETERMINISTIC_LAYERS, "tanh"),
 }
-
-
-class _Recording(BaseCallback):
-    """Records the policy after each eighth of the steps and at the end, and keeps the state.
-
-    After a rollout it has a constraint's multiplier set anew; the next rollout is charged by it.
-    """
-
-    def __init__(
-        self,
-        training: Training,
-        recorder: CheckpointRecorder,
-        layers: tuple[str, str, str],
-        reward: Reward,
-    ) -> None:
-        super().__init__()
-        self._multiplier = reward.multiplier if isinstance(reward, ConstrainedReward) else None
-        self._training = training
-        self._recorder = recorder
-        self._layers = layers
-        self._total = training.agent.total_steps
-        self._record_at = Marks(max(self._total // N_CHECKPOINTS, 1))
-        self._keep_at = Marks(max(self._total // N_STATES, 1))
-        folder = training.state_folder
-        self._path = None if folder is None else folder / STATE_FILE
-        self._key = "" if folder is None else training.key
-        self._is_over = False
-
-    def resume(self, model: BaseAlgorithm) -> bool:
-        """Bring a new learner to the state that was kept last, if one was."""
-        kept = None if self._path is None else read_state(self._path, self._key)
-        if kept is None:
-            return False
-        arrays, values = kept
-        own = {n.removeprefix("kept/"): a for n, a in arrays.items() if n.startswith("kept/")}
-        self._recorder.set_state(own, values["kept"])
-        self._record_at.pass_by(values["counters"]["num_timesteps"])
-        self._keep_at.pass_by(values["counters"]["num_timesteps"])
-        restore_learner(model, arrays, values)
-        self._is_over = self._recorder.is_over
-        return True
-
-    def _on_step(self) -> bool:
-        return not self._is_over
-
-    def _on_rollout_start(self) -> None:
-        # Weights change between rollouts: here those of all earlier rollouts are in.
-        steps = self.num_timesteps
-        if steps >= self._total or self._is_over:
-            return
-        if self._record_at.is_reached(steps):
-            self._record()
-            self._is_over = self._recorder.is_over
-        if self._path is not None and self._keep_at.is_reached(steps):
-            arrays, values = capture_learner(self.model)
-            kept, values["kept"] = self._recorder.get_state()
-            arrays |= {f"kept/{name}": array for name, array in kept.items()}
-            write_state(self._path, self._key, arrays, values)
-
-    def _on_rollout_end(self) -> None:
-        if self._multiplier is None or not self._multiplier.update():
-            return
-        memory = getattr(self.model, "replay_buffer", None)
-        if isinstance(memory, RechargedMemory):
-            memory.recharge()
-
-    def _on_training_end(self) -> None:
-        if not self._is_over:
-            self._record()
-
-    def _record(self) -> None:
-        tensors = actor_tensors(self.model, self._layers)
-        multiplier = None if self._multiplier is None else self._multiplier.value
-        self._recorder.record(tensors, self.num_timesteps, multiplier)
-
-
-def actor_tensors(
-    model: BaseAlgorithm, layers: tuple[str, str, str]
-) -> dict[str, NDArray[np.float32]]:
-    """Return the weights of an actor by the names that `TrainedPolicy` knows, copied."""
-    state = {
-        name: tensor.detach().cpu().numpy().copy()
-        for name, tensor in model.policy.state_dict().items()
-    }
-    names = ("hidden_0", "hidden_1", "action")
-    tensors = {
-        f"{ours}.{part}": state[f"{theirs}.{part}"]
-        for ours, theirs in zip(names, layers, strict=True)
-        for part in ("weight", "bias")
-    }
-    # Actors of off-policy agents have an extractor of their own.
-    before = "actor." if layers[0].startswith("actor.") else ""
-    parts = {"encoder.": f"{before}features_extractor.encoder.", "memory.": "lstm_actor."}
-    return tensors | {
-        ours + name.removeprefix(theirs): tensor
-        for ours, theirs in parts.items()
-        for name, tensor in state.items()
-        if name.startswith(theirs)
-    }

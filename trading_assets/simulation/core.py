@@ -3,7 +3,7 @@
 Training environment, backtest and simulated broker call these functions at different batch sizes,
 so they agree. A target is decided on what is known at the close of t and filled at the open of
 t + 1. Quantities are rounded to lots, prices to ticks and cash to 1e-6 USD in
-`simulation.compiled.books`, nowhere else. This module knows no dates, tables, policies or rewards.
+`simulation.compiled.book`, nowhere else. This module knows no dates, tables, policies or rewards.
 """
 
 from dataclasses import dataclass

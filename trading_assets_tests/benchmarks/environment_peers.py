@@ -1,12 +1,8 @@
 """Others' environments with random actions, each in a process of an environment of its own."""
 
-import json
-import os
-import subprocess
 from pathlib import Path
 
-from trading_assets_tests.benchmarks.feature_peers import KEPT_MEMORY, SOURCES, build_environment
-from trading_assets_tests.benchmarks.processes import OWN_VARIABLES
+from trading_assets_tests.benchmarks.peer_processes import SOURCES, build_environment, run_peer
 
 REQUIREMENTS = SOURCES / "requirements_environments.txt"
 # Each peer beside the figure that shows the same: windows of one asset, or rows of several.
@@ -50,17 +46,5 @@ def measure_peer(python: Path, peer: str) -> float:
     RuntimeError
         If it fails; its last lines are in the message.
     """
-    left_out = (*OWN_VARIABLES, "PYTHON")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
-    found = subprocess.run(
-        [str(python), str(SOURCES / "measure_environments.py"), peer],
-        env=environment | KEPT_MEMORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS_OF_A_PEER,
-    )
-    if found.returncode:
-        msg = f"the peer {peer} ended with {found.returncode}: {found.stderr[-2000:]}"
-        raise RuntimeError(msg)
-    return float(json.loads(found.stdout.splitlines()[-1])["steps_per_s"])
+    values = run_peer(python, "measure_environments.py", peer, SECONDS_OF_A_PEER)
+    return float(values["steps_per_s"])

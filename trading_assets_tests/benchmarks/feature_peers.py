@@ -1,11 +1,6 @@
 """Others' 30 indicators on minute bars, each peer in a process of an environment of its own."""
 
-import hashlib
-import json
-import os
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from trading_assets_tests.benchmarks.processes import OWN_VARIABLES
+from trading_assets_tests.benchmarks.peer_processes import SOURCES, build_environment, run_peer
 
-SOURCES = Path(__file__).parent / "peers"
 REQUIREMENTS = SOURCES / "requirements.txt"
 PEERS = {
     "talib": "TA-Lib, a loop over symbols",
@@ -29,15 +23,6 @@ PEERS = {
 }
 N_SYMBOLS, BARS_A_SYMBOL, SEED = 14, 98_000, 7
 SECONDS_OF_A_PEER = 900
-# What the C library hands back a virtual machine may hand back to its host, and fetching it anew
-# then costs more than what is measured (3 s a GB seen). Each process keeps what it has had.
-KEPT_MEMORY = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 40),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
-}
-# pip asks a package index that does not answer once more, and then gives up.
-PIP_OPTIONS = ("-q", "--disable-pip-version-check", "--no-input", "--retries", "1")
 
 
 @dataclass(frozen=True)
@@ -80,7 +65,7 @@ def measure_peers(folder: Path, bars_parquet: Path, only: Sequence[str] = ()) ->
         if peer not in PEERS:
             msg = f"the peer was {peer!r}; expected one of {', '.join(PEERS)}"
             raise ValueError(msg)
-    python = build_environment(folder)
+    python = build_environment(folder, REQUIREMENTS)
     return [measure_peer(python, peer, bars_parquet) for peer in only or PEERS]
 
 
@@ -112,50 +97,6 @@ def write_bars(
     table.with_columns(pl.col("event_time").dt.replace_time_zone("UTC"), **flat).write_parquet(file)
 
 
-def build_environment(folder: Path, requirements: Path = REQUIREMENTS) -> Path:
-    """Return the interpreter of the environment below `folder`, built anew if its pins changed.
-
-    Raises
-    ------
-    RuntimeError
-        If the packages cannot be installed; pip's errors are in the message.
-    """
-    place = folder / "environment"
-    python, mark = place / "bin" / "python", place / "requirements.sha256"
-    wanted = digest(requirements)
-    if python.exists() and mark.exists() and mark.read_text(encoding="utf-8") == wanted:
-        return python
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "environment.log"
-    create = ["venv", "--clear", "--without-pip", str(place)]
-    install = ["pip", "--python", str(python), "install", *PIP_OPTIONS, "-r", str(requirements)]
-    for step in (create, install):
-        command = [sys.executable, "-m", *step]
-        # pip tells of each mirror that it leaves out, which goes to the log and no further.
-        with log.open("wb") as output:
-            code = subprocess.run(command, check=False, stdout=output, stderr=output).returncode
-        if code:
-            msg = (
-                f"the peers' environment could not be built in {place}, {step[0]} ended with "
-                f"{code}: {errors_in(log)}; it needs a package index within reach that has each "
-                f"pin of {requirements}"
-            )
-            raise RuntimeError(msg)
-    mark.write_text(wanted, encoding="utf-8")
-    return python
-
-
-def digest(requirements: Path) -> str:
-    """Return what an environment's content depends on: the pins and the interpreter."""
-    return hashlib.sha256(sys.version.encode() + requirements.read_bytes()).hexdigest()
-
-
-def errors_in(log: Path) -> str:
-    """Return pip's errors, or the log's end where it names none."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return " ".join([line for line in lines if line.startswith("ERROR")] or lines[-3:])[-800:]
-
-
 def measure_peer(python: Path, peer: str, bars_parquet: Path) -> PeerFigure:
     """Run one peer in a process of its own and return its figures.
 
@@ -164,26 +105,7 @@ def measure_peer(python: Path, peer: str, bars_parquet: Path) -> PeerFigure:
     RuntimeError
         If it fails; its last lines are in the message.
     """
-    command = [str(python), str(SOURCES / "measure_features.py"), peer, str(bars_parquet.resolve())]
-    # polars takes as many threads as it likes, whatever this process was told.
-    left_out = (*OWN_VARIABLES, "PYTHON", "POLARS_")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
-    found = subprocess.run(
-        command,
-        env=environment | KEPT_MEMORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS_OF_A_PEER,
-    )
-    if found.returncode:
-        msg = f"the peer {peer} ended with {found.returncode}: {found.stderr[-2000:]}"
-        raise RuntimeError(msg)
-    return read_figure(found.stdout)
-
-
-def read_figure(output: str) -> PeerFigure:
-    """Return the figures in the last line of a peer's output."""
-    values = json.loads(output.splitlines()[-1])
+    file = str(bars_parquet.resolve())
+    values = run_peer(python, "measure_features.py", peer, SECONDS_OF_A_PEER, [file])
     values["seconds"] = tuple(values["seconds"])
     return PeerFigure(**values)

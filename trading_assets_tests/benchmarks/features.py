@@ -22,13 +22,13 @@ from trading_assets.features.compute import compute_features
 from trading_assets.features.online import OnlineFeatures
 from trading_assets.features.windows import VOLATILITY_COLUMN
 from trading_assets_tests.benchmarks.feature_peers import (
-    KEPT_MEMORY,
     PEERS,
     PeerFigure,
     measure_peers,
     write_bars,
 )
 from trading_assets_tests.benchmarks.figures import REPOSITORY, Figure, keep
+from trading_assets_tests.benchmarks.peer_processes import KEPT_MEMORY
 from trading_assets_tests.features.shared_indicators import talib_columns
 from trading_assets_tests.features.synthetic_bars import (
     NO_ACTIONS,

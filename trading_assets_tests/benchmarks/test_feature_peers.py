@@ -9,15 +9,15 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
+from trading_assets_tests.benchmarks import environment_peers
 from trading_assets_tests.benchmarks.feature_peers import (
     PEERS,
     REQUIREMENTS,
-    SOURCES,
-    build_environment,
     measure_peer,
     measure_peers,
     write_bars,
 )
+from trading_assets_tests.benchmarks.peer_processes import SOURCES, build_environment
 from trading_assets_tests.benchmarks.peers import measure_features
 
 N_BARS, RUN_IN = 3_000, 2_000
@@ -101,10 +101,11 @@ def test_each_peer_has_its_module() -> None:
     assert set(measure_features.THREADED) < set(PEERS)
 
 
-def test_each_package_is_pinned_exactly() -> None:
-    lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+@pytest.mark.parametrize("requirements", [REQUIREMENTS, environment_peers.REQUIREMENTS])
+def test_each_package_is_pinned_exactly(requirements: Path) -> None:
+    lines = requirements.read_text(encoding="utf-8").splitlines()
     packages = [line for line in lines if not line.startswith("#")]
-    assert len(packages) >= 10
+    assert len(packages) >= 5
     assert all(line.count("==") == 1 and " " not in line for line in packages)
 
 

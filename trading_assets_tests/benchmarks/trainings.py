@@ -19,7 +19,7 @@ from trading_assets.agent_specs import PpoSpec
 from trading_assets.policy.context_extractor import ContextExtractor
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import PolicyView, assemble_context
-from trading_assets.policy.sb3_agents import actor_tensors
+from trading_assets.policy.recording import ON_POLICY_LAYERS, actor_tensors
 from trading_assets.policy.training import Training, quiet_torch
 from trading_assets.policy.world_task import follow_signals, world_training
 from trading_assets.risk.limits import WeightLimits
@@ -34,7 +34,6 @@ N_BOOKS, ROLLOUT_BARS, BATCH = 256, 64, 2_048
 USUAL_BOOKS, USUAL_ROLLOUT_BARS, USUAL_BATCH = 8, 2_048, 64
 LIMITS = WeightLimits(1.0, 1.0, is_long_only=False)
 WORLD = WorldOne().with_information(0.3)
-LAYERS = ("mlp_extractor.policy_net.0", "mlp_extractor.policy_net.2", "action_net")
 TEST_PATHS, PATH_BARS, BURN_IN = 500, 400, 50
 
 
@@ -128,7 +127,7 @@ def learn(make: Callable[[Training], BaseAlgorithm], seed: int) -> Learned:
         model.learn(N_STEPS)
         seconds = time.perf_counter() - started
     policy = TrainedPolicy(
-        training.rules, actor_tensors(model, LAYERS), "ppo", seed, (), model.num_timesteps
+        training.rules, actor_tensors(model, ON_POLICY_LAYERS), "ppo", seed, (), model.num_timesteps
     )
     signals = WORLD.draw_signals(PATH_BARS, TEST_PATHS, np.random.default_rng(9))
     positions = follow_signals([policy], noisy(signals, 2))

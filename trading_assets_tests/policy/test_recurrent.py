@@ -9,8 +9,8 @@ from sb3_contrib import RecurrentPPO
 
 from trading_assets.errors import DataError
 from trading_assets.policy.networks import TrainedPolicy
+from trading_assets.policy.recording import ON_POLICY_LAYERS, actor_tensors
 from trading_assets.policy.rollout import build_task, policy_decision, roll_rows
-from trading_assets.policy.sb3_agents import _ON_POLICY_LAYERS, actor_tensors
 from trading_assets.policy.trainers import train
 from trading_assets.simulation.core import open_books
 from trading_assets.simulation.episodes import Episodes
@@ -49,7 +49,7 @@ def test_the_exported_memory_is_that_of_the_learner():
     with torch.no_grad():
         for parameter in model.policy.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
-    tensors = actor_tensors(model, _ON_POLICY_LAYERS)
+    tensors = actor_tensors(model, ON_POLICY_LAYERS)
     policy = TrainedPolicy(POLICY.rules, tensors, "recurrent_ppo", 3, (), 0)
     assert policy.n_memory == 12
     seen = np.random.default_rng(0).normal(size=(9, 4, policy.rules.n_inputs))

@@ -9,8 +9,8 @@ from trading_assets.agent_specs import PpoSpec
 from trading_assets.errors import DataError
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import declared_rules
+from trading_assets.policy.recording import ON_POLICY_LAYERS, actor_tensors
 from trading_assets.policy.rollout import build_task, roll_policy
-from trading_assets.policy.sb3_agents import _ON_POLICY_LAYERS, actor_tensors
 from trading_assets.policy.train import reference_deviation, train_agent
 from trading_assets.simulation.episodes import Episodes
 from trading_assets.simulation.vector_env import MarketVecEnv
@@ -88,7 +88,7 @@ def test_the_exported_network_acts_like_the_learner():
         for parameter in model.policy.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
     rules = declared_rules(STRATEGY, MARKET.symbols)
-    exported = TrainedPolicy(rules, actor_tensors(model, _ON_POLICY_LAYERS), "ppo", 3, (), 0)
+    exported = TrainedPolicy(rules, actor_tensors(model, ON_POLICY_LAYERS), "ppo", 3, (), 0)
     seen = np.random.default_rng(0).normal(size=(50, rules.n_inputs)).astype(np.float32)
     expected, _ = model.predict(seen, deterministic=True)
     np.testing.assert_allclose(exported.act(seen), expected, atol=2e-6)
