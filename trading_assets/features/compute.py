@@ -1,6 +1,5 @@
 """From bars to the table `features`: the one function that training, backtest and paper call."""
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from trading_assets.cores import usable_cores
 from trading_assets.errors import DataError
 from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.adjustment import Action, list_actions
@@ -163,7 +163,7 @@ def _compute_window(
         )
 
     # Kernels run side by side; libraries and functions of others may not be made for it.
-    with ThreadPoolExecutor(1 if engine.given else os.cpu_count()) as threads:
+    with ThreadPoolExecutor(1 if engine.given else usable_cores()) as threads:
         return [frame for frame in threads.map(compute, symbols) if frame is not None]
 
 

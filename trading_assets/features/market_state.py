@@ -4,7 +4,6 @@ Sums of a rolling window are carried from row to row and summed afresh at fixed 
 of a row depend on the panel's first row but not on the blocks it is read in.
 """
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trading_assets.cores import usable_cores
 from trading_assets.errors import DataError
 from trading_assets.features.compiled.correlations import (
     CORRELATION_BARS,
@@ -120,7 +120,7 @@ class MarketState:
         if len(begins) == 1:
             self._running = correlate_part(0, len(block))
         else:
-            with ThreadPoolExecutor(os.cpu_count()) as threads:
+            with ThreadPoolExecutor(usable_cores()) as threads:
                 *_, self._running = threads.map(correlate_part, begins, ends)
         self._rows_seen += len(block)
         return found

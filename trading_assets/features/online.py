@@ -1,6 +1,5 @@
 """Features bar by bar: each session's rows from what was held before, equal to the batch."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -9,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from trading_assets.cores import usable_cores
 from trading_assets.errors import DataError
 from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.adjustment import Action, list_actions
@@ -72,7 +72,7 @@ class OnlineFeatures:
         self._sources = sorted(
             {source for name in names for source in feature_of(name, spec.module).series}
         )
-        self._n_threads = os.cpu_count() or 1
+        self._n_threads = usable_cores()
         self._threads = ThreadPoolExecutor(self._n_threads)
         self._begin([bars], [actions], [series], next_session)
 

@@ -1,6 +1,5 @@
 """Assets of the stage policy: one trained agent each, and the ladder that proves it can learn."""
 
-from os import cpu_count
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -10,6 +9,7 @@ from pydantic import Field
 
 from trading_assets.agent_specs import DeclaredAgent
 from trading_assets.backtest.folds import get_fold
+from trading_assets.cores import usable_cores
 from trading_assets.graph import AssetNode
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
@@ -107,7 +107,7 @@ def _policy(declared: Declared, agent: str) -> dg.AssetsDefinition:
                 declared.market,
                 spec,
                 TrainingWatch(kept / node.code_version, tell),
-                cpu_count() or 1,
+                usable_cores(),
             )
             pareto = report_pareto(trained.policies, tables, fold, strategy, declared.market)
             files = {**trained.to_files(), **(pareto.to_files() if pareto else {})}

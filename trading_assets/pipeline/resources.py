@@ -1,6 +1,5 @@
 """What runs need from outside: the lake, the clock, the keys and the MLflow store."""
 
-import os
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import Any
 import dagster as dg
 from pydantic import PrivateAttr
 
+from trading_assets.cores import usable_cores
 from trading_assets.lake.locks import LOCK_TIMEOUT_SECONDS
 from trading_assets.lake.store import Lake
 from trading_assets.pages import DEFAULT_URL, page_url
@@ -127,7 +127,7 @@ def environment() -> dict[str, str]:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "processor": _processor(),
-        "cores": str(os.cpu_count()),
+        "cores": str(usable_cores()),
     }
 
 

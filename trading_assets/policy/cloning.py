@@ -111,7 +111,7 @@ def imitate(
 
 
 def actor_of(model: PPO) -> nn.Module:
-    """Return what a learner's mean action comes from; the critic shares none of it."""
+    """Return what a learner's mean action comes from; the critic shares its encoder, if any."""
     policy = cast("Any", model.policy)
     return nn.Sequential(
         policy.features_extractor, policy.mlp_extractor.policy_net, policy.action_net

@@ -150,8 +150,8 @@ class _Running:
             process.join()
             msg = (
                 f"the process that trained seed {seed} ended with exit code {process.exitcode};"
-                " expected a trained policy: see whether memory was short, and run it again, which"
-                " goes on where it was"
+                " expected a trained policy: what it printed says why, unless it was killed for"
+                " memory; run it again, which goes on where it was"
             )
             raise DataError(msg) from error
 

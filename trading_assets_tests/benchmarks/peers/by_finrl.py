@@ -1,19 +1,13 @@
-"""FinRL's `FeatureEngineer` with its own eight columns, on one table of all symbols.
-
-Its package loads trading and training when it is imported, and with them Alpaca, WRDS and torch.
-It is entered here without that, and Yahoo's client, which the features import, is left empty.
-"""
+"""FinRL's `FeatureEngineer` with its own eight columns, on one table of all symbols."""
 
 import contextlib
-import importlib.util
 import io
-import sys
 from collections.abc import Callable
-from types import ModuleType
 
 import pandas as pd
 import polars as pl
 from bars_by_symbol import PRICES, Columns
+from finrl_package import enter_package
 
 
 def prepare(bars: pl.DataFrame) -> Callable[[], list[Columns]]:
@@ -33,13 +27,3 @@ def prepare(bars: pl.DataFrame) -> Callable[[], list[Columns]]:
         return [{name: found[name] for name in INDICATORS}]
 
     return work
-
-
-def enter_package() -> None:
-    """Make FinRL's modules importable without running its package's own imports."""
-    found = importlib.util.find_spec("finrl")
-    if found is None:
-        msg = "FinRL is not installed; install requirements.txt"
-        raise RuntimeError(msg)
-    sys.modules["finrl"] = importlib.util.module_from_spec(found)
-    sys.modules["yfinance"] = ModuleType("yfinance")

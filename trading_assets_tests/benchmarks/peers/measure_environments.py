@@ -35,7 +35,7 @@ def make_finrl(n_stocks: int) -> Any:
     wrapper = ModuleType("stable_baselines3.common.vec_env")
     wrapper.DummyVecEnv = object  # type: ignore[attr-defined]
     sys.modules["stable_baselines3.common.vec_env"] = wrapper
-    from by_finrl import enter_package
+    from finrl_package import enter_package
 
     enter_package()
     from finrl.meta.env_stock_trading.env_stocktrading import StockTradingEnv
