@@ -16,7 +16,7 @@ from trading_assets.backtest.engine import BacktestTables
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.metrics import Series
 from trading_assets.features.quality import FeatureQuality
-from trading_assets.strategy import PolicySpec
+from trading_assets.policy_specs import PolicySpec
 
 Scalar = str | int | float | bool | None
 

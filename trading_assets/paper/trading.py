@@ -25,8 +25,8 @@ from trading_assets.paper.settlement import settle_session
 from trading_assets.paper.simulated import SimulatedBroker
 from trading_assets.policy.bundle import Bundle
 from trading_assets.policy.decision import Decision, decide, decide_by_fallback, narrow_decision
+from trading_assets.policy.decision_rules import declared_rules
 from trading_assets.policy.fold import declared_volatility
-from trading_assets.policy.observation import declared_rules
 from trading_assets.policy.renamed import current_symbols
 from trading_assets.simulation.market import Market, build_market
 from trading_assets.strategy import Strategy

@@ -12,9 +12,9 @@ from typing import Any, Protocol, get_args
 from trading_assets.ensemble_specs import EnsembleRule
 from trading_assets.errors import DataError
 from trading_assets.feature_specs import FeaturesSpec
+from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.policy.ensemble import Ensemble, member_name
 from trading_assets.policy.networks import TrainedPolicy, canonical_json, parse_json
-from trading_assets.policy.observation import DecisionRules
 from trading_assets.strategy import Strategy
 
 # Of equal members, and of members with weights.

@@ -17,7 +17,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import nn
 
 from trading_assets.agent_specs import WarmStartSpec
-from trading_assets.policy.observation import DecisionRules
+from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.policy.teachers import Teacher, make_teacher
 from trading_assets.policy.training import Training
 from trading_assets.simulation.terms import Floats

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from trading_assets.policy.observation import DecisionRules
+from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.simulation.core import Floats
 from trading_assets.simulation.market import panels_of
 

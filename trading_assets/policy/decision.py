@@ -13,7 +13,8 @@ from trading_assets.errors import DataError
 from trading_assets.policy.acting import Acting, Carried
 from trading_assets.policy.bundle import Bundle
 from trading_assets.policy.confidence import confidence_factors, size_by_factors
-from trading_assets.policy.observation import DecisionRules, build_context, build_observation
+from trading_assets.policy.decision_rules import DecisionRules
+from trading_assets.policy.observation import build_context, build_observation
 from trading_assets.risk.limits import WeightLimits
 from trading_assets.risk.projection import binding_limits, project_weights
 from trading_assets.schema import TABLES

@@ -18,10 +18,10 @@ from trading_assets.agent_specs import DirectSpec
 from trading_assets.policy.book_tensors import BookTensors, join_fills
 from trading_assets.policy.bounded_actions import bound_actions, limit_weights
 from trading_assets.policy.checkpoints import N_CHECKPOINTS, CheckpointRecorder
+from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.policy.differentiable import DifferentiableMarket
 from trading_assets.policy.encoders import WindowEncoder
 from trading_assets.policy.networks import TrainedPolicy
-from trading_assets.policy.observation import DecisionRules
 from trading_assets.policy.training import Training, quiet_torch
 from trading_assets.simulation.rewards.reward import Rows
 from trading_assets.simulation.task import TradingTask

@@ -14,8 +14,8 @@ from safetensors.numpy import save as save_tensors
 
 from trading_assets.encoder_specs import EncoderSpec
 from trading_assets.errors import DataError
+from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.policy.encoding import encode, encoder_of_card, encoder_shapes, n_outputs
-from trading_assets.policy.observation import DecisionRules
 from trading_assets.policy.recurrence import memory_shapes, recall
 from trading_assets.simulation.core import Floats
 

@@ -4,10 +4,9 @@ All inputs are of order 1 without fitted statistics: features arrive scaled, and
 beside a mask that says so.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,117 +14,19 @@ from numpy.typing import NDArray
 
 from trading_assets.errors import DataError
 from trading_assets.policy.compiled.actions import weigh_actions
-from trading_assets.risk.limits import WeightLimits, declared_limits
+from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.risk.projection import pack_limits, project_weights
 from trading_assets.simulation.compiled.environment import show_accounts
-from trading_assets.simulation.core import Floats, Sizing
+from trading_assets.simulation.core import Floats
 from trading_assets.simulation.market import panels_of
-from trading_assets.simulation.rewards.declared import declared_trackers
 from trading_assets.simulation.rewards.reward import Rows
-from trading_assets.simulation.trackers.card import TrackerCard, card_of
-from trading_assets.strategy import ConfidenceSizing, Strategy
 
-FORECAST_INPUTS = ("edge", "certainty", "expected_return_over_sigma")
 _FORECAST_COLUMNS = ("p_down", "p_flat", "p_up", "expected_return", "sigma_return")
 # Forecasts of daily returns are faint: differences of 0.1 in probability are large ones.
 _FORECAST_SCALE = np.array([4.0, 10.0, 4.0])
 _CLIP = 5.0
 # A long-short book under a cost mostly uses about a quarter of its limit.
 _TYPICAL_SHARE = {True: 1.0, False: 0.25}
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionRules:
-    """Everything beside network weights that a decision depends on.
-
-    Attributes
-    ----------
-    symbols : tuple of str
-        Order of symbols in observations, actions and weights.
-    observed_features : tuple of str
-        Feature columns shown to the policy.
-    uses_forecasts : bool
-        Whether forecasts are shown.
-    sizing : {"equity", "constant_notional"}
-        What a weight is a fraction of.
-    limits : WeightLimits
-        Risk limits.
-    trackers : tuple of TrackerCard
-        What is remembered of the account and shown, in order.
-    latency_bars : int
-        Bars from a decision to its fill; the weights that wait are shown.
-    window_bars : int
-        Bars of features and forecasts shown, the newest last.
-    confidence_sizing : {"none", "posterior_mean", "twice_confidence"}
-        How raw weights are reduced where a forecast is uncertain, as `confidence_factors` says. A
-        card without it is of a policy that is not.
-    """
-
-    symbols: tuple[str, ...]
-    observed_features: tuple[str, ...]
-    uses_forecasts: bool
-    sizing: Sizing
-    limits: WeightLimits
-    trackers: tuple[TrackerCard, ...] = ()
-    latency_bars: int = 1
-    window_bars: int = 1
-    confidence_sizing: ConfidenceSizing = "none"
-
-    @property
-    def n_symbol_inputs(self) -> int:
-        """Numbers shown of a symbol and bar: features, forecast inputs and a mask."""
-        return len(self.observed_features) + len(FORECAST_INPUTS) * self.uses_forecasts + 1
-
-    @property
-    def n_account_inputs(self) -> int:
-        """Length of the account row: weights held and waiting, cash, what trackers show."""
-        tracked = sum(len(card.inputs) for card in self.trackers)
-        return len(self.symbols) * self.latency_bars + (self.sizing == "equity") + tracked
-
-    @property
-    def n_inputs(self) -> int:
-        """Length of an observation."""
-        windows = self.window_bars * len(self.symbols) * self.n_symbol_inputs
-        return windows + self.n_account_inputs
-
-    def to_card(self) -> dict[str, Any]:
-        """Return the rules as JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_card(cls, card: Mapping[str, Any]) -> "DecisionRules":
-        """Return the rules that `to_card` wrote.
-
-        Raises
-        ------
-        DataError
-            If a field is missing or unknown.
-        """
-        try:
-            values: dict[str, Any] = dict(card)
-            values["limits"] = WeightLimits.from_card(card["limits"])
-            values["trackers"] = tuple(TrackerCard.from_card(each) for each in card["trackers"])
-            values["symbols"] = tuple(card["symbols"])
-            values["observed_features"] = tuple(card["observed_features"])
-            return cls(**values)
-        except (KeyError, TypeError) as error:
-            msg = f"decision rules {dict(card)} do not have the expected fields; train again"
-            raise DataError(msg) from error
-
-
-def declared_rules(strategy: Strategy, symbols: Sequence[str]) -> DecisionRules:
-    """Return the decision rules that a strategy declares for a universe."""
-    return DecisionRules(
-        symbols=tuple(symbols),
-        observed_features=strategy.policy.observed_features,
-        uses_forecasts=strategy.policy.uses_forecasts,
-        sizing=strategy.policy.sizing,
-        limits=declared_limits(strategy.risk, strategy.policy, symbols),
-        trackers=tuple(card_of(tracker) for tracker in declared_trackers(strategy)),
-        latency_bars=strategy.costs.latency_bars,
-        window_bars=strategy.policy.window_bars,
-        confidence_sizing=strategy.policy.confidence_sizing,
-    )
 
 
 def build_context(

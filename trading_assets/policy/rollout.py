@@ -11,13 +11,9 @@ from trading_assets.errors import DataError
 from trading_assets.policy.account_watcher import AccountWatcher
 from trading_assets.policy.acting import Acting
 from trading_assets.policy.confidence import confidence_factors
+from trading_assets.policy.decision_rules import declared_rules
 from trading_assets.policy.networks import TrainedPolicy
-from trading_assets.policy.observation import (
-    PolicyView,
-    build_context,
-    declared_rules,
-    shown_confidence,
-)
+from trading_assets.policy.observation import PolicyView, build_context, shown_confidence
 from trading_assets.simulation.core import Books, Floats, StepResult
 from trading_assets.simulation.covariance import causal_covariance
 from trading_assets.simulation.market import Market, row_of

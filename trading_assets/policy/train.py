@@ -9,8 +9,8 @@ import polars as pl
 
 from trading_assets.agent_specs import DeclaredAgent
 from trading_assets.errors import DataError
+from trading_assets.policy.decision_rules import declared_rules
 from trading_assets.policy.networks import TrainedPolicy
-from trading_assets.policy.observation import declared_rules
 from trading_assets.policy.rollout import build_task, decision_range, roll_rows
 from trading_assets.policy.trainers import train
 from trading_assets.policy.training import UNWATCHED, Constraint, Training, TrainingWatch

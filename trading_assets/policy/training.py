@@ -16,8 +16,8 @@ import torch
 
 from trading_assets.agent_specs import DeclaredAgent
 from trading_assets.constraint_specs import ConstraintSpec
+from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.policy.networks import Checkpoint, TrainedPolicy
-from trading_assets.policy.observation import DecisionRules
 from trading_assets.simulation.core import Floats
 from trading_assets.simulation.episodes import Episodes
 from trading_assets.simulation.task import TradingTask

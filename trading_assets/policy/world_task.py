@@ -10,13 +10,9 @@ from trading_assets.agent_specs import DeclaredAgent
 from trading_assets.constraint_specs import ConstraintSpec, Measure
 from trading_assets.errors import DeclarationError
 from trading_assets.policy.acting import Acting
+from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.policy.networks import TrainedPolicy
-from trading_assets.policy.observation import (
-    DecisionRules,
-    PolicyView,
-    assemble_context,
-    build_observation,
-)
+from trading_assets.policy.observation import PolicyView, assemble_context, build_observation
 from trading_assets.policy.training import Constraint, Training
 from trading_assets.randomisation_specs import RandomisationSpec
 from trading_assets.reward_specs import MeanVarianceSpec

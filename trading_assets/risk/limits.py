@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from trading_assets.errors import DataError, DeclarationError
-from trading_assets.strategy import PolicySpec, RiskSpec
+from trading_assets.policy_specs import PolicySpec
+from trading_assets.strategy import RiskSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.policy.observation import DecisionRules, PolicyView
+from trading_assets.policy.decision_rules import DecisionRules
+from trading_assets.policy.observation import PolicyView
 from trading_assets.risk.limits import WeightLimits
 from trading_assets.simulation.core import Floats
 from trading_assets.simulation.episodes import Episodes

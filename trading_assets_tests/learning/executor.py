@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from trading_assets.policy.book_tensors import BookTensors, join_fills
+from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.policy.differentiable import DifferentiableMarket
-from trading_assets.policy.observation import DecisionRules, PolicyView
+from trading_assets.policy.observation import PolicyView
 from trading_assets.policy.training import quiet_torch
 from trading_assets.risk.limits import WeightLimits
 from trading_assets.simulation.core import Floats

@@ -6,8 +6,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from trading_assets.agent_specs import DeclaredAgent
+from trading_assets.policy.decision_rules import declared_rules
 from trading_assets.policy.networks import TrainedPolicy
-from trading_assets.policy.observation import declared_rules
 from trading_assets.policy.rollout import build_task, roll_rows
 from trading_assets.policy.train import declared_constraint
 from trading_assets.policy.trainers import train

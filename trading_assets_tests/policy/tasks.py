@@ -6,9 +6,9 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from trading_assets.policy.decision_rules import declared_rules
 from trading_assets.policy.encoding import encoder_shapes, n_outputs
 from trading_assets.policy.networks import TrainedPolicy
-from trading_assets.policy.observation import declared_rules
 from trading_assets.policy.recurrence import memory_shapes
 from trading_assets.schema import TABLES
 from trading_assets.strategy import Strategy

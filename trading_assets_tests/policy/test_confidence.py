@@ -9,9 +9,10 @@ from trading_assets.forecast.train import train_forecaster
 from trading_assets.policy.bundle import Bundle
 from trading_assets.policy.confidence import ESTIMATE_DEVIATION, confidence_factors
 from trading_assets.policy.decision import decide
+from trading_assets.policy.decision_rules import DecisionRules, declared_rules
 from trading_assets.policy.direct import _Ascent
 from trading_assets.policy.networks import TrainedPolicy
-from trading_assets.policy.observation import DecisionRules, declared_rules, raw_weights
+from trading_assets.policy.observation import raw_weights
 from trading_assets.policy.rollout import build_task, policy_decision, roll_policy, roll_rows
 from trading_assets.policy.training import Training
 from trading_assets.simulation.episodes import Episodes

@@ -14,7 +14,7 @@ from trading_assets.forecast.train import train_forecaster
 from trading_assets.paper.account_memory import memory_after, memory_before
 from trading_assets.policy.bundle import Bundle
 from trading_assets.policy.decision import decide, decide_by_fallback, decide_fallback
-from trading_assets.policy.observation import declared_rules
+from trading_assets.policy.decision_rules import declared_rules
 from trading_assets.policy.rollout import roll_policy
 from trading_assets.risk.limits import WeightLimits
 from trading_assets.schema import TABLES, conform

@@ -16,10 +16,10 @@ from trading_assets.policy.encoding import encode
 from trading_assets.policy.networks import TrainedPolicy, canonical_json
 from trading_assets.policy.trainers import train
 from trading_assets.policy.world_task import follow_signals, world_training
+from trading_assets.policy_specs import PolicySpec
 from trading_assets.risk.limits import WeightLimits
 from trading_assets.simulation.episodes import Episodes
 from trading_assets.simulation.worlds.one_asset import WorldOne
-from trading_assets.strategy import PolicySpec
 
 CNN = CnnEncoderSpec(kind="cnn", channels=3, kernel_bars=3, outputs=2)
 LSTM = LstmEncoderSpec(kind="lstm", hidden_units=4)

@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 
 from trading_assets.errors import DataError
-from trading_assets.policy.observation import (
-    DecisionRules,
-    build_context,
-    build_observation,
-    declared_rules,
-    raw_weights,
-)
+from trading_assets.policy.decision_rules import DecisionRules, declared_rules
+from trading_assets.policy.observation import build_context, build_observation, raw_weights
 from trading_assets.policy.rollout import build_task
 from trading_assets_tests.policy.tasks import (
     SYMBOLS,

@@ -7,8 +7,8 @@ import pytest
 from trading_assets.agent_specs import PpoSpec
 from trading_assets.errors import DeclarationError
 from trading_assets.policy import oracle, world_task
+from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.policy.networks import TrainedPolicy
-from trading_assets.policy.observation import DecisionRules
 from trading_assets.policy.oracle import climb_oracle_ladder
 from trading_assets.policy.world_task import declared_world, follow_signals
 from trading_assets.risk.limits import WeightLimits

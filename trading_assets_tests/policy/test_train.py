@@ -7,8 +7,8 @@ from stable_baselines3 import PPO
 
 from trading_assets.agent_specs import PpoSpec
 from trading_assets.errors import DataError
+from trading_assets.policy.decision_rules import declared_rules
 from trading_assets.policy.networks import TrainedPolicy
-from trading_assets.policy.observation import declared_rules
 from trading_assets.policy.recording import ON_POLICY_LAYERS, actor_tensors
 from trading_assets.policy.rollout import build_task, roll_policy
 from trading_assets.policy.train import reference_deviation, train_agent

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from trading_assets.declared_modules import import_declared_modules
 from trading_assets.errors import DeclarationError
+from trading_assets.policy_specs import PolicySpec
 from trading_assets.reward_specs import (
     DEFAULT_SCALES,
     CompositeSpec,
@@ -40,7 +41,7 @@ from trading_assets.simulation.trackers.registry import tracker_of
 from trading_assets.simulation.trackers.tail_threshold import TailThreshold
 from trading_assets.simulation.trackers.tracker import Tracker
 from trading_assets.simulation.trackers.trailing_variance import TrailingVariance
-from trading_assets.strategy import PolicySpec, Strategy
+from trading_assets.strategy import Strategy
 
 
 @dataclass(frozen=True, slots=True)
