@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-from numba.core import config
+from llvmlite import ir
+from numba.core import cgutils, config, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -47,6 +50,28 @@ def inlined(function: Kernel) -> Kernel:
 def bare_entry_point(function: Kernel) -> Kernel:
     """Compile a function as `entry_point` does, without counting references to arrays."""
     return _entry_point(function, _BARE)
+
+
+def _fetch_ahead(_: Any, array: Any, index: Any) -> Any:  # noqa: ANN401  numba's own types
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
+        array_type, index_type = signature.args
+        data = context.make_array(array_type)(context, builder, arguments[0]).data
+        place = context.cast(builder, arguments[1], index_type, types.intp)
+        address = builder.bitcast(builder.gep(data, [place]), cgutils.voidptr_t)
+        number = ir.IntType(32)
+        wanted = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, wanted, "llvm.prefetch.p0i8")
+        # To be read, kept in the nearest cache, data.
+        builder.call(function, [address, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
+
+
+# Asks for the line of memory that an element of a contiguous array is in, counted along all of it,
+# and goes on meanwhile. An index beyond the array asks for what nobody reads, which does no harm.
+fetch_ahead = cast("Callable[[NDArray[Any], int], None]", intrinsic(_fetch_ahead))
 
 
 def _entry_point(function: Kernel, settings: dict[str, Any]) -> Kernel:

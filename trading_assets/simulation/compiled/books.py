@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.compiling import bare_entry_point
+from trading_assets.compiling import bare_entry_point, fetch_ahead
 from trading_assets.simulation.compiled.book import (
     SHARES,
     decide_book,
@@ -15,14 +15,11 @@ from trading_assets.simulation.compiled.book import (
     swap_pending,
 )
 from trading_assets.simulation.compiled.layout import (
-    ADV_USD,
     CLOSE,
     EQUITY,
-    EQUITY_BEFORE,
     LATENCY_BARS,
     LOT_SHARES,
     NOTIONAL_USD,
-    OPEN,
     PRICE,
     QUANTITY,
     TARGET_WEIGHT,
@@ -30,6 +27,9 @@ from trading_assets.simulation.compiled.layout import (
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
+
+# Numbers in a line of memory.
+_LINE = 8
 
 
 @bare_entry_point
@@ -212,11 +212,9 @@ def trade_books(
     bool
         Whether all equities are finite.
     """
-    # Books stand at rows far from each other: what they need next is fetched for all of them at
-    # once, as waiting for memory book by book would take longer than the rest.
-    for k in range(len(cash)):
-        outcome[k, EQUITY] = tape[rows[k] + 1, OPEN, 0]
-        outcome[k, EQUITY_BEFORE] = tape[rows[k] + 1, ADV_USD, 0]
+    # Books stand at rows far from each other, and waiting for memory book by book would take longer
+    # than the rest: each asks for the bar after this one, which is there by then.
+    n_fields = tape.shape[1] * tape.shape[2]
     is_finite = True
     for k in range(len(cash)):
         own = k if len(terms) > 1 else 0
@@ -231,5 +229,7 @@ def trade_books(
         step_book(cash, positions, target, k, tape, row, row + 1, terms, own, fills, outcome)
         hold_weights(positions, k, notional, outcome[k, EQUITY], held)
         rows[k] = row + 1
+        for place in range(0, n_fields, _LINE):
+            fetch_ahead(tape, (row + 2) * n_fields + place)
         is_finite = is_finite and np.isfinite(outcome[k, EQUITY])
     return is_finite

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.compiling import bare_entry_point, inlined
+from trading_assets.compiling import bare_entry_point, fetch_ahead, inlined
 from trading_assets.simulation.compiled.layout import (
     BASE,
     COSTS,
@@ -19,6 +19,9 @@ Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 Seen = NDArray[np.float32]
 Flags = NDArray[np.bool_]
+
+# Numbers of 4 bytes in a line of memory.
+_LINE = 16
 
 
 @inlined
@@ -83,9 +86,6 @@ def show_windows(
         Written.
     """
     length = window * width
-    # Fetched for all rows at once, as in `trade_books`.
-    for k in range(len(rows)):
-        seen[k, 0] = flat[(rows[k] + 1) * width - 1]
     for k in range(len(rows)):
         # Two stretches of known length are copied as blocks; an index that might be negative is
         # looked at number by number.
@@ -94,6 +94,9 @@ def show_windows(
         row = seen[k]
         for place in range(length):
             row[place] = stretch[place]
+        # As in `trade_books`.
+        for place in range(0, width, _LINE):
+            fetch_ahead(flat, (rows[k] + 1) * width + place)
         show_account(held, k, scale, shows_cash, length, row)
 
 
