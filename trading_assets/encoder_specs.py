@@ -1,4 +1,4 @@
-"""The declarations of encoders: what turns a window of bars into a few numbers for each symbol."""
+"""The declarations of encoders: what turns windows of bars into a few numbers for each symbol."""
 
 from typing import Annotated, Literal
 
@@ -35,4 +35,28 @@ class LstmEncoderSpec(Declared):
         return 2
 
 
-EncoderSpec = Annotated[CnnEncoderSpec | LstmEncoderSpec, Field(discriminator="kind")]
+class GraphEncoderSpec(Declared):
+    """Two layers in which each symbol sees those that it is bound to, of the same weights for all.
+
+    A symbol sees the mean of what its neighbours say, weighed by the graph.
+    """
+
+    kind: Literal["graph"]
+    units: int = Field(default=8, ge=1, description="Numbers of a symbol in and after each layer.")
+    edges: Literal["correlation", "sector"] = Field(
+        default="correlation",
+        description="What binds symbols: positive correlation in the train window, or one sector.",
+    )
+    attention: bool = Field(
+        default=False, description="Whether a symbol's weights of its neighbours are learnt too."
+    )
+
+    @property
+    def least_window_bars(self) -> int:
+        """A single bar will do, as symbols are looked at side by side."""
+        return 1
+
+
+EncoderSpec = Annotated[
+    CnnEncoderSpec | LstmEncoderSpec | GraphEncoderSpec, Field(discriminator="kind")
+]

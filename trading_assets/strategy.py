@@ -17,6 +17,7 @@ from trading_assets.declared import (
     SectorName,
     Symbol,
 )
+from trading_assets.encoder_specs import GraphEncoderSpec
 from trading_assets.errors import UserError, shown
 from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.policy_specs import PolicySpec
@@ -278,6 +279,19 @@ class Strategy(Declared):
                 " latency_bars above 1, the largest latency that is drawn"
             )
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _graphs_have_sectors(self) -> Self:
+        for name, agent in self.policy.agents.items():
+            encoder = agent.encoder
+            is_of_sectors = isinstance(encoder, GraphEncoderSpec) and encoder.edges == "sector"
+            if is_of_sectors and not self.risk.sectors:
+                msg = (
+                    f"the encoder of agent {name} had edges sector without risk.sectors; expected"
+                    " the sector of some symbols there, or edges correlation"
+                )
+                raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

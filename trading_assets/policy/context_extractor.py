@@ -29,6 +29,8 @@ class ContextExtractor(BaseFeaturesExtractor):
         What windows pass first.
     n_symbols : int
         Symbols that a row of the context is of.
+    graph : float32 (N, N), optional
+        What symbols see of each other, for an encoder that asks for it.
     """
 
     def __init__(
@@ -38,10 +40,11 @@ class ContextExtractor(BaseFeaturesExtractor):
         window_bars: int,
         encoder: EncoderSpec | None = None,
         n_symbols: int = 1,
+        graph: NDArray[np.float32] | None = None,
     ) -> None:
         n_account = cast("tuple[int]", observation_space.shape)[0] - 1
         width = context.shape[1]
-        made = encoder and WindowEncoder(encoder, window_bars, n_symbols, width // n_symbols)
+        made = encoder and WindowEncoder(encoder, window_bars, n_symbols, width // n_symbols, graph)
         n_features = made.n_features if made else window_bars * width
         super().__init__(observation_space, n_features + n_account)
         self.encoder = made
@@ -52,7 +55,7 @@ class ContextExtractor(BaseFeaturesExtractor):
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """Return float32 (B, window_bars x C + A), or (B, encoded + A)."""
         rows = observations[:, :1].long()
-        if len(self._window) == 1:
+        if self.encoder is None and len(self._window) == 1:
             seen = self._context[0][rows[:, 0]]
         else:
             window = self._context[0][rows + self._window]

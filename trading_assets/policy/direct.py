@@ -22,6 +22,7 @@ from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.policy.differentiable import DifferentiableMarket
 from trading_assets.policy.encoders import WindowEncoder
 from trading_assets.policy.networks import TrainedPolicy
+from trading_assets.policy.symbol_graph import symbol_graph
 from trading_assets.policy.training import Training, quiet_torch
 from trading_assets.simulation.rewards.reward import Rows
 from trading_assets.simulation.task import TradingTask
@@ -68,7 +69,9 @@ class _Actor(nn.Module):
         self.encoder: WindowEncoder | None = None
         self.n_context = rules.window_bars * n_symbols * n_inputs
         if agent.encoder is not None:
-            self.encoder = WindowEncoder(agent.encoder, rules.window_bars, n_symbols, n_inputs)
+            self.encoder = WindowEncoder(
+                agent.encoder, rules.window_bars, n_symbols, n_inputs, symbol_graph(training)
+            )
             self.n_context = self.encoder.n_features
         self.hidden_0 = nn.Linear(self.n_context + rules.n_account_inputs, n_hidden)
         self.hidden_1 = nn.Linear(n_hidden, n_hidden)
@@ -95,7 +98,7 @@ class _Actor(nn.Module):
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """Return the weights, copied."""
-        return {name: value.detach().numpy().copy() for name, value in self.named_parameters()}
+        return {name: value.detach().numpy().copy() for name, value in self.state_dict().items()}
 
 
 class _Ascent:

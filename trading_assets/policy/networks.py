@@ -268,7 +268,7 @@ def _check_tensors(
         shapes = {
             _ENCODER + name: shape
             for name, shape in encoder_shapes(
-                encoder, rules.window_bars, rules.n_symbol_inputs
+                encoder, rules.window_bars, len(rules.symbols), rules.n_symbol_inputs
             ).items()
         }
         n_inputs = len(rules.symbols) * n_outputs(encoder) + rules.n_account_inputs

@@ -30,6 +30,7 @@ from trading_assets.policy.context_extractor import ContextExtractor
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.recharged_memory import RechargedMemory
 from trading_assets.policy.recording import ON_POLICY_LAYERS, Layers, Recording, actor_tensors
+from trading_assets.policy.symbol_graph import symbol_graph
 from trading_assets.policy.training import Training, quiet_torch
 from trading_assets.simulation.level_env import LevelVecEnv
 from trading_assets.simulation.rewards.constrained import ConstrainedReward, constrain_reward
@@ -116,6 +117,7 @@ def _common_settings(training: Training) -> Settings:
                 "window_bars": view.window_bars,
                 "encoder": agent.encoder,
                 "n_symbols": len(training.rules.symbols),
+                "graph": symbol_graph(training),
             },
         },
         "seed": training.seed,

@@ -14,6 +14,7 @@ from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.rollout import build_task, decision_range, roll_rows
 from trading_assets.policy.trainers import train
 from trading_assets.policy.training import UNWATCHED, Constraint, Training, TrainingWatch
+from trading_assets.risk.limits import numbered_sectors
 from trading_assets.simulation.core import Floats
 from trading_assets.simulation.episodes import Episodes
 from trading_assets.simulation.market import Market, total_returns_of
@@ -84,7 +85,10 @@ def train_agent(  # noqa: PLR0913  one argument for each input of the stage
     constraint = declared_constraint(task, validation, strategy)
     rules = declared_rules(strategy, market.symbols)
     kept, told = watch.folder_of(seed), watch.report_of(seed)
-    return train(Training(task, episodes, rules, agent, seed, score, kept, told, constraint))
+    sectors = numbered_sectors(strategy.risk, market.symbols)
+    return train(
+        Training(task, episodes, rules, agent, seed, score, kept, told, constraint, sectors)
+    )
 
 
 def declared_constraint(

@@ -93,6 +93,8 @@ class Training:
         Told of each checkpoint when it was scored.
     constraint : Constraint, optional
         What the agent has to keep beside being paid.
+    sectors : tuple of int, optional
+        Sector of each symbol; absent, each is one of its own.
     """
 
     task: TradingTask
@@ -104,6 +106,7 @@ class Training:
     state_folder: Path | None = None
     report: Callable[[Checkpoint], None] | None = None
     constraint: Constraint | None = None
+    sectors: tuple[int, ...] = ()
 
     @property
     def key(self) -> str:
@@ -117,6 +120,7 @@ class Training:
             task.costs.model_dump_json(),
             repr((task.sizing, task.is_long_only, task.initial_usd, task.reward, task.trackers)),
             repr(task.randomisation),
+            repr(self.sectors),
             "" if self.constraint is None else self.constraint.spec.model_dump_json(),
             torch.__version__,
             stable_baselines3.__version__,

@@ -80,13 +80,15 @@ def declared_limits(risk: RiskSpec, policy: PolicySpec, symbols: Sequence[str]) 
         max_net=risk.max_net,
         max_sector_gross=risk.max_sector_gross,
         max_turnover=risk.max_turnover,
-        sectors=_numbered(risk.sectors, symbols) if has_sectors else (),
+        sectors=numbered_sectors(risk, symbols) if has_sectors else (),
     )
 
 
-def _numbered(sectors: Mapping[str, str], symbols: Sequence[str]) -> tuple[int, ...]:
+def numbered_sectors(risk: RiskSpec, symbols: Sequence[str]) -> tuple[int, ...]:
+    """Return the number of each symbol's sector; one without a name is a sector of its own."""
     numbers: dict[tuple[str, bool], int] = {}
-    keys = [(sectors[s], True) if s in sectors else (s, False) for s in symbols]
+    named = risk.sectors
+    keys = [(named[s], True) if s in named else (s, False) for s in symbols]
     return tuple(numbers.setdefault(key, len(numbers)) for key in keys)
 
 

@@ -135,6 +135,12 @@ CASES: Mapping[str, Case] = {
     "w3_ppo": Case(
         ProportionalCostWorld(), {**PPO, "total_steps": 1_000_000}, {"w3_ppo": (median, 0.87)}
     ),
+    # Without its neighbours 0.69 of the optimum, without an encoder 0.62.
+    "w2_graph": Case(
+        CrossAssetWorld(),
+        {**PPO, "total_steps": 300_000, "encoder": {"kind": "graph"}},
+        {"w2_graph": (median, 0.66)},
+    ),
     # The drift is hidden: 0.6 of the optimum is for agents without a memory, 0.92 for linear rules.
     "w4_recurrent_ppo": Case(
         HiddenDriftWorld(),

@@ -70,7 +70,7 @@ def make_policy(strategy, symbols=SYMBOLS, seed=0, memory_units=0, encoder=None)
     rng = np.random.default_rng(seed)
     tensors, n_inputs = {}, rules.n_inputs
     if encoder is not None:
-        shapes = encoder_shapes(encoder, rules.window_bars, rules.n_symbol_inputs)
+        shapes = encoder_shapes(encoder, rules.window_bars, len(symbols), rules.n_symbol_inputs)
         tensors |= {f"encoder.{name}": shape for name, shape in shapes.items()}
         n_inputs = len(symbols) * n_outputs(encoder) + rules.n_account_inputs
     if memory_units:

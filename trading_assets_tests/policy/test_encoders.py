@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from trading_assets.agent_specs import DirectSpec, PpoSpec, SacSpec
-from trading_assets.encoder_specs import CnnEncoderSpec, LstmEncoderSpec
+from trading_assets.encoder_specs import CnnEncoderSpec, GraphEncoderSpec, LstmEncoderSpec
 from trading_assets.errors import DataError
 from trading_assets.policy.encoders import WindowEncoder
 from trading_assets.policy.encoding import encode
@@ -23,6 +23,11 @@ from trading_assets.simulation.worlds.one_asset import WorldOne
 
 CNN = CnnEncoderSpec(kind="cnn", channels=3, kernel_bars=3, outputs=2)
 LSTM = LstmEncoderSpec(kind="lstm", hidden_units=4)
+GRAPH = GraphEncoderSpec(kind="graph", units=4)
+ATTENDING = GraphEncoderSpec(kind="graph", units=4, attention=True)
+SPECS = {"cnn": CNN, "lstm": LSTM, "graph": GRAPH, "attending": ATTENDING}
+# The first symbol is bound to the second, and the third to none.
+BONDS = np.array([[0.7, 0.3, 0.0], [0.4, 0.6, 0.0], [0.0, 0.0, 1.0]], dtype=np.float32)
 LIMITS = WeightLimits(1.0, 1.0, is_long_only=False)
 SMALL = {"total_steps": 1_024, "n_envs": 8, "hidden_units": 8, "episode_bars": 16}
 AGENTS = {
@@ -38,12 +43,12 @@ def make_windows(n=6, window=12, n_symbols=3, n_inputs=2):
     return np.random.default_rng(0).normal(size=(n, window, n_symbols, n_inputs))
 
 
-@pytest.mark.parametrize("spec", [CNN, LSTM], ids=["cnn", "lstm"])
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_a_window_is_encoded_alike_in_training_and_in_trading(spec):
     windows = make_windows()
     torch.manual_seed(0)
-    module = WindowEncoder(spec, 12, 3, 2)
-    tensors = {name: value.detach().numpy() for name, value in module.named_parameters()}
+    module = WindowEncoder(spec, 12, 3, 2, BONDS)
+    tensors = {name: value.detach().numpy() for name, value in module.state_dict().items()}
     trained = module(torch.from_numpy(windows.astype(np.float32))).detach().numpy()
     traded = encode(spec, tensors, windows)
     assert traded.shape == (6, module.n_features)
@@ -51,11 +56,11 @@ def test_a_window_is_encoded_alike_in_training_and_in_trading(spec):
     np.testing.assert_allclose(traded, trained, atol=2e-6)
 
 
-@pytest.mark.parametrize("spec", [CNN, LSTM], ids=["cnn", "lstm"])
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_a_window_is_encoded_to_the_same_bits_in_any_batch(spec):
     windows = make_windows(n=33)
-    module = WindowEncoder(spec, 12, 3, 2)
-    tensors = {name: value.detach().numpy() for name, value in module.named_parameters()}
+    module = WindowEncoder(spec, 12, 3, 2, BONDS)
+    tensors = {name: value.detach().numpy() for name, value in module.state_dict().items()}
     together = encode(spec, tensors, windows)
     for place in range(len(windows)):
         alone = encode(spec, tensors, windows[place : place + 1])
@@ -65,12 +70,47 @@ def test_a_window_is_encoded_to_the_same_bits_in_any_batch(spec):
 @pytest.mark.parametrize("spec", [CNN, LSTM], ids=["cnn", "lstm"])
 def test_every_symbol_passes_the_same_weights(spec):
     windows = make_windows(n=2)
-    module = WindowEncoder(spec, 12, 3, 2)
-    tensors = {name: value.detach().numpy() for name, value in module.named_parameters()}
+    module = WindowEncoder(spec, 12, 3, 2, BONDS)
+    tensors = {name: value.detach().numpy() for name, value in module.state_dict().items()}
     order = [2, 0, 1]
     seen = encode(spec, tensors, windows).reshape(2, 3, -1)
     swapped = encode(spec, tensors, windows[:, :, order]).reshape(2, 3, -1)
     np.testing.assert_array_equal(swapped, seen[:, order])
+
+
+@pytest.mark.parametrize("spec", [GRAPH, ATTENDING], ids=["graph", "attending"])
+def test_a_symbol_sees_those_that_it_is_bound_to_and_no_others(spec):
+    windows = make_windows(n=2)
+    module = WindowEncoder(spec, 12, 3, 2, BONDS)
+    tensors = {name: value.detach().numpy() for name, value in module.state_dict().items()}
+    seen = encode(spec, tensors, windows).reshape(2, 3, -1)
+    for symbol, sees in enumerate(BONDS.T > 0.0):
+        changed = windows.copy()
+        changed[:, :, symbol] += 1.0
+        moved = encode(spec, tensors, changed).reshape(2, 3, -1) != seen
+        np.testing.assert_array_equal(moved.any(axis=(0, 2)), sees)
+
+
+@pytest.mark.parametrize("spec", [GRAPH, ATTENDING], ids=["graph", "attending"])
+def test_a_graph_encoder_knows_no_order_of_symbols(spec):
+    windows = make_windows(n=2)
+    module = WindowEncoder(spec, 12, 3, 2, BONDS)
+    tensors = {name: value.detach().numpy() for name, value in module.state_dict().items()}
+    order = [2, 0, 1]
+    seen = encode(spec, tensors, windows).reshape(2, 3, -1)
+    other = tensors | {"graph": BONDS[np.ix_(order, order)]}
+    swapped = encode(spec, other, windows[:, :, order]).reshape(2, 3, -1)
+    np.testing.assert_allclose(swapped, seen[:, order], rtol=1e-12)
+
+
+def test_a_symbol_attends_to_those_it_is_bound_to_however_loud_others_are():
+    module = WindowEncoder(ATTENDING, 12, 3, 2, BONDS)
+    tensors = {name: value.detach().numpy().copy() for name, value in module.state_dict().items()}
+    tensors["first.score.weight"] *= 1e6
+    windows = make_windows(n=2)
+    assert np.isfinite(encode(ATTENDING, tensors, windows)).all()
+    module.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
+    assert torch.isfinite(module(torch.from_numpy(windows.astype(np.float32)))).all()
 
 
 def make_training(agent, encoder, window_bars=8):
@@ -91,7 +131,7 @@ def make_training(agent, encoder, window_bars=8):
     return replace(training, episodes=episodes, score=score)
 
 
-@pytest.mark.parametrize("spec", [CNN, LSTM], ids=["cnn", "lstm"])
+@pytest.mark.parametrize("spec", [CNN, LSTM, ATTENDING], ids=["cnn", "lstm", "attending"])
 @pytest.mark.parametrize("name", list(AGENTS))
 def test_agents_learn_their_encoders_and_act_from_files(name, spec):
     training = make_training(AGENTS[name], spec)
