@@ -161,7 +161,7 @@ def _climb(step: _Step, seeds: tuple[int, ...]) -> Rung:
     ensemble: Floats | None = None
     if has_signal:
         shares = tuple(
-            float(world.mean_reward(signals, x, BURN_IN_BARS).mean() / optimum) for x in paths
+            float((world.mean_reward(signals, x, BURN_IN_BARS) / optimum).mean()) for x in paths
         )
         together = follow_signals(policies, signals)
         ensemble = world.mean_reward(signals, together, BURN_IN_BARS) / optimum
