@@ -5,12 +5,10 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.policy.observation import PolicyView
 from trading_assets.risk.limits import WeightLimits
-from trading_assets.simulation.core import Floats
 from trading_assets.simulation.episodes import Episodes
 from trading_assets.simulation.market import Market
 from trading_assets.simulation.rewards.mean_variance import MeanVariance
@@ -47,37 +45,6 @@ SIZES = (
 )
 
 
-@dataclass(frozen=True)
-class WindowView:
-    """A view of whole windows of a table of noise, with the limits of a policy's view."""
-
-    view: PolicyView
-    window_bars: int
-
-    @property
-    def context(self) -> NDArray[np.float32]:
-        return self.view.context
-
-    @property
-    def held_scale(self) -> float:
-        return self.view.held_scale
-
-    @property
-    def shows_cash(self) -> bool:
-        return self.view.shows_cash
-
-    def size_weights(self, raw: Floats, rows: NDArray[np.int64]) -> Floats:
-        return self.view.size_weights(raw, rows)
-
-    def project(self, raw: Floats, rows: NDArray[np.int64], held: Floats) -> Floats:
-        return self.view.project(raw, rows, held)
-
-    def target_weights(
-        self, actions: NDArray[np.floating], rows: NDArray[np.int64], held: Floats
-    ) -> Floats:
-        return self.view.target_weights(actions, rows, held)
-
-
 def make_market(n_bars: int, n_symbols: int) -> Market:
     """Return random walks that open at the close before."""
     rng = np.random.default_rng(0)
@@ -103,12 +70,12 @@ def make_task(n_bars: int, n_symbols: int, window_bars: int) -> TradingTask:
     is_single = n_symbols == 1
     names = tuple(f"feature_{place}" for place in range(N_FEATURES))
     limits = WeightLimits(1.0 if is_single else 0.35, 1.0, is_long_only=not is_single)
-    rules = DecisionRules(market.symbols, names, False, "equity", limits)
+    rules = DecisionRules(market.symbols, names, False, "equity", limits, window_bars=window_bars)
     shape = (n_bars, n_symbols * N_FEATURES)
     context = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     return TradingTask(
         market=market,
-        view=WindowView(PolicyView(rules, context, market.tradable), window_bars),
+        view=PolicyView(rules, context, market.tradable),
         covariance=1e-4 * np.eye(n_symbols)[None],
         costs=CostsSpec(),
         sizing="equity",
