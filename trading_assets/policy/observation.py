@@ -189,12 +189,12 @@ class PolicyView:
         """Rows of the context that an observation covers."""
         return self.rules.window_bars
 
-    @cached_property
+    @property
     def held_scale(self) -> float:
         """What held weights are divided by where a policy sees them."""
         return held_scale(self.rules)
 
-    @cached_property
+    @property
     def shows_cash(self) -> bool:
         """Whether a policy sees the share of cash."""
         return self.rules.sizing == "equity"

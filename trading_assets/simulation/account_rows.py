@@ -49,8 +49,7 @@ def write_account_rows(
     first : int
         Column of an account row's first value.
     """
-    view = task.view
-    show_accounts(accounts.held, view.held_scale, view.shows_cash, first, out)
+    show_accounts(accounts.held, task.held_scale, task.shows_cash, first, out)
     _write_rest(task, accounts, out, first)
 
 
@@ -69,8 +68,8 @@ def whole_observations(task: TradingTask, rows: Rows, accounts: Accounts) -> NDA
         rows,
         window,
         accounts.held,
-        view.held_scale,
-        view.shows_cash,
+        task.held_scale,
+        task.shows_cash,
         out,
     )
     _write_rest(task, accounts, out, window * width)
@@ -81,9 +80,9 @@ def _write_rest(
     task: TradingTask, accounts: Accounts, out: NDArray[np.float32], first: int
 ) -> None:
     """Write what follows weights and cash: pending weights, and what trackers show."""
-    column = first + accounts.held.shape[1] + task.view.shows_cash
+    column = first + accounts.held.shape[1] + task.shows_cash
     if accounts.pending.shape[1]:
-        pending = accounts.pending.reshape(len(out), -1) / task.view.held_scale
+        pending = accounts.pending.reshape(len(out), -1) / task.held_scale
         out[:, column : column + pending.shape[1]] = pending
         column += pending.shape[1]
     if task.trackers:

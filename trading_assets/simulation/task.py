@@ -126,6 +126,16 @@ class TradingTask:
         return terms_of(self.costs, is_long_only=self.is_long_only, notional_usd=self.notional_usd)
 
     @cached_property
+    def held_scale(self) -> float:
+        """The view's, worked out once: environments ask at every step."""
+        return self.view.held_scale
+
+    @cached_property
+    def shows_cash(self) -> bool:
+        """The view's, worked out once."""
+        return self.view.shows_cash
+
+    @cached_property
     def n_account_inputs(self) -> int:
         """Length of an account row."""
         n_symbols = len(self.market.symbols)
