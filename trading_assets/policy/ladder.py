@@ -17,6 +17,8 @@ from trading_assets.strategy import Strategy
 MIN_SHARE_FULL = 0.85
 MIN_SHARE_DECLARED = 0.80
 MAX_MEAN_ABSOLUTE_POSITION = 0.05
+BARS = {"full": MIN_SHARE_FULL, "declared": MIN_SHARE_DECLARED}
+_LEARNT, _OPTIMUM, _LIMIT = "#2a6f97", "#444444", "#bc4749"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class JudgedLadder:
     figures : mapping of str to float
         Medians over seeds.
     plot : bytes
-        PNG of shares by signal strength.
+        PNG: curves of learning beside shares on fresh paths, and positions, by signal strength.
     """
 
     result: LadderResult
@@ -63,15 +65,12 @@ def judge_ladder(
         raise DeclarationError(msg)
     result = climb_oracle_ladder(strategy, agent, source, range(agent.seeds))
     rungs = {rung.name: rung for rung in result.rungs}
-    full, declared = (median(rungs[name].shares) for name in ("full", "declared"))
+    shares = {name: median(rungs[name].shares) for name in BARS}
     position = median(rungs["zero"].mean_absolute_positions)
     too_low = [
-        f"share of the optimum at {name} signal was {share:.3f}; expected at least {bound}"
-        for name, share, bound in (
-            ("full", full, MIN_SHARE_FULL),
-            ("declared", declared, MIN_SHARE_DECLARED),
-        )
-        if not share >= bound
+        f"share of the optimum at {name} signal was {shares[name]:.3f}; expected at least {bound}"
+        for name, bound in BARS.items()
+        if not shares[name] >= bound
     ]
     limit = MAX_MEAN_ABSOLUTE_POSITION
     not_flat = [f"mean absolute position without a signal was {position:.3f}; expected <= {limit}"]
@@ -80,33 +79,49 @@ def judge_ladder(
         too_low=too_low,
         not_flat=[] if position <= limit else not_flat,
         figures={
-            "share_full": full,
-            "share_declared": declared,
+            "share_full": shares["full"],
+            "share_declared": shares["declared"],
             "mean_absolute_position_zero": position,
             "total_steps": float(result.total_steps),
         },
-        plot=_plot(result),
+        plot=plot_ladder(result),
     )
 
 
-def _plot(result: LadderResult) -> bytes:
+def plot_ladder(result: LadderResult) -> bytes:
+    """Return a PNG of what was learnt at each signal, by steps and in the end, and of positions."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5, 3), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.subplots()
     rungs = [rung for rung in result.rungs if rung.shares]
-    for place, rung in enumerate(rungs):
-        axes.plot([place] * len(rung.shares), rung.shares, "o", color="#2a6f97", alpha=0.7)
-    axes.axhline(1.0, color="#444444", linewidth=1, label="optimum")
-    axes.axhline(result.myopic_share, color="#bc4749", linewidth=1, linestyle="--", label="myopic")
-    axes.set_xticks(
-        range(len(rungs)), [f"{r.name}\nIC {r.information_coefficient:g}" for r in rungs]
-    )
-    axes.set_ylabel("share of the optimum")
-    axes.set_ylim(min(0.0, axes.get_ylim()[0]), 1.1)
-    axes.legend(frameon=False)
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    *learning, resting = figure.subplots(1, len(rungs) + 1)
+    for axes, rung in zip(learning, rungs, strict=True):
+        for curve, share in zip(rung.histories, rung.shares, strict=True):
+            steps, scores = zip(*curve, strict=True)
+            axes.plot(steps, [s / rung.optimum for s in scores], color=_LEARNT, alpha=0.5)
+            axes.plot(result.total_steps, share, "o", color=_LEARNT)
+        axes.axhline(1.0, color=_OPTIMUM, linewidth=1, label="optimum")
+        axes.axhline(BARS[rung.name], color=_LIMIT, linewidth=1, label="asked for")
+        if rung.name == "declared":
+            axes.axhline(
+                result.myopic_share, color=_LIMIT, linewidth=1, linestyle=":", label="myopic rule"
+            )
+        axes.set_title(f"{rung.name} signal, IC {rung.information_coefficient:g}", fontsize=9)
+        axes.set_ylim(-0.1, 1.15)
+        axes.set_xlabel("steps (lines: validation; dots: fresh paths)", fontsize=8)
+        axes.legend(frameon=False, fontsize=7, loc="lower right")
+    learning[0].set_ylabel("share of the optimum")
+    for place, rung in enumerate(result.rungs):
+        positions = rung.mean_absolute_positions
+        resting.plot([place] * len(positions), positions, "o", color=_LEARNT, alpha=0.7)
+    limit = MAX_MEAN_ABSOLUTE_POSITION
+    resting.axhline(limit, color=_LIMIT, linewidth=1, label="most without a signal")
+    resting.set_xticks(range(len(result.rungs)), [rung.name for rung in result.rungs])
+    resting.set_ylim(bottom=0.0)
+    resting.set_title("mean absolute position", fontsize=9)
+    resting.legend(frameon=False, fontsize=7)
     content = io.BytesIO()
     canvas.print_png(content, metadata={"Software": None})
     return content.getvalue()

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -8,6 +9,7 @@ from trading_assets.agent_specs import PpoSpec
 from trading_assets.errors import DeclarationError
 from trading_assets.policy import oracle, world_task
 from trading_assets.policy.decision_rules import DecisionRules
+from trading_assets.policy.ladder import plot_ladder
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.oracle import climb_oracle_ladder
 from trading_assets.policy.world_task import declared_world, follow_signals
@@ -103,6 +105,10 @@ def test_a_short_climb_learns_something(monkeypatch):
     assert zero.mean_absolute_positions[0] < full.mean_absolute_positions[0]
     assert result.myopic_share == pytest.approx(0.768, abs=5e-4)
     assert json.loads(json.dumps(result.to_card()))["total_steps"] == 8_000
+    plot = plot_ladder(result)
+    assert plot.startswith(b"\x89PNG")
+    at_rest = replace(result, rungs=(full, declared, replace(zero, mean_absolute_positions=())))
+    assert plot_ladder(at_rest) != plot
 
 
 @pytest.mark.slow
