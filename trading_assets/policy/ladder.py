@@ -110,6 +110,7 @@ def plot_ladder(result: LadderResult) -> bytes:
             )
         axes.set_title(f"{rung.name} signal, IC {rung.information_coefficient:g}", fontsize=9)
         axes.set_ylim(-0.1, 1.15)
+        axes.locator_params(axis="x", nbins=4)
         axes.set_xlabel("steps (lines: validation; dots: fresh paths)", fontsize=8)
         axes.legend(frameon=False, fontsize=7, loc="lower right")
     learning[0].set_ylabel("share of the optimum")
