@@ -62,7 +62,8 @@ class PolicySpec(Declared):
         default_factory=dict, description="Searches of parameters, by agent."
     )
     confidence_sizing: ConfidenceSizing = Field(
-        default="none", description="How weights are reduced where a forecast is uncertain."
+        default="posterior_mean",
+        description="How weights are reduced where a forecast is uncertain.",
     )
     modules: tuple[ModuleName, ...] = Field(
         default=(), description="Python modules with agents, rewards and trackers of one's own."
@@ -71,10 +72,10 @@ class PolicySpec(Declared):
     @model_validator(mode="after")
     def _rewards_can_be_paid(self) -> Self:
         require_payable(self.reward, self.sizing, uses_forecasts=self.uses_forecasts)
-        if self.confidence_sizing != "none" and not self.uses_forecasts:
+        if self.confidence_sizing == "twice_confidence" and not self.uses_forecasts:
             msg = (
-                f"confidence_sizing was {self.confidence_sizing} and uses_forecasts false; expected"
-                " uses_forecasts true, or confidence_sizing none"
+                "confidence_sizing was twice_confidence and uses_forecasts false; expected"
+                " uses_forecasts true, or another confidence_sizing"
             )
             raise ValueError(msg)
         require_observable(self.observed_account, self.modules)

@@ -14,8 +14,7 @@ from trading_assets.simulation.market import panels_of
 
 # What a forecaster says of its own error; tables of one that says nothing do not have it.
 ESTIMATE_DEVIATION = "sigma_expected_return"
-# Expected returns are mostly within a tenth of the deviation of returns; so are their errors where
-# nothing is said of them, as if each were the mean of a hundred returns.
+# Expected returns are mostly within a tenth of the deviation of returns.
 _TYPICAL_SHARE = 0.1
 
 
@@ -26,10 +25,9 @@ def confidence_factors(
 
     `posterior_mean` is `s^2 / (s^2 + tau^2)`, what the mean of a normal posterior keeps of an
     estimate with the standard error tau, column `sigma_expected_return`, under a prior of mean 0
-    and standard deviation s, a tenth of `sigma_return`. A table without that column says nothing of
-    the estimate's error: then tau is a tenth of `sigma_return` and the estimate stands for its own
-    prior, `m^2 / (m^2 + tau^2)` with m the expected return, which is a threshold on m over sigma
-    and knows no more than a policy that is shown it.
+    and standard deviation s, a tenth of `sigma_return`. Where nothing is said of an estimate's
+    error, by a table without that column or a policy without forecasts, there is nothing to shrink
+    by, and weights are taken as they are.
 
     `twice_confidence` is `min(2 c, 1)` with `c = |p_up - p_down|`: 0 for a forecast that sees no
     direction, however sure it is of the middle class.
@@ -48,11 +46,11 @@ def confidence_factors(
     if rules.confidence_sizing == "twice_confidence":
         panels = panels_of(forecasts, rules.symbols, sessions, ("p_down", "p_up"))
         return doubled_edge(panels["p_down"], panels["p_up"])
-    is_said = ESTIMATE_DEVIATION in forecasts.columns
-    other = ESTIMATE_DEVIATION if is_said else "expected_return"
-    panels = panels_of(forecasts, rules.symbols, sessions, ("sigma_return", other))
-    typical = _TYPICAL_SHARE * panels["sigma_return"]
-    return shrinkage(typical, panels[other]) if is_said else shrinkage(panels[other], typical)
+    if not rules.uses_forecasts or ESTIMATE_DEVIATION not in forecasts.columns:
+        return None
+    columns = ("sigma_return", ESTIMATE_DEVIATION)
+    panels = panels_of(forecasts, rules.symbols, sessions, columns)
+    return shrinkage(_TYPICAL_SHARE * panels["sigma_return"], panels[ESTIMATE_DEVIATION])
 
 
 def shrinkage(prior: Floats, error: Floats) -> Floats:

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from trading_assets.agent_specs import DirectSpec
+from trading_assets.forecast.forecaster import Forecaster
 from trading_assets.forecast.train import train_forecaster
 from trading_assets.policy.bundle import Bundle
 from trading_assets.policy.confidence import ESTIMATE_DEVIATION, confidence_factors
@@ -28,7 +29,10 @@ from trading_assets_tests.policy.tasks import (
 )
 
 MARKET = random_market(120)
-FEATURES, FORECASTS = make_tables(MARKET)
+FEATURES, WITHOUT_ERRORS = make_tables(MARKET)
+# Errors of estimates around a tenth of the deviation of returns.
+ERRORS = np.random.default_rng(4).uniform(0.001, 0.008, len(WITHOUT_ERRORS)).astype(np.float32)
+FORECASTS = WITHOUT_ERRORS.with_columns(pl.Series(ESTIMATE_DEVIATION, ERRORS))
 SIZINGS = ("posterior_mean", "twice_confidence")
 
 
@@ -56,10 +60,11 @@ def test_a_posterior_mean_is_the_share_of_the_estimate_that_is_left():
     assert found[:, 2].mean() < 0.5
 
 
-def test_without_an_error_of_its_own_an_estimate_counts_as_the_mean_of_a_hundred_returns():
-    found = factors_of("posterior_mean")
-    ratio = said("expected_return") / said("sigma_return")
-    np.testing.assert_allclose(found, ratio**2 / (ratio**2 + 0.01), rtol=1e-6)
+def test_an_estimate_whose_error_nobody_knows_is_not_shrunk():
+    assert factors_of("posterior_mean", WITHOUT_ERRORS) is None
+    assert factors_of("posterior_mean") is not None
+    unseen = declared_rules(strategy_of("posterior_mean", uses_forecasts=False), SYMBOLS)
+    assert confidence_factors(FORECASTS, unseen, MARKET.sessions) is None
 
 
 def test_twice_the_confidence_is_cut_at_one_and_sees_no_direction_in_a_flat_market():
@@ -74,7 +79,7 @@ def test_twice_the_confidence_is_cut_at_one_and_sees_no_direction_in_a_flat_mark
 @pytest.mark.parametrize("sizing", SIZINGS)
 def test_a_factor_is_a_share_and_what_is_not_forecast_has_none(sizing):
     broken = FORECASTS.with_columns(
-        pl.when(pl.int_range(pl.len()) % 3 > 0).then(pl.col("expected_return", "p_up"))
+        pl.when(pl.int_range(pl.len()) % 3 > 0).then(pl.col(ESTIMATE_DEVIATION, "p_up"))
     )
     found = factors_of(sizing, broken)
     assert ((found >= 0.0) & (found <= 1.0)).all()
@@ -83,12 +88,13 @@ def test_a_factor_is_a_share_and_what_is_not_forecast_has_none(sizing):
     assert (found[~is_missing] > 0.0).mean() > 0.9
 
 
-def test_nothing_is_sized_by_default_and_sizing_needs_forecasts():
+def test_posterior_means_are_the_default_and_twice_the_confidence_needs_forecasts():
     rules = declared_rules(make_strategy(), SYMBOLS)
-    assert rules.confidence_sizing == "none"
-    assert confidence_factors(FORECASTS, rules, MARKET.sessions) is None
-    with pytest.raises(ValueError, match="posterior_mean and uses_forecasts false; expected"):
-        strategy_of("posterior_mean", uses_forecasts=False)
+    assert rules.confidence_sizing == "posterior_mean"
+    none = declared_rules(strategy_of("none"), SYMBOLS)
+    assert confidence_factors(FORECASTS, none, MARKET.sessions) is None
+    with pytest.raises(ValueError, match="twice_confidence and uses_forecasts false; expected"):
+        strategy_of("twice_confidence", uses_forecasts=False)
 
 
 def test_rules_carry_the_sizing_and_a_card_of_a_time_before_it_means_none():
@@ -145,9 +151,8 @@ def test_the_direct_trainer_is_paid_for_what_the_sized_policy_earns():
         weights = task.view.target_weights(policy.act(books.observe()), books.rows, books.held)
         earned.append(books.trade(weights))
     np.testing.assert_allclose(rewards.detach().numpy(), earned, atol=2e-6)
-    unsized = build_task(
-        MARKET, FEATURES, FORECASTS, make_strategy(policy={"position": "long_short"})
-    )
+    without = {"confidence_sizing": "none", "position": "long_short"}
+    unsized = build_task(MARKET, FEATURES, FORECASTS, make_strategy(policy=without))
     assert replace(training, task=unsized, rules=unsized.view.rules).key != training.key
 
 
@@ -171,7 +176,7 @@ def test_a_changed_forecast_error_is_another_training():
 
 
 @pytest.mark.parametrize("sizing", SIZINGS)
-def test_day_by_day_decisions_are_the_weights_of_the_backtest(sizing):
+def test_day_by_day_decisions_are_the_weights_of_the_backtest(sizing, monkeypatch):
     # Across a late listing, whose first sessions have no forecast, and a split.
     policy = {
         "observed_features": ["log_return_5", "ewma_volatility"],
@@ -191,6 +196,14 @@ def test_day_by_day_decisions_are_the_weights_of_the_backtest(sizing):
         strategy.forecast,
         decisions.NAMES,
     )
+    predict = Forecaster.predict
+
+    def predict_with_error(*given):
+        error = (0.5 * pl.col("expected_return")).abs() + 0.05 * pl.col("sigma_return")
+        return predict(*given).with_columns(error.alias(ESTIMATE_DEVIATION))
+
+    # As one does that knows its own error.
+    monkeypatch.setattr(Forecaster, "predict", predict_with_error)
     policies = [make_policy(strategy, decisions.SYMBOLS, seed) for seed in range(2)]
     bundle = Bundle.from_parts(strategy, decisions.NAMES, forecaster, {"ppo": policies})
     loaded = Bundle.from_files(bundle.to_files(), bundle.digest)
