@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,7 +15,13 @@ from trading_assets.paper.ledger import Fill, Ledger, reconcile
 from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.session import run_session
 from trading_assets.policy.bundle import Bundle
-from trading_assets.simulation.core import decide_quantities, equity_of, open_books, step
+from trading_assets.simulation.core import (
+    StepResult,
+    decide_quantities,
+    equity_of,
+    open_books,
+    step,
+)
 from trading_assets.simulation.market import Market, bar_after
 from trading_assets.simulation.rewards.declared import declared_trackers
 from trading_assets.simulation.trackers.tracker import Memory
@@ -76,24 +82,30 @@ def replay(
     return records
 
 
-def backtest_equity(
+def backtest_steps(
     market: Market, strategy: Strategy, weights: dict[date, np.ndarray]
-) -> list[float]:
+) -> Iterator[StepResult]:
+    """Carry one book over the market as a backtest does, bar by bar."""
     sizing, notional = strategy.policy.sizing, strategy.paper.initial_cash_usd
     books = open_books(1, notional, market.close[1])
-    equity: list[float] = []
     for row in range(1, len(market.sessions) - 1):
         wanted = weights[session_at(market, row)][None, :]
-        books = step(
+        done = step(
             books,
             decide_quantities(books, wanted, market.close[row], sizing, notional),
             bar_after(market, row),
             strategy.costs,
             is_long_only=strategy.policy.position == "long_only",
             notional_usd=notional if sizing == "constant_notional" else None,
-        ).books
-        equity.append(float(equity_of(books)[0]))
-    return equity
+        )
+        books = done.books
+        yield done
+
+
+def backtest_equity(
+    market: Market, strategy: Strategy, weights: dict[date, np.ndarray]
+) -> list[float]:
+    return [float(equity_of(done.books)[0]) for done in backtest_steps(market, strategy, weights)]
 
 
 @pytest.mark.parametrize("decimals", [2, None])
@@ -148,25 +160,14 @@ def backtest_memories(
     market: Market, strategy: Strategy, weights: dict[date, np.ndarray]
 ) -> list[dict[str, np.ndarray]]:
     """Return what trackers know of the backtest's account at each decision."""
-    sizing, notional = strategy.policy.sizing, strategy.paper.initial_cash_usd
-    books = open_books(1, notional, market.close[1])
+    notional = np.array([strategy.paper.initial_cash_usd])
     memory = Memory(declared_trackers(strategy), 1)
     known: list[dict[str, np.ndarray]] = []
-    for row in range(1, len(market.sessions) - 1):
+    for done in backtest_steps(market, strategy, weights):
         known.append(dict(memory.states))
-        wanted = weights[session_at(market, row)][None, :]
-        done = step(
-            books,
-            decide_quantities(books, wanted, market.close[row], sizing, notional),
-            bar_after(market, row),
-            strategy.costs,
-            is_long_only=strategy.policy.position == "long_only",
-            notional_usd=notional if sizing == "constant_notional" else None,
-        )
-        base = done.equity_before if sizing == "equity" else np.array([notional])
+        base = done.equity_before if strategy.policy.sizing == "equity" else notional
         traded = np.abs(done.trade * done.fill_price).sum(axis=1)
         memory.advance((done.equity - done.equity_before) / base, traded / base)
-        books = done.books
     return known
 
 
