@@ -9,6 +9,7 @@ from trading_assets.simulation.single_env import MarketEnv
 from trading_assets.simulation.vector_env import MarketVecEnv
 from trading_assets_tests.policy.tasks import make_strategy, make_tables
 from trading_assets_tests.simulation.markets import random_market
+from trading_assets_tests.simulation.trajectories import require_equal_trajectories
 
 EPISODES = Episodes(first_row=1, last_row=80, length_bars=16, reward_scale=100.0)
 
@@ -20,26 +21,7 @@ def make_task(**changes):
 
 @pytest.mark.parametrize("position", ["long_only", "long_short"])
 def test_one_environment_follows_a_row_of_the_vector_exactly(position):
-    task = make_task(policy={"position": position})
-    n_envs, seed = 3, 40
-    vector = MarketVecEnv(task, EPISODES, n_envs)
-    vector.seed(seed)
-    together = vector.reset()
-    singles = [MarketEnv(task, EPISODES) for _ in range(n_envs)]
-    alone = [env.reset(seed=seed + k)[0] for k, env in enumerate(singles)]
-    np.testing.assert_array_equal(together, np.stack(alone))
-    rng = np.random.default_rng(1)
-    for _ in range(50):
-        actions = rng.uniform(-1, 1, (n_envs, 3)).astype(np.float32)
-        together, rewards, dones, infos = vector.step(actions)
-        for k, env in enumerate(singles):
-            seen, reward, is_terminated, is_truncated, _ = env.step(actions[k])
-            assert reward == rewards[k]
-            assert dones[k] == (is_terminated or is_truncated)
-            if dones[k]:
-                np.testing.assert_array_equal(infos[k]["terminal_observation"], seen)
-                seen, _ = env.reset()
-            np.testing.assert_array_equal(together[k], seen)
+    require_equal_trajectories(make_task(policy={"position": position}), EPISODES)
 
 
 def test_the_end_of_an_episode_is_a_truncation_with_its_last_observation():

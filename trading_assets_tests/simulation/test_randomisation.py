@@ -17,7 +17,6 @@ from trading_assets.simulation.compiled.layout import (
 from trading_assets.simulation.core import equity_of
 from trading_assets.simulation.episodes import Episodes
 from trading_assets.simulation.market import build_market
-from trading_assets.simulation.single_env import MarketEnv
 from trading_assets.simulation.traded_books import TradedBooks
 from trading_assets.simulation.vector_env import MarketVecEnv
 from trading_assets_tests.policy.tasks import make_policy, make_strategy, make_tables
@@ -27,6 +26,7 @@ from trading_assets_tests.simulation.markets import (
     make_sessions,
     random_market,
 )
+from trading_assets_tests.simulation.trajectories import require_equal_trajectories
 
 EPISODES = Episodes(first_row=1, last_row=80, length_bars=16, reward_scale=100.0)
 ALL = {"cost_factor": [0.5, 2.0], "start_weights": True, "latency": True}
@@ -56,23 +56,7 @@ def random_actions(count, shape):
 @pytest.mark.parametrize("sizing", ["equity", "constant_notional"])
 def test_one_environment_follows_a_row_of_the_vector_exactly(position, sizing):
     task = make_task(policy={"position": position, "sizing": sizing})
-    n_envs, seed = 3, 40
-    vector = MarketVecEnv(task, EPISODES, n_envs)
-    vector.seed(seed)
-    together = vector.reset()
-    singles = [MarketEnv(task, EPISODES) for _ in range(n_envs)]
-    alone = [env.reset(seed=seed + k)[0] for k, env in enumerate(singles)]
-    np.testing.assert_array_equal(together, np.stack(alone))
-    for actions in random_actions(50, (n_envs, 3)):
-        together, rewards, dones, infos = vector.step(actions)
-        for k, env in enumerate(singles):
-            seen, reward, is_terminated, is_truncated, _ = env.step(actions[k])
-            assert reward == rewards[k]
-            assert dones[k] == (is_terminated or is_truncated)
-            if dones[k]:
-                np.testing.assert_array_equal(infos[k]["terminal_observation"], seen)
-                seen, _ = env.reset()
-            np.testing.assert_array_equal(together[k], seen)
+    require_equal_trajectories(task, EPISODES)
 
 
 def test_an_environment_goes_on_from_its_state():

@@ -7,7 +7,6 @@ from trading_assets.errors import DataError
 from trading_assets.policy.rollout import build_task, policy_decision, roll_rows
 from trading_assets.simulation.compiled.layout import EQUITY
 from trading_assets.simulation.episodes import Episodes
-from trading_assets.simulation.single_env import MarketEnv
 from trading_assets.simulation.traded_books import TradedBooks
 from trading_assets.simulation.vector_env import MarketVecEnv
 from trading_assets_tests.policy.tasks import make_policy
@@ -20,6 +19,7 @@ from trading_assets_tests.simulation.rewards.tasks import (
     strategy_paid,
     task_paid,
 )
+from trading_assets_tests.simulation.trajectories import require_equal_trajectories
 
 EPISODES = Episodes(first_row=2, last_row=115, length_bars=20, reward_scale=10.0)
 EACH = pytest.mark.parametrize("name", REWARDS)
@@ -27,27 +27,7 @@ EACH = pytest.mark.parametrize("name", REWARDS)
 
 @EACH
 def test_one_environment_follows_a_row_of_the_vector_exactly(name):
-    task = task_paid(REWARDS[name])
-    n_envs, seed = 3, 40
-    vector = MarketVecEnv(task, EPISODES, n_envs)
-    vector.seed(seed)
-    together = vector.reset()
-    singles = [MarketEnv(task, EPISODES) for _ in range(n_envs)]
-    alone = [env.reset(seed=seed + k)[0] for k, env in enumerate(singles)]
-    np.testing.assert_array_equal(together, np.stack(alone))
-    n_paid = 0
-    for actions in random_actions(50, n_envs):
-        together, rewards, dones, infos = vector.step(actions)
-        n_paid += np.count_nonzero(rewards)
-        for k, env in enumerate(singles):
-            seen, reward, is_terminated, is_truncated, _ = env.step(actions[k])
-            assert reward == rewards[k]
-            assert dones[k] == (is_terminated or is_truncated)
-            if dones[k]:
-                np.testing.assert_array_equal(infos[k]["terminal_observation"], seen)
-                seen, _ = env.reset()
-            np.testing.assert_array_equal(together[k], seen)
-    assert n_paid > 75
+    assert require_equal_trajectories(task_paid(REWARDS[name]), EPISODES) > 75
 
 
 @EACH
