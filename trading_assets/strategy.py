@@ -20,6 +20,7 @@ from trading_assets.declared import (
 from trading_assets.encoder_specs import GraphEncoderSpec
 from trading_assets.errors import UserError, shown
 from trading_assets.feature_specs import FeaturesSpec
+from trading_assets.forecast_specs import ForecastSpec
 from trading_assets.policy_specs import PolicySpec
 
 Sized = TypeVar("Sized", bound=Declared)
@@ -68,36 +69,6 @@ class CostsSpec(Declared):
     tick_usd: float = Field(
         default=0.0, ge=0, description="Smallest price step; 0 leaves prices as given."
     )
-
-
-class ForecastSpec(Declared):
-    """The forecaster: labels, network and its training."""
-
-    horizon_bars: int = Field(default=5, ge=1, le=63, description="Bars a label looks ahead.")
-    window_bars: int = Field(default=60, ge=4, le=252, description="Bars the network sees.")
-    hidden_units: int = Field(default=16, ge=4, le=256, description="Channels and LSTM units.")
-    epochs: int = Field(default=3, ge=1, description="Passes over the train window.")
-    batch_size: int = Field(default=256, ge=8, description="Windows a gradient step.")
-    learning_rate: float = Field(default=1e-3, gt=0, description="Adam's step size.")
-    cross_fit_parts: int = Field(
-        default=2,
-        ge=2,
-        description="Parts of the train window, each predicted by a model of the others.",
-    )
-    clip_quantile: float = Field(
-        default=0.001,
-        ge=0,
-        lt=0.5,
-        description="Share of train rows below and above that inputs are clipped to; 0: no clip.",
-    )
-    principal_components: int = Field(
-        default=0, ge=0, description="Components of the inputs the models see; 0: the inputs."
-    )
-    fractional_difference: bool = Field(
-        default=False,
-        description="Whether the fractional difference of log prices is one more input.",
-    )
-    seed: int = Field(default=0, ge=0, description="Seed of weights and batches.")
 
 
 class FoldsSpec(Declared):

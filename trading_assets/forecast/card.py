@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 from trading_assets.errors import DataError
 
@@ -109,7 +116,7 @@ class ForecasterCard(_Written):
     validation: Interval
     parts: dict[str, PartCard]
     seed: int
-    declared: dict[str, bool | int | float]
+    declared: dict[str, JsonValue]
     metrics: MetricsCard
     data_sha256: str
     weights_sha256: str

@@ -257,7 +257,7 @@ def _write_card(
         validation=span(task.panel, task.labels, task.split.validation),
         parts={task.name: PartCard(trained=task.trained)},
         seed=task.seed,
-        declared=spec.model_dump(),
+        declared=spec.model_dump(mode="json"),
         metrics=metrics,
         data_sha256=_hash_data(task),
         weights_sha256=hashlib.sha256(models.pack()).hexdigest(),
