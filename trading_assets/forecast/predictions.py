@@ -1,0 +1,41 @@
+"""What a model says of rows, before it is stated in returns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Classes of rows, and the mean, the noise and the error of their scaled returns.
+
+    Attributes
+    ----------
+    probabilities : float64 (n, 3)
+        Of the classes down, flat and up.
+    mean : float64 (n,)
+        Expected scaled return: the return over the horizon over `volatility * sqrt(horizon)`.
+    noise : float64 (n,)
+        Aleatoric part: standard deviation of the scaled return around its true mean.
+    error : float64 (n,)
+        Epistemic part: standard deviation of `mean` as an estimate.
+    mutual_information : float64 (n,)
+        Epistemic part of the entropy of the classes, nats; 0 of a model that has one opinion.
+    """
+
+    probabilities: Array
+    mean: Array
+    noise: Array
+    error: Array
+    mutual_information: Array
+
+    @property
+    def deviation(self) -> Array:
+        """Standard deviation of the scaled return as predicted, noise and error together."""
+        return np.sqrt(self.noise**2 + self.error**2)
+
+    def __len__(self) -> int:
+        return len(self.mean)
