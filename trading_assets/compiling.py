@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 _SETTINGS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+# Sums may be taken in another order and products joined with them: the last bits then depend on the
+# processor, which machine code is made for, and on nothing else.
+_REORDERING: dict[str, Any] = {**_SETTINGS, "fastmath": {"contract", "reassoc", "nsz", "arcp"}}
 # Arrays then keep no count of their users, so none can be made.
 _BARE: dict[str, Any] = {**_SETTINGS, "_nrt": False}
 # Kernels of limits are called by kernels of other rooms.
@@ -50,6 +53,21 @@ def inlined(function: Kernel) -> Kernel:
 def bare_entry_point(function: Kernel) -> Kernel:
     """Compile a function as `entry_point` does, without counting references to arrays."""
     return _entry_point(function, _BARE)
+
+
+def reordering(function: Kernel) -> Kernel:
+    """Compile a function that entry points call, with sums in whatever order is quickest."""
+    return cast("Kernel", numba.njit(**_REORDERING)(function))
+
+
+def reordering_inlined(function: Kernel) -> Kernel:
+    """Compile a function as a part of each that calls it, with sums in any order."""
+    return cast("Kernel", numba.njit(inline="always", **_REORDERING)(function))
+
+
+def reordering_entry_point(function: Kernel) -> Kernel:
+    """Compile a function as `entry_point` does, with sums in whatever order is quickest."""
+    return _entry_point(function, _REORDERING)
 
 
 def _fetch_ahead(_: Any, array: Any, index: Any) -> Any:  # noqa: ANN401  numba's own types

@@ -65,6 +65,10 @@ class ForecastSpec(Declared):
     )
     hidden_units: int = Field(default=16, ge=4, le=256, description="Channels and LSTM units.")
     members: int = Field(default=5, ge=1, le=32, description="Networks of the ensemble.")
+    resampling: Literal["blocks", "none"] = Field(
+        default="blocks",
+        description="Whether each member of an ensemble learns from blocks drawn anew.",
+    )
     dropout: float = Field(
         default=0.2, ge=0, lt=1, description="Share of the last layer left out in training."
     )
@@ -119,6 +123,16 @@ class ForecastSpec(Declared):
         description="Whether the fractional difference of log prices is one more input.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of weights and batches.")
+
+    @model_validator(mode="after")
+    def _error_can_be_told(self) -> Self:
+        if self.members == 1 and self.dropout == 0.0:
+            msg = (
+                "members was 1 with dropout 0; expected members above 1 or dropout above 0, which"
+                " the error of a forecast is told by"
+            )
+            raise ValueError(msg)
+        return self
 
     @property
     def sizes(self) -> NetworkSizes:

@@ -1,0 +1,1 @@
+"""Kernels of the recurrent network and of attention, over strips of overlapping windows."""
