@@ -16,8 +16,9 @@ from pydantic import (
 )
 
 from trading_assets.errors import DataError
+from trading_assets.forecast.class_rules import ClassRule
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 ServedModel = Literal["network", "logistic"]
 Interval = tuple[date, date]
 
@@ -37,7 +38,7 @@ class ArchitectureCard(_Written):
 
 
 class ModelMetrics(_Written):
-    """How one model does on the purged validation rows."""
+    """How one model does on the judging rows."""
 
     log_loss: float
     uncalibrated_log_loss: float
@@ -111,7 +112,7 @@ class ForecasterCard(_Written):
     features_sha256: str
     inputs: InputsCard
     horizon_bars: int = Field(ge=1)
-    thresholds: tuple[float, float]
+    class_rule: ClassRule
     train: Interval
     validation: Interval
     parts: dict[str, PartCard]

@@ -12,16 +12,16 @@ import numpy as np
 import polars as pl
 
 from trading_assets.errors import DataError
-from trading_assets.forecast.dataset import build_panel, find_known, place_labels, rows_at
+from trading_assets.forecast.barriers import label_panel
+from trading_assets.forecast.dataset import build_panel, find_known, rows_at
 from trading_assets.forecast.fractional import adjust_symbols
-from trading_assets.forecast.labels import compute_labels
-from trading_assets.forecast.purging import cross_fit_part
+from trading_assets.forecast.purging import count_embargoed, cross_fit_part
 from trading_assets.forecast.train import TrainingTask, fit_forecaster
 from trading_assets.schema import conform
 from trading_assets.strategy import ForecastSpec
 
 # What the card of the cross-fit takes from the card of each part's forecaster.
-_OF_PART = ("served", "metrics", "inputs", "thresholds", "seed", "weights_sha256")
+_OF_PART = ("served", "metrics", "inputs", "class_rule", "seed", "weights_sha256")
 
 
 def cross_fit(
@@ -35,8 +35,8 @@ def cross_fit(
     """Return out-of-sample forecasts of the train window, and a card that proves it.
 
     The sessions are cut into `cross_fit_parts` contiguous blocks; each is predicted by a model
-    trained on the others, purged by label life and embargoed by the horizon on both sides. Within
-    those, the newest fifth of the sessions validates.
+    trained on the others, purged by label life and the horizon before it and by label life and the
+    embargo after it. Within those, the newest fifth of the sessions stops training and judges.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def cross_fit(
         Sessions to predict; the first `window_bars - 1` have no forecast unless features reach
         further back.
     spec : ForecastSpec
-        Horizon, window, parts, sizes and seed.
+        Labels, window, parts, embargo, sizes and seed.
     feature_names : sequence of str
         Features the models read.
 
@@ -56,7 +56,7 @@ def cross_fit(
         Table forecasts, window `train`, model `part-k`.
     card : dict
         JSON values: `parts` with the trained stretches, predicted sessions, fitted inputs and
-        thresholds, served model and metrics of each part, see `find_seen_rows`.
+        class rule, served model and metrics of each part, see `find_seen_rows`.
 
     Raises
     ------
@@ -66,8 +66,7 @@ def cross_fit(
         If more principal components are declared than features are known in a part.
     """
     panel = build_panel(features, feature_names)
-    raw_labels = compute_labels(bars, actions, spec.horizon_bars)
-    labels = place_labels(panel, raw_labels, spec.horizon_bars)
+    labels = label_panel(panel, bars, actions, spec)
     is_counted = find_known(panel, train_sessions)
     rows = rows_at(panel, train_sessions, spec.window_bars, is_counted)
     prices = adjust_symbols(bars, actions) if spec.fractional_difference else None
@@ -79,11 +78,12 @@ def cross_fit(
             f" parts: raise folds.train_months or lower forecast.window_bars"
         )
         raise DataError(msg)
+    embargo = count_embargoed(spec.horizon_bars, spec.embargo_share, len(train_sessions))
     tables: list[pl.DataFrame] = []
     parts: dict[str, Any] = {}
     for number, block in enumerate(blocks):
         name = f"part-{number}"
-        part = cross_fit_part(panel, labels, rows, block, spec.horizon_bars)
+        part = cross_fit_part(panel, labels, rows, block, spec.horizon_bars, embargo)
         forecaster = fit_forecaster(
             TrainingTask(
                 panel=panel,

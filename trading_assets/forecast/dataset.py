@@ -61,14 +61,28 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class Paths:
+    """How far prices have gone from the entry: float64 (N, T, h), nan where a row has no label.
+
+    In units of volatility * sqrt(horizon), on bars t+1 .. t+h: `high` is the highest high so far,
+    `low` the lowest low so far.
+    """
+
+    high: Array
+    low: Array
+
+
+@dataclass(frozen=True, slots=True)
 class LabelGrid:
     """Labels laid on a panel: arrays (N, T); nan and NaT where a row has none.
 
-    `scaled_return` is the forward return over volatility * sqrt(horizon).
+    `scaled_return` is the forward return over volatility * sqrt(horizon); `label_end` is the
+    session of bar t+h. `paths` are there where classes are told by barriers, see `barriers`.
     """
 
     scaled_return: Array
     label_end: Days
+    paths: Paths | None = None
 
 
 def build_panel(features: pl.DataFrame, feature_names: Sequence[str]) -> Panel:
@@ -125,8 +139,12 @@ def place_labels(panel: Panel, labels: pl.DataFrame, horizon_bars: int) -> Label
     row_session = np.searchsorted(panel.sessions, _days(known["session"]))
     earned[row_symbol, row_session] = known["forward_return"].to_numpy()
     ends[row_symbol, row_session] = _days(known["label_end"])
-    scale = np.where(panel.volatility > 0, panel.volatility, np.nan) * np.sqrt(horizon_bars)
-    return LabelGrid(earned / scale, ends)
+    return LabelGrid(earned / scale_returns(panel, horizon_bars), ends)
+
+
+def scale_returns(panel: Panel, horizon_bars: int) -> Array:
+    """Return volatility * sqrt(horizon) (N, T), nan where the volatility is unknown or 0."""
+    return np.where(panel.volatility > 0, panel.volatility, np.nan) * np.sqrt(horizon_bars)
 
 
 def find_known(panel: Panel, sessions: Sequence[date]) -> Mask:

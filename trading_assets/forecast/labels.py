@@ -1,23 +1,18 @@
-"""Labels: the return of a position entered at the next open, in units of its volatility.
+"""Labels: the return of a position entered at the next open.
 
 A label of session t lives from the entry at the open of t+1 to the exit at the close of t+h.
 Whoever trains on it has to keep that whole life out of what is later predicted.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from trading_assets.errors import DataError
 from trading_assets.features.adjustment import adjust_forward, list_actions
 
 Array = NDArray[np.float64]
 
 CLASS_NAMES = ("down", "flat", "up")
-# A class with fewer of the train labels than this share cannot be learned.
-LEAST_CLASS_SHARE = 0.05
 
 
 def compute_labels(bars: pl.DataFrame, actions: pl.DataFrame, horizon_bars: int) -> pl.DataFrame:
@@ -70,40 +65,6 @@ _EMPTY_LABELS = pl.DataFrame(
         "forward_return": pl.Float64,
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Terciles of the scaled return of the train rows: below `lower` is down, above `upper` up."""
-
-    lower: float
-    upper: float
-
-    def classify(self, scaled_returns: Array) -> NDArray[np.int64]:
-        """Return the class of each scaled return (n,): 0 down, 1 flat, 2 up."""
-        return (scaled_returns > self.lower).astype(np.int64) + (scaled_returns > self.upper)
-
-
-def fit_thresholds(scaled_returns: Array) -> Thresholds:
-    """Return the terciles of the train rows' scaled returns (n,).
-
-    Raises
-    ------
-    DataError
-        If a class holds less than 5 % of them.
-    """
-    lower, upper = (float(q) for q in np.quantile(scaled_returns, (1.0 / 3.0, 2.0 / 3.0)))
-    thresholds = Thresholds(lower, upper)
-    shares = class_shares(thresholds.classify(scaled_returns))
-    for name, share in zip(CLASS_NAMES, shares, strict=True):
-        if share < LEAST_CLASS_SHARE:
-            msg = (
-                f"class {name} holds {share:.1%} of {len(scaled_returns)} train labels; expected at"
-                f" least {LEAST_CLASS_SHARE:.0%}: look for stale prices in the train window, or"
-                f" lengthen forecast.horizon_bars or folds.train_months"
-            )
-            raise DataError(msg)
-    return thresholds
 
 
 def class_shares(classes: NDArray[np.int64]) -> Array:

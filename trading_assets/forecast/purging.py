@@ -1,31 +1,59 @@
 """Which rows a model may be trained on, judged by the life of their labels.
 
-A label of session t lives from t+1 to its exit. A train row whose label lives on into what is later
-judged or predicted is purged; rows within the horizon of a predicted block are embargoed as well.
+A label of session t lives from t+1 to its exit. Rows are trained on, stop the training or judge
+its outcome, in this order of time; a row whose label lives on into the next of these sets is
+purged. Rows whose label ends within the horizon before a predicted block are purged too, and rows
+that follow its last label are embargoed, because what moved prices then may still do so.
+
+Source: Lopez de Prado, Advances in Financial Machine Learning (2018), chapter 7.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 
 from trading_assets.errors import DataError
-from trading_assets.forecast.dataset import Days, Index, LabelGrid, Panel, Rows
+from trading_assets.forecast.dataset import Days, Index, LabelGrid, Mask, Panel, Rows
 
 LEAST_TRAIN_ROWS = 50
-LEAST_VALIDATION_ROWS = 10
-# Share of a part's own rows, its newest sessions, that choose epoch, priors and temperature.
-_PART_VALIDATION_SHARE = 0.2
+LEAST_STOPPING_ROWS = 10
+LEAST_JUDGING_ROWS = 10
+# Share of a part's own sessions, its newest, that are held out of training.
+_PART_HELD_OUT_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class SplitRows:
-    """Labelled rows to train on and to validate on, and how many the purge left out."""
+    """Labelled rows of one model, and how many the purge and the embargo left out.
+
+    Attributes
+    ----------
+    train : Rows
+        To fit on.
+    stopping : Rows
+        To choose epoch, priors and rounds on; no train label lives on into their sessions.
+    judging : Rows
+        To fit the temperature and to judge on; no stopping label lives on into their sessions.
+    purged_rows : int
+        Rows left out because of what their label's life meets, or by the embargo.
+    """
 
     train: Rows
-    validation: Rows
+    stopping: Rows
+    judging: Rows
     purged_rows: int
+
+    @property
+    def seen(self) -> Rows:
+        """All rows that had a say in the model."""
+        sets = (self.train, self.stopping, self.judging)
+        return Rows(
+            np.concatenate([rows.symbol for rows in sets]),
+            np.concatenate([rows.session for rows in sets]),
+        )
 
 
 def label_ends(labels: LabelGrid, rows: Rows) -> Days:
@@ -38,51 +66,61 @@ def keep_labelled(labels: LabelGrid, rows: Rows) -> Rows:
     return rows.where(np.isfinite(labels.scaled_return[rows.symbol, rows.session]))
 
 
+def count_embargoed(horizon_bars: int, embargo_share: float, n_sessions: int) -> int:
+    """Return how many sessions after a block's last label are left out of a train window."""
+    return max(horizon_bars, math.ceil(embargo_share * n_sessions))
+
+
 def split_at_validation(
     panel: Panel, labels: LabelGrid, rows: Rows, validation_sessions: Sequence[date]
 ) -> SplitRows:
-    """Split labelled rows at the validation window.
+    """Split labelled rows at the validation window, whose older half stops and newer half judges.
 
-    A train row's label ends before the first validation session; a validation row's label ends on
-    or before the last one, so no label reaches into the test window.
+    A train row's label ends before the first validation session, a stopping row's before the first
+    judging session and a judging row's on or before the last one, so none reaches the test window.
+    An odd session goes to the judging half.
 
     Raises
     ------
     DataError
-        If too few rows remain on either side.
+        If too few rows remain in one of the sets.
     """
     wanted = np.array(sorted(validation_sessions), dtype="datetime64[D]")
     if not len(wanted):
         msg = "validation sessions were empty; expected some: raise folds.validation_months"
         raise DataError(msg)
-    sessions, ends = panel.sessions[rows.session], label_ends(labels, rows)
-    is_before = sessions < wanted[0]
-    is_train = is_before & (ends < wanted[0])
-    is_validation = np.isin(sessions, wanted) & (ends <= wanted[-1])
-    split = SplitRows(
-        rows.where(is_train), rows.where(is_validation), int((is_before & ~is_train).sum())
+    is_over = label_ends(labels, rows) <= wanted[-1]
+    is_asked = (panel.sessions[rows.session] < wanted[0]) | np.isin(
+        panel.sessions[rows.session], wanted
     )
-    require_rows(split)
+    split = _split_at(panel, labels, rows.where(is_over & is_asked), wanted)
+    n_reaching_out = int((is_asked & ~is_over).sum())
+    split = replace(split, purged_rows=split.purged_rows + n_reaching_out)
+    require_rows(split, "raise folds.validation_months")
     return split
 
 
-def require_rows(split: SplitRows) -> None:
-    """Refuse a split that leaves too few windows to train or to validate on."""
-    for label, rows, least, remedy in (
+def require_rows(split: SplitRows, remedy: str) -> None:
+    """Refuse a split that leaves too few windows to train, to stop or to judge on.
+
+    `remedy` is what brings more stopping and judging rows.
+    """
+    for name, rows, least, more in (
         ("train", split.train, LEAST_TRAIN_ROWS, "raise folds.train_months"),
-        ("validation", split.validation, LEAST_VALIDATION_ROWS, "raise folds.validation_months"),
+        ("stopping", split.stopping, LEAST_STOPPING_ROWS, remedy),
+        ("judging", split.judging, LEAST_JUDGING_ROWS, remedy),
     ):
         if len(rows) < least:
             msg = (
-                f"{len(rows)} {label} windows have all their bars and a label; expected at least"
-                f" {least}: {remedy}, or lower forecast.window_bars or forecast.horizon_bars"
+                f"{len(rows)} {name} windows have all their bars and a label; expected at least"
+                f" {least}: {more}, or lower forecast.window_bars or forecast.horizon_bars"
             )
             raise DataError(msg)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One block of a cross-fit: what it predicts and what it is trained on.
+    """One block of a train window: what is predicted and what its model is trained on.
 
     `trained` lists (first session, last label end) of each stretch, inclusive.
     """
@@ -93,40 +131,62 @@ class Part:
 
 
 def cross_fit_part(
+    panel: Panel,
+    labels: LabelGrid,
+    rows: Rows,
+    block: Index,
+    horizon_bars: int,
+    embargo_sessions: int,
+) -> Part:
+    """Return the part that predicts the sessions `block` (positions, contiguous) from all others.
+
+    A row before the block is used if its label ends more than the horizon before it; one after it
+    if it comes more than the embargo after the last label of the block has ended. The newest fifth
+    of the used rows' sessions is held out, its older half to stop and its newer half to judge.
+
+    Parameters
+    ----------
+    panel, labels : Panel, LabelGrid
+        Data of the train window.
+    rows : Rows
+        Usable rows of the train window, the block's included.
+    block : int64
+        Positions of the sessions to predict.
+    horizon_bars : int
+        Horizon of the labels.
+    embargo_sessions : int
+        Sessions left out after the last label, see `count_embargoed`.
+
+    Raises
+    ------
+    DataError
+        If too few rows remain in one of the sets.
+    """
+    predicted = rows.where(np.isin(rows.session, block))
+    others = keep_labelled(labels, rows.where(~np.isin(rows.session, block)))
+    is_before = _ends_before(panel, labels, others, block, horizon_bars)
+    last_end = _last_end(panel, labels, predicted, block, horizon_bars)
+    is_after = others.session > last_end + embargo_sessions
+    return _make_part(panel, labels, predicted, others, is_before | is_after)
+
+
+def expanding_part(
     panel: Panel, labels: LabelGrid, rows: Rows, block: Index, horizon_bars: int
 ) -> Part:
-    """Return the part that predicts the sessions `block` (positions, contiguous) out of `rows`.
+    """Return the part that predicts the sessions `block` from rows before it only.
 
-    A row of another block is used if its label ends more than the horizon before the block, or if
-    it comes more than the horizon after the last label of the block has ended.
+    As `cross_fit_part`, but for the rows after the block. The first block of a window has none
+    before it and is refused.
+
+    Raises
+    ------
+    DataError
+        If too few rows remain in one of the sets.
     """
-    is_predicted = np.isin(rows.session, block)
-    predicted = rows.where(is_predicted)
-    others = keep_labelled(labels, rows.where(~is_predicted))
-    ends = label_ends(labels, others)
-    first, last = int(block[0]), int(block[-1])
-    zone_start = panel.sessions[max(0, first - horizon_bars)]
-    is_before = (others.session < first) & (ends < zone_start)
-    own_ends = label_ends(labels, keep_labelled(labels, predicted))
-    last_end = int(np.searchsorted(panel.sessions, np.max(own_ends, initial=panel.sessions[last])))
-    is_after = others.session > max(last_end, last + horizon_bars) + horizon_bars
-    usable = others.where(is_before | is_after)
-    split = _hold_out_newest(panel, labels, usable, len(others) - len(usable))
-    require_rows(split)
-    used = _join(split.train, split.validation)
-    stretches = [used.where(used.session < first), used.where(used.session > last)]
-    return Part(predicted, split, [span(panel, labels, s) for s in stretches if len(s)])
-
-
-def _hold_out_newest(panel: Panel, labels: LabelGrid, rows: Rows, purged: int) -> SplitRows:
-    positions = np.unique(rows.session)
-    held_out = positions[int(len(positions) * (1.0 - _PART_VALIDATION_SHARE)) :]
-    if not len(held_out):
-        return SplitRows(rows, rows, purged)
-    is_validation = rows.session >= held_out[0]
-    is_train = ~is_validation & (label_ends(labels, rows) < panel.sessions[held_out[0]])
-    dropped = len(rows) - int(is_train.sum()) - int(is_validation.sum())
-    return SplitRows(rows.where(is_train), rows.where(is_validation), purged + dropped)
+    predicted = rows.where(np.isin(rows.session, block))
+    others = keep_labelled(labels, rows.where(rows.session < block[0]))
+    is_before = _ends_before(panel, labels, others, block, horizon_bars)
+    return _make_part(panel, labels, predicted, others, is_before)
 
 
 def span(panel: Panel, labels: LabelGrid, rows: Rows) -> tuple[date, date]:
@@ -135,8 +195,54 @@ def span(panel: Panel, labels: LabelGrid, rows: Rows) -> tuple[date, date]:
     return date.fromisoformat(str(first)), date.fromisoformat(str(last))
 
 
-def _join(left: Rows, right: Rows) -> Rows:
-    return Rows(
-        np.concatenate((left.symbol, right.symbol)),
-        np.concatenate((left.session, right.session)),
+def _ends_before(
+    panel: Panel, labels: LabelGrid, rows: Rows, block: Index, horizon_bars: int
+) -> Mask:
+    zone_start = panel.sessions[max(0, int(block[0]) - horizon_bars)]
+    return label_ends(labels, rows) < zone_start
+
+
+def _last_end(
+    panel: Panel, labels: LabelGrid, predicted: Rows, block: Index, horizon_bars: int
+) -> int:
+    """Return the position of the session on which the last label of the block ends.
+
+    A label that is not known yet is taken to end a horizon after the block.
+    """
+    ends = label_ends(labels, predicted)
+    known = np.searchsorted(panel.sessions, ends[~np.isnat(ends)])
+    return int(np.max(known, initial=block[-1] + horizon_bars))
+
+
+def _make_part(
+    panel: Panel, labels: LabelGrid, predicted: Rows, others: Rows, is_usable: Mask
+) -> Part:
+    usable = others.where(is_usable)
+    sessions = np.unique(usable.session)
+    held_out = panel.sessions[sessions[int(len(sessions) * (1.0 - _PART_HELD_OUT_SHARE)) :]]
+    split = _split_at(panel, labels, usable, held_out)
+    split = replace(split, purged_rows=split.purged_rows + int((~is_usable).sum()))
+    require_rows(split, "raise folds.train_months")
+    seen = split.seen
+    is_older = seen.session < predicted.session.min()
+    stretches = [seen.where(is_older), seen.where(~is_older)]
+    trained = [span(panel, labels, stretch) for stretch in stretches if len(stretch)]
+    return Part(predicted, split, trained)
+
+
+def _split_at(panel: Panel, labels: LabelGrid, rows: Rows, held_out: Days) -> SplitRows:
+    """Split labelled rows at the sessions held out, the newest of all, and purge between sets."""
+    if not len(held_out):
+        return SplitRows(rows, rows, rows, 0)  # there are none
+    first, middle = held_out[0], held_out[len(held_out) // 2]
+    sessions, ends = panel.sessions[rows.session], label_ends(labels, rows)
+    is_train = (sessions < first) & (ends < first)
+    is_stopping = (sessions >= first) & (sessions < middle) & (ends < middle)
+    is_judging = sessions >= middle
+    is_kept = is_train | is_stopping | is_judging
+    return SplitRows(
+        rows.where(is_train),
+        rows.where(is_stopping),
+        rows.where(is_judging),
+        int((~is_kept).sum()),
     )

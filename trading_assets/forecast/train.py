@@ -10,6 +10,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from trading_assets.forecast.barriers import label_panel
 from trading_assets.forecast.calibration import (
     class_probabilities,
     fit_temperature,
@@ -27,6 +28,7 @@ from trading_assets.forecast.card import (
     ServedModel,
     hash_names,
 )
+from trading_assets.forecast.class_rules import ClassRule, classify_rows, fit_class_rule
 from trading_assets.forecast.dataset import (
     LabelGrid,
     Panel,
@@ -34,7 +36,6 @@ from trading_assets.forecast.dataset import (
     build_panel,
     find_known,
     last_bars,
-    place_labels,
     rows_at,
 )
 from trading_assets.forecast.fit_network import (
@@ -53,12 +54,7 @@ from trading_assets.forecast.fractional import (
     fit_panel_order,
 )
 from trading_assets.forecast.gate_model import GateModel, Samples, fit_gate_model
-from trading_assets.forecast.labels import (
-    Thresholds,
-    class_shares,
-    compute_labels,
-    fit_thresholds,
-)
+from trading_assets.forecast.labels import class_shares
 from trading_assets.forecast.network import KERNEL_BARS, attention_heads
 from trading_assets.forecast.purging import SplitRows, keep_labelled, span, split_at_validation
 from trading_assets.forecast.transforms import FoldTransforms
@@ -95,7 +91,7 @@ def train_forecaster(
     spec: ForecastSpec,
     feature_names: Sequence[str],
 ) -> Forecaster:
-    """Return a forecaster fitted on the train sessions and calibrated on the validation sessions.
+    """Return a forecaster of the train sessions, stopped and judged on the validation sessions.
 
     Parameters
     ----------
@@ -122,16 +118,12 @@ def train_forecaster(
         If more principal components are declared than features are known.
     """
     panel = build_panel(features, feature_names)
-    labels = place_labels(
-        panel, compute_labels(bars, actions, spec.horizon_bars), spec.horizon_bars
-    )
+    labels = label_panel(panel, bars, actions, spec)
     sessions = [*train_sessions, *validation_sessions]
     before = [day for day in train_sessions if day < min(validation_sessions, default=date.max)]
     is_counted = find_known(panel, before)
     rows = keep_labelled(labels, rows_at(panel, sessions, spec.window_bars, is_counted))
     split = split_at_validation(panel, labels, rows, validation_sessions)
-    first, _ = span(panel, labels, split.train)
-    _, last = span(panel, labels, split.validation)
     return fit_forecaster(
         TrainingTask(
             panel=panel,
@@ -140,7 +132,7 @@ def train_forecaster(
             spec=spec,
             feature_names=tuple(feature_names),
             name=FORECASTER,
-            trained=((first, last),),
+            trained=(span(panel, labels, split.seen),),
             seed=spec.seed,
             prices=adjust_symbols(bars, actions) if spec.fractional_difference else None,
         )
@@ -148,22 +140,22 @@ def train_forecaster(
 
 
 def fit_forecaster(task: TrainingTask) -> Forecaster:
-    """Return the forecaster of one task; the served model has the lower validation log-loss."""
-    scaled = task.labels.scaled_return
-    train_returns = scaled[task.split.train.symbol, task.split.train.session]
-    thresholds = fit_thresholds(train_returns)
-    train = _label(task.split.train, scaled, thresholds)
-    validation = _label(task.split.validation, scaled, thresholds)
+    """Return the forecaster of one task; the served model has the lower log-loss in judging."""
+    split = task.split
+    rule = fit_class_rule(task.labels, split.train, task.spec, task.name)
+    train, stopping, judging = (
+        _label(task, rule, rows) for rows in (split.train, split.stopping, split.judging)
+    )
     task, transforms = _fit_transforms(task)
     inputs = transforms.apply(task.panel.values)
-    fitted = fit_network(inputs, transforms.n_masks, train, validation, task.spec, task.seed)
+    fitted = fit_network(inputs, transforms.n_masks, train, stopping, task.spec, task.seed)
     with one_seeded_thread(task.seed):
         gate = fit_gate_model(
-            _samples(inputs, train), _samples(inputs, validation), task.spec.horizon_bars
+            _samples(inputs, train), _samples(inputs, stopping), task.spec.horizon_bars
         )
     models = FittedModels(transforms, fitted.network, gate)
-    metrics = _judge(task, fitted, gate, inputs, (train, validation))
-    return Forecaster(_write_card(task, thresholds, models, metrics), models)
+    metrics = _judge(task, fitted, gate, inputs, (train, judging))
+    return Forecaster(_write_card(task, rule, models, metrics), models)
 
 
 def _fit_transforms(task: TrainingTask) -> tuple[TrainingTask, FoldTransforms]:
@@ -177,9 +169,9 @@ def _fit_transforms(task: TrainingTask) -> tuple[TrainingTask, FoldTransforms]:
     return task, FoldTransforms.fit(values, names, task.spec, order)
 
 
-def _label(rows: Rows, scaled: Array, thresholds: Thresholds) -> LabelledRows:
-    returns = scaled[rows.symbol, rows.session]
-    return LabelledRows(rows, thresholds.classify(returns), returns)
+def _label(task: TrainingTask, rule: ClassRule, rows: Rows) -> LabelledRows:
+    classes = classify_rows(rule, task.labels, rows, task.spec.horizon_bars).classes
+    return LabelledRows(rows, classes, task.labels.scaled_return[rows.symbol, rows.session])
 
 
 def _samples(inputs: torch.Tensor, labelled: LabelledRows) -> Samples:
@@ -193,23 +185,23 @@ def _judge(
     inputs: torch.Tensor,
     labelled: tuple[LabelledRows, LabelledRows],
 ) -> MetricsCard:
-    train, validation = labelled
+    train, judging = labelled
     with one_seeded_thread(task.seed):
-        output = run_network(fitted.network, inputs, validation.rows, task.spec.window_bars)
+        output = run_network(fitted.network, inputs, judging.rows, task.spec.window_bars)
         network = output.logits.double().numpy()
-        logistic = gate.logits(last_bars(inputs, validation.rows)).numpy()
+        logistic = gate.logits(last_bars(inputs, judging.rows)).numpy()
     shares = class_shares(train.classes)
-    prior = np.tile(shares, (len(validation.classes), 1))
+    prior = np.tile(shares, (len(judging.classes), 1))
     return MetricsCard(
-        network=_measure(network, validation.classes, task.spec.horizon_bars),
-        logistic=_measure(logistic, validation.classes, task.spec.horizon_bars),
-        prior_log_loss=log_loss(prior, validation.classes),
+        network=_measure(network, judging.classes, task.spec.horizon_bars),
+        logistic=_measure(logistic, judging.classes, task.spec.horizon_bars),
+        prior_log_loss=log_loss(prior, judging.classes),
         epoch_log_loss=tuple(fitted.epoch_log_loss),
         train_rows=len(train.rows),
-        validation_rows=len(validation.rows),
+        validation_rows=len(judging.rows),
         purged_rows=task.split.purged_rows,
         train_class_shares=_triple(shares),
-        validation_class_shares=_triple(class_shares(validation.classes)),
+        validation_class_shares=_triple(class_shares(judging.classes)),
     )
 
 
@@ -232,7 +224,7 @@ def _measure(logits: Array, classes: NDArray[np.int64], horizon_bars: int) -> Mo
 
 
 def _write_card(
-    task: TrainingTask, thresholds: Thresholds, models: FittedModels, metrics: MetricsCard
+    task: TrainingTask, rule: ClassRule, models: FittedModels, metrics: MetricsCard
 ) -> ForecasterCard:
     spec = task.spec
     served: ServedModel = (
@@ -252,9 +244,12 @@ def _write_card(
         features_sha256=hash_names(task.feature_names),
         inputs=models.transforms.to_card(),
         horizon_bars=spec.horizon_bars,
-        thresholds=(thresholds.lower, thresholds.upper),
+        class_rule=rule,
         train=span(task.panel, task.labels, task.split.train),
-        validation=span(task.panel, task.labels, task.split.validation),
+        validation=(
+            span(task.panel, task.labels, task.split.stopping)[0],
+            span(task.panel, task.labels, task.split.judging)[1],
+        ),
         parts={task.name: PartCard(trained=task.trained)},
         seed=task.seed,
         declared=spec.model_dump(mode="json"),
@@ -266,7 +261,7 @@ def _write_card(
 
 def _hash_data(task: TrainingTask) -> str:
     digest = hashlib.sha256()
-    for rows in (task.split.train, task.split.validation):
+    for rows in (task.split.train, task.split.stopping, task.split.judging):
         digest.update(task.labels.scaled_return[rows.symbol, rows.session].tobytes())
         digest.update(task.panel.values[rows.symbol, :, rows.session].tobytes())
     return digest.hexdigest()

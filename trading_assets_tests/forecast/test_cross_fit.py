@@ -102,6 +102,19 @@ def test_the_card_lists_each_parts_metrics_and_stretches(fitted: Fitted):
     assert {"served", "metrics", "seed"} <= set(middle)
 
 
+def test_the_embargo_grows_with_the_train_window(market: PlantedMarket):
+    features, bars = market.up_to_validation()
+    days = market.train + market.validation
+    spec = SPEC.model_copy(update={"embargo_share": 0.1, "epochs": 1, "labels": "triple_barrier"})
+    _, card = cross_fit(features, bars, NO_ACTIONS, days, spec, NAMES)
+    middle = card["parts"]["part-1"]
+    sessions = [str(day) for day in days]
+    resumed = sessions.index(middle["trained"][1][0])
+    last_label_end = sessions.index(middle["predicted"][1]) + spec.horizon_bars
+    assert resumed == last_label_end + 40 + 1
+    assert middle["class_rule"]["kind"] == "barriers"
+
+
 def test_the_same_seed_gives_the_same_table(fitted: Fitted, market: PlantedMarket):
     features, bars = market.up_to_validation()
     again = cross_fit(features, bars, NO_ACTIONS, market.train + market.validation, SPEC, NAMES)

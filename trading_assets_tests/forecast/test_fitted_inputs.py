@@ -57,7 +57,7 @@ def fitted_values(forecaster: Forecaster) -> tuple[dict[str, bytes], object, obj
     tensors = load(files[WEIGHTS_FILE])
     arrays = {n: v.numpy().tobytes() for n, v in tensors.items() if n.startswith("inputs.")}
     card = forecaster.card
-    return arrays, card["inputs"], card["thresholds"]
+    return arrays, card["inputs"], card["class_rule"]
 
 
 def test_the_card_tells_what_was_fitted(forecaster: Forecaster):
@@ -165,7 +165,7 @@ def test_each_part_of_a_cross_fit_fits_its_own_inputs(market: PlantedMarket):
     # The part that predicts the late half was trained on the early one, where noise_3 is null.
     assert early["inputs"]["dropped"] == ["noise_2"]
     assert late["inputs"]["dropped"] == ["noise_2", "noise_3"]
-    assert early["thresholds"] != late["thresholds"]
+    assert early["class_rule"] != late["class_rule"]
     assert early["inputs"]["fractional_order"] is not None
     assert set(table["model"]) == {"part-0", "part-1"}
 

@@ -4,8 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trading_assets.errors import DataError
-from trading_assets.forecast.labels import class_shares, compute_labels, fit_thresholds
+from trading_assets.forecast.labels import compute_labels
 from trading_assets_tests.features.synthetic_bars import (
     NO_ACTIONS,
     make_actions,
@@ -67,15 +66,3 @@ def test_a_dividend_is_earned_after_the_entry_up_to_the_exit(ex_row: int, is_ear
 
 def test_a_series_shorter_than_the_horizon_has_no_labels():
     assert compute_labels(BARS.head(4), NO_ACTIONS, 5).height == 0
-
-
-def test_thresholds_are_the_terciles():
-    returns = np.random.default_rng(0).normal(size=3000)
-    thresholds = fit_thresholds(returns)
-    np.testing.assert_allclose(class_shares(thresholds.classify(returns)), 1 / 3, atol=1e-3)
-    assert thresholds.classify(np.array([-9.0, 0.0, 9.0])).tolist() == [0, 1, 2]
-
-
-def test_a_class_that_never_occurs_is_refused():
-    with pytest.raises(DataError, match=r"class flat holds 0.0% of 910 .* stale prices"):
-        fit_thresholds(np.concatenate((np.zeros(900), np.full(10, -1.0))))
