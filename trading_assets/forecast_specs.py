@@ -81,7 +81,10 @@ class ForecastSpec(Declared):
     epochs: int = Field(default=10, ge=1, description="Passes over the train window.")
     batch_size: int = Field(default=256, ge=8, description="Windows a gradient step.")
     learning_rate: float = Field(default=1e-3, gt=0, description="Adam's step size.")
-    weight_decay: float = Field(default=1e-2, ge=0, description="Decoupled decay of weights.")
+    weight_decay: float = Field(default=0.1, ge=0, description="Decoupled decay of weights.")
+    input_decay: float = Field(
+        default=10.0, ge=0, description="Decoupled decay of the first layer's weights."
+    )
     cross_fit_parts: int = Field(
         default=3,
         ge=2,

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from trading_assets.forecast.calibration import class_probabilities, log_loss
+from trading_assets.forecast.networks.averaged_weights import AveragedWeights
 from trading_assets.forecast.networks.network import (
     ForecastNetwork,
     NetworkOutput,
@@ -155,32 +156,42 @@ def _fit_member(
         train = resample_rows(train, BLOCK_HORIZONS * spec.horizon_bars, generator)
     clipped = np.clip(train.scaled_returns, -RETURN_CLIP, RETURN_CLIP)
     train = replace(train, scaled_returns=clipped)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay
-    )
+    optimizer = _make_optimizer(network, spec)
     losses: list[float] = []
+    average = AveragedWeights(network)
     best = _copy_state(network)
     for epoch in range(spec.epochs):
-        _train_epoch((network, optimizer), table, train, spec, (epoch, generator))
-        output = run_network(network, table, task.stopping)
+        _train_epoch((network, optimizer, average), table, train, spec, (epoch, generator))
+        output = run_network(average.network, table, task.stopping)
         probabilities = class_probabilities(output.logits.double().numpy())
         losses.append(log_loss(probabilities, task.stopping.classes))
         if losses[-1] == min(losses):
-            best = _copy_state(network)
+            best = _copy_state(average.network)
         if len(losses) - 1 - int(np.argmin(losses)) >= PATIENCE_EPOCHS:
             break
     network.load_state_dict(best)
     return tuple(losses)
 
 
+def _make_optimizer(network: ForecastNetwork, spec: ForecastSpec) -> torch.optim.Optimizer:
+    # Most features of returns are noise, and the first layer has weights for each of them.
+    first = network.first.weight
+    others = [weight for weight in network.parameters() if weight is not first]
+    groups = [
+        {"params": [first], "weight_decay": spec.input_decay},
+        {"params": others, "weight_decay": spec.weight_decay},
+    ]
+    return torch.optim.AdamW(groups, lr=spec.learning_rate)
+
+
 def _train_epoch(
-    learner: tuple[ForecastNetwork, torch.optim.Optimizer],
+    learner: tuple[ForecastNetwork, torch.optim.Optimizer, AveragedWeights],
     table: StripTable,
     train: LabelledRows,
     spec: ForecastSpec,
     moment: tuple[int, np.random.Generator],
 ) -> None:
-    network, optimizer = learner
+    network, optimizer, average = learner
     epoch, generator = moment
     batches = table.shuffle(train, spec.batch_size, generator)
     for number, batch in enumerate(batches):
@@ -199,6 +210,7 @@ def _train_epoch(
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(network.parameters(), _GRADIENT_NORM)
         optimizer.step()
+        average.add(network)
 
 
 def dropout_mask(
