@@ -79,6 +79,9 @@ class ForecastSpec(Declared):
         description="Passes with dropout that tell the error of an ensemble of one.",
     )
     epochs: int = Field(default=10, ge=1, description="Passes over the train window.")
+    patience_epochs: int = Field(
+        default=3, ge=1, description="Epochs without progress after which a member stops."
+    )
     batch_size: int = Field(default=256, ge=8, description="Windows a gradient step.")
     learning_rate: float = Field(default=1e-3, gt=0, description="Adam's step size.")
     weight_decay: float = Field(default=0.1, ge=0, description="Decoupled decay of weights.")

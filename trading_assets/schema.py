@@ -106,7 +106,15 @@ TABLES: dict[str, Table] = {
             Column("p_flat", pl.Float32, "Probability of the middle class"),
             Column("p_up", pl.Float32, "Probability of the upper class"),
             Column("expected_return", pl.Float32, "Mean return over the horizon, fraction"),
-            Column("sigma_return", pl.Float32, "Standard deviation of that return, fraction"),
+            Column(
+                "sigma_return", pl.Float32, "Standard deviation of that return, noise and error"
+            ),
+            Column("sigma_noise", pl.Float32, "Aleatoric part: of the return around its mean"),
+            Column("sigma_expected_return", pl.Float32, "Epistemic part: error of that mean"),
+            Column("interval_low", pl.Float32, "Lower end of the return's adaptive interval"),
+            Column("interval_high", pl.Float32, "Upper end of the return's adaptive interval"),
+            Column("prediction_set", pl.Int8, "Likely classes: 1 down + 2 flat + 4 up"),
+            Column("abstains", pl.Boolean, "Whether that set does not settle on one class"),
         ),
         key=("symbol", "session"),
     ),

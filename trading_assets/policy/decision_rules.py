@@ -12,7 +12,15 @@ from trading_assets.simulation.rewards.declared import declared_trackers
 from trading_assets.simulation.trackers.card import TrackerCard, card_of
 from trading_assets.strategy import Strategy
 
-FORECAST_INPUTS = ("edge", "certainty", "expected_return_over_sigma")
+# What is shown of a forecast, the edge first; `observation.show_forecasts` says how.
+FORECAST_INPUTS = (
+    "edge",
+    "certainty",
+    "expected_return_over_sigma",
+    "error_over_sigma",
+    "noise_over_volatility",
+    "interval_over_sigma",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from trading_assets.errors import DataError
+from trading_assets.features.windows import VOLATILITY_COLUMN
 from trading_assets.policy.compiled.actions import weigh_actions
 from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.risk.projection import pack_limits, project_weights
@@ -21,9 +22,21 @@ from trading_assets.simulation.core import Floats
 from trading_assets.simulation.market import panels_of
 from trading_assets.simulation.rewards.reward import Rows
 
-_FORECAST_COLUMNS = ("p_down", "p_flat", "p_up", "expected_return", "sigma_return")
+_FORECAST_COLUMNS = (
+    "p_down",
+    "p_flat",
+    "p_up",
+    "expected_return",
+    "sigma_return",
+    "sigma_noise",
+    "sigma_expected_return",
+    "interval_low",
+    "interval_high",
+)
 # Forecasts of daily returns are faint: differences of 0.1 in probability are large ones.
-_FORECAST_SCALE = np.array([4.0, 10.0, 4.0])
+_FORECAST_SCALE = np.array([4.0, 10.0, 4.0, 4.0, 1.0, 1.0])
+# Half the width of a normal variable's 90 % interval, in deviations.
+_USUAL_HALF_WIDTH = 1.645
 _CLIP = 5.0
 # A long-short book under a cost mostly uses about a quarter of its limit.
 _TYPICAL_SHARE = {True: 1.0, False: 0.25}
@@ -74,7 +87,8 @@ def build_context(
         blocks += [panels[name] for name in rules.observed_features]
     if rules.uses_forecasts:
         panels = panels_of(forecasts, rules.symbols, sessions, _FORECAST_COLUMNS)
-        blocks += _forecast_inputs(panels)
+        known = panels_of(features, rules.symbols, sessions, (VOLATILITY_COLUMN,))
+        blocks += show_forecasts({**panels, **known})
     values = np.stack(blocks, axis=-1) if blocks else np.zeros((*shape, 0))
     return assemble_context(values, tradable)
 
@@ -88,14 +102,37 @@ def assemble_context(values: Floats, tradable: NDArray[np.bool_]) -> NDArray[np.
     return context.reshape(len(values), -1).astype(np.float32)
 
 
-def _forecast_inputs(panels: Mapping[str, Floats]) -> list[Floats]:
-    probabilities = np.stack([panels[name] for name in _FORECAST_COLUMNS[:3]], axis=-1)
+def show_forecasts(panels: Mapping[str, Floats]) -> list[Floats]:
+    """Return what is shown of forecasts, (T, N) for each of `FORECAST_INPUTS`, of order 1.
+
+    Parameters
+    ----------
+    panels : mapping of str to float64 (T, N)
+        Columns of `forecasts`, and of `features` the volatility; nan where there is no row.
+
+    Returns
+    -------
+    list of float64 (T, N)
+        The probability of a rise less that of a fall; how far the classes are from equal, 1 less
+        their entropy over ln 3; the expected return and its own error over the deviation of the
+        return; the logarithm of the noise over the volatility of one bar; and half the width of
+        the interval over the deviation, less what it is for a normal variable.
+    """
+    probabilities = np.stack([panels[name] for name in ("p_down", "p_flat", "p_up")], axis=-1)
     floor = np.maximum(probabilities, 1e-12)
     entropy = -(probabilities * np.log(floor)).sum(axis=-1)
+    sigma, volatility = panels["sigma_return"], panels[VOLATILITY_COLUMN]
+    # Without a volatility there is no forecast either.
+    is_moving = volatility > 0.0
+    noise = np.divide(panels["sigma_noise"], volatility, out=np.ones_like(sigma), where=is_moving)
+    width = panels["interval_high"] - panels["interval_low"]
     raw = (
         panels["p_up"] - panels["p_down"],
         1.0 - entropy / np.log(3.0),
-        panels["expected_return"] / panels["sigma_return"],
+        panels["expected_return"] / sigma,
+        panels["sigma_expected_return"] / sigma,
+        np.log(noise),
+        0.5 * width / sigma - _USUAL_HALF_WIDTH,
     )
     return [
         np.clip(value * scale, -_CLIP, _CLIP)

@@ -6,6 +6,7 @@ from trading_assets_tests.benchmarks import (
     bars,
     environments,
     features,
+    forecasts,
     ingest,
     leaks,
     spine,
@@ -13,7 +14,7 @@ from trading_assets_tests.benchmarks import (
 )
 
 STAGES = spine.STAGES | bars.STAGES | ingest.STAGES | features.STAGES | leaks.STAGES
-STAGES |= environments.STAGES | trainings.STAGES
+STAGES |= forecasts.STAGES | environments.STAGES | trainings.STAGES
 
 
 def main(only: list[str]) -> int:

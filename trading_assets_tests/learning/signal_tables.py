@@ -17,14 +17,6 @@ from trading_assets.features.windows import VOLATILITY_COLUMN
 
 Array = NDArray[np.float64]
 
-NO_ACTIONS = pl.DataFrame(
-    schema={
-        "symbol": pl.String,
-        "ex_date": pl.Date,
-        "action": pl.String,
-        "value": pl.Float64,
-    }
-)
 FIRST_DAY = date(1990, 1, 1)
 VOLATILITY = 0.01
 

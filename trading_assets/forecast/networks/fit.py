@@ -21,7 +21,6 @@ from trading_assets.forecast_specs import ForecastSpec
 
 Array = NDArray[np.float64]
 
-PATIENCE_EPOCHS = 3
 # Scaled returns beyond are cut for the regression head, so that one crash does not rule it.
 RETURN_CLIP = 5.0
 # Sessions that are drawn together when a member's rows are resampled, in horizons.
@@ -48,7 +47,7 @@ class EnsembleTask:
     n_masks : int
         How many of the inputs are masks.
     train, stopping : LabelledRows
-        Purged rows; `stopping` chooses each member's epoch, and ends it after 3 without progress.
+        Purged rows; `stopping` chooses each member's epoch, and ends it when there is no more progress.
     spec : ForecastSpec
         Sizes, epochs, batches and step size.
     seed : int
@@ -167,7 +166,7 @@ def _fit_member(
         losses.append(log_loss(probabilities, task.stopping.classes))
         if losses[-1] == min(losses):
             best = _copy_state(average.network)
-        if len(losses) - 1 - int(np.argmin(losses)) >= PATIENCE_EPOCHS:
+        if len(losses) - 1 - int(np.argmin(losses)) >= spec.patience_epochs:
             break
     network.load_state_dict(best)
     return tuple(losses)
