@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,12 +17,7 @@ from trading_assets.forecast.gates.samples import Samples
 from trading_assets.forecast.networks.fit import EnsembleTask, fit_ensemble
 from trading_assets.forecast.networks.serving import NetworkEnsemble, draw_masks
 from trading_assets.forecast.networks.strip_rows import LabelledRows
-from trading_assets.forecast.predictions import Predictions
-
-Array = NDArray[np.float64]
-
-CandidateName = Literal["network", "logistic", "boosting", "prior"]
-CANDIDATES: tuple[CandidateName, ...] = get_args(CandidateName)
+from trading_assets.forecast.predictions import CANDIDATES, CandidateName, Predictions
 
 
 class Candidate(Protocol):

@@ -17,9 +17,10 @@ from pydantic import (
 
 from trading_assets.errors import DataError
 from trading_assets.forecast.class_rules import ClassRule
+from trading_assets.forecast.predictions import CandidateName
+from trading_assets.forecast_specs import ForecastSpec, NetworkSizes
 
-CODE_VERSION = "3"
-ServedModel = Literal["network", "logistic"]
+CODE_VERSION = "4"
 Interval = tuple[date, date]
 
 
@@ -28,37 +29,61 @@ class _Written(BaseModel):
 
 
 class ArchitectureCard(_Written):
-    """Sizes from which the network is rebuilt."""
+    """Sizes from which the network is rebuilt, whether or not it serves."""
 
-    hidden_units: int = Field(ge=1)
-    kernel_bars: int = Field(ge=1)
-    attention_heads: int = Field(ge=1)
+    network: NetworkSizes
     window_bars: int = Field(ge=1)
+    members: int = Field(ge=1)
+    dropout_passes: int = Field(ge=1)
     n_parameters: int = Field(ge=1)
 
 
-class ModelMetrics(_Written):
-    """How one model does on the judging rows."""
+class CandidateCard(_Written):
+    """How one candidate does on the judging rows, which no fit and no stopping has seen.
+
+    Log-losses in nats, intervals at 95 %; a correlation without variance is none.
+    """
 
     log_loss: float
     uncalibrated_log_loss: float
+    brier: float
+    calibration_error: float
     accuracy: float = Field(ge=0, le=1)
     accuracy_interval: tuple[float, float]
     temperature: float = Field(gt=0)
+    ic: float | None
+    ic_t: float | None
+    rank_ic: float | None
+    rank_ic_t: float | None
+
+
+class ComparisonCard(_Written):
+    """Log-loss of the logistic model less that of the network, nats, with its 95 % interval."""
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
 
 
 class MetricsCard(_Written):
-    """Validation figures of every candidate; log-loss in nats, intervals at 95 %."""
+    """Figures of every candidate on the judging rows, and of the rows themselves.
 
-    network: ModelMetrics
-    logistic: ModelMetrics
-    prior_log_loss: float
-    epoch_log_loss: tuple[float, ...]
+    `base_rate` is the accuracy of always naming the train rows' most frequent class;
+    `both_touched_rows` are train rows whose barriers were touched within one bar.
+    """
+
+    candidates: dict[CandidateName, CandidateCard]
+    network_over_logistic: ComparisonCard | None
+    base_rate: float
+    epoch_log_loss: tuple[tuple[float, ...], ...]
     train_rows: int
-    validation_rows: int
+    stopping_rows: int
+    judging_rows: int
     purged_rows: int
+    both_touched_rows: int
     train_class_shares: tuple[float, float, float]
-    validation_class_shares: tuple[float, float, float]
+    judging_class_shares: tuple[float, float, float]
 
 
 class InputsCard(_Written):
@@ -106,7 +131,8 @@ class ForecasterCard(_Written):
 
     kind: Literal["forecaster"] = "forecaster"
     code_version: str
-    served: ServedModel
+    served: CandidateName
+    reason: str
     architecture: ArchitectureCard
     feature_names: tuple[str, ...]
     features_sha256: str
@@ -117,16 +143,16 @@ class ForecasterCard(_Written):
     validation: Interval
     parts: dict[str, PartCard]
     seed: int
-    declared: dict[str, JsonValue]
+    declared: ForecastSpec
     metrics: MetricsCard
+    conformal: dict[str, JsonValue]
     data_sha256: str
     weights_sha256: str
 
     @property
     def temperature(self) -> float:
-        """Temperature of the served model's logits."""
-        is_network = self.served == "network"
-        return (self.metrics.network if is_network else self.metrics.logistic).temperature
+        """Temperature of the served model's probabilities."""
+        return self.metrics.candidates[self.served].temperature
 
     def to_json(self) -> bytes:
         """Return the card with sorted keys, so that equal cards are equal bytes."""

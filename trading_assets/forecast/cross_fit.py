@@ -1,47 +1,95 @@
 """Forecasts for the train window by models that never saw the predicted rows.
 
-A policy trained on in-sample forecasts would learn to trust them more than it may later.
+A policy trained on in-sample forecasts would learn to trust them more than it may later. Cross-fitted
+ones can flatter too: models that saw later rows know the regime that a row was part of. Where that
+shows, the window is forecast by models of earlier rows only.
 """
 
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
 from trading_assets.errors import DataError
 from trading_assets.forecast.barriers import label_panel
-from trading_assets.forecast.dataset import build_panel, find_known, rows_at
-from trading_assets.forecast.fractional import adjust_symbols
-from trading_assets.forecast.purging import count_embargoed, cross_fit_part
-from trading_assets.forecast.train import TrainingTask, fit_forecaster
+from trading_assets.forecast.dataset import Index, LabelGrid, Panel, Rows, build_panel
+from trading_assets.forecast.dataset import find_known, rows_at
+from trading_assets.forecast.flattery import PartLosses, compare_parts, score_part
+from trading_assets.forecast.forecaster import Forecaster
+from trading_assets.forecast.predictions import CandidateName
+from trading_assets.forecast.purging import (
+    Part,
+    count_embargoed,
+    cross_fit_part,
+    expanding_part,
+)
+from trading_assets.forecast.tables import ForecastTables
+from trading_assets.forecast.train import TrainingTask, find_prices, fit_forecaster
+from trading_assets.forecast_specs import ForecastSpec
 from trading_assets.schema import conform
-from trading_assets.strategy import ForecastSpec
 
 # What the card of the cross-fit takes from the card of each part's forecaster.
 _OF_PART = ("served", "metrics", "inputs", "class_rule", "seed", "weights_sha256")
+Kind = Literal["cross_fitted", "expanding"]
+
+
+@dataclass(frozen=True, slots=True)
+class CrossFit:
+    """Forecasts of a train window and the card that proves what they were made by."""
+
+    rows: pl.DataFrame
+    card: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """What all parts of a train window have in common."""
+
+    tables: ForecastTables
+    panel: Panel
+    labels: LabelGrid
+    rows: Rows
+    blocks: list[Index]
+    spec: ForecastSpec
+    feature_names: tuple[str, ...]
+    served: CandidateName
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class _PartForecast:
+    name: str
+    rows: pl.DataFrame
+    card: dict[str, Any]
+    losses: PartLosses
 
 
 def cross_fit(
-    features: pl.DataFrame,
-    bars: pl.DataFrame,
-    actions: pl.DataFrame,
+    tables: ForecastTables,
     train_sessions: Sequence[date],
     spec: ForecastSpec,
     feature_names: Sequence[str],
-) -> tuple[pl.DataFrame, dict[str, Any]]:
+    served: CandidateName,
+    *,
+    threads: int = 1,
+) -> CrossFit:
     """Return out-of-sample forecasts of the train window, and a card that proves it.
 
     The sessions are cut into `cross_fit_parts` contiguous blocks; each is predicted by a model
     trained on the others, purged by label life and the horizon before it and by label life and the
     embargo after it. Within those, the newest fifth of the sessions stops training and judges.
 
+    Under `train_forecasts: auto` every block but the first is also predicted by a model of earlier
+    rows only. Where forecasts by models that saw later rows gain more on the class shares than
+    those, with a one-sided p below 0.05, the latter are returned, and the first block has none.
+
     Parameters
     ----------
-    features, bars, actions : DataFrame
-        Tables of the train window, see `train_forecaster`.
+    tables : ForecastTables
+        Of the train window, see `train_forecaster`.
     train_sessions : sequence of date
         Sessions to predict; the first `window_bars - 1` have no forecast unless features reach
         further back.
@@ -49,14 +97,17 @@ def cross_fit(
         Labels, window, parts, embargo, sizes and seed.
     feature_names : sequence of str
         Features the models read.
+    served : str
+        The candidate that serves after the window: the policy learns from forecasts of its kind.
+    threads : int
+        Members of a network trained at a time.
 
     Returns
     -------
-    table : DataFrame
-        Table forecasts, window `train`, model `part-k`.
-    card : dict
-        JSON values: `parts` with the trained stretches, predicted sessions, fitted inputs and
-        class rule, served model and metrics of each part, see `find_seen_rows`.
+    CrossFit
+        Table forecasts, window `train`, model `part-k` or `earlier-k`; and JSON values: `parts`
+        with the trained stretches, predicted sessions, fitted inputs, class rule and metrics of
+        each part that predicts, see `find_seen_rows`, and how the two kinds compare.
 
     Raises
     ------
@@ -65,11 +116,52 @@ def cross_fit(
     UserError
         If more principal components are declared than features are known in a part.
     """
-    panel = build_panel(features, feature_names)
-    labels = label_panel(panel, bars, actions, spec)
+    window = _open_window(tables, train_sessions, spec, feature_names, (served, threads))
+    last = len(window.blocks) - 1
+    crossed: list[_PartForecast] = []
+    expanded: list[_PartForecast] = []
+    embargo = count_embargoed(spec.horizon_bars, spec.embargo_share, len(train_sessions))
+    for number, block in enumerate(window.blocks):
+        if spec.train_forecasts != "expanding" or number == last:
+            part = cross_fit_part(
+                window.panel, window.labels, window.rows, block, spec.horizon_bars, embargo
+            )
+            crossed.append(_predict(window, part, block, (f"part-{number}", number)))
+        if spec.train_forecasts != "cross_fitted" and 0 < number < last:
+            part = expanding_part(
+                window.panel, window.labels, window.rows, block, spec.horizon_bars
+            )
+            expanded.append(_predict(window, part, block, (f"earlier-{number}", number)))
+    # Nothing comes after the last block: it is predicted by earlier rows either way.
+    expanded.append(crossed[-1])
+    found = None
+    if spec.train_forecasts == "auto" and served != "prior":
+        losses = [part.losses for part in crossed[:-1]], [part.losses for part in expanded]
+        found = compare_parts(*losses, spec.horizon_bars, spec.seed)
+    is_flattered = found is not None and found.is_flattered
+    kind: Kind = "expanding" if is_flattered or spec.train_forecasts == "expanding" else "cross_fitted"
+    used = expanded if kind == "expanding" else crossed
+    table = conform("forecasts", pl.concat([part.rows for part in used]))
+    card = {
+        "kind": "cross_fit",
+        "train_forecasts": kind,
+        "comparison": None if found is None else found.to_card(),
+        "horizon_bars": spec.horizon_bars,
+        "parts": {part.name: part.card for part in used},
+    }
+    return CrossFit(table.sort("symbol", "session"), card)
+
+
+def _open_window(
+    tables: ForecastTables,
+    train_sessions: Sequence[date],
+    spec: ForecastSpec,
+    feature_names: Sequence[str],
+    how: tuple[CandidateName, int],
+) -> _Window:
+    panel = build_panel(tables.features, feature_names)
     is_counted = find_known(panel, train_sessions)
     rows = rows_at(panel, train_sessions, spec.window_bars, is_counted)
-    prices = adjust_symbols(bars, actions) if spec.fractional_difference else None
     blocks = np.array_split(np.unique(rows.session), spec.cross_fit_parts)
     if min(len(block) for block in blocks) == 0:
         msg = (
@@ -78,88 +170,44 @@ def cross_fit(
             f" parts: raise folds.train_months or lower forecast.window_bars"
         )
         raise DataError(msg)
-    embargo = count_embargoed(spec.horizon_bars, spec.embargo_share, len(train_sessions))
-    tables: list[pl.DataFrame] = []
-    parts: dict[str, Any] = {}
-    for number, block in enumerate(blocks):
-        name = f"part-{number}"
-        part = cross_fit_part(panel, labels, rows, block, spec.horizon_bars, embargo)
-        forecaster = fit_forecaster(
-            TrainingTask(
-                panel=panel,
-                labels=labels,
-                split=part.split,
-                spec=spec,
-                feature_names=tuple(feature_names),
-                name=name,
-                trained=tuple(part.trained),
-                seed=spec.seed + 1 + number,
-                prices=prices,
-            )
+    labels = label_panel(panel, tables.bars, tables.actions, spec)
+    return _Window(tables, panel, labels, rows, blocks, spec, tuple(feature_names), *how)
+
+
+def _predict(
+    window: _Window, part: Part, block: Index, named: tuple[str, int]
+) -> _PartForecast:
+    name, number = named
+    forecaster = fit_forecaster(
+        TrainingTask(
+            panel=window.panel,
+            labels=window.labels,
+            split=part.split,
+            spec=window.spec,
+            feature_names=window.feature_names,
+            name=name,
+            trained=tuple(part.trained),
+            seed=window.spec.seed + 1 + number,
+            prices=find_prices(window.tables, window.spec),
+            candidates=(window.served,),
+            threads=window.threads,
         )
-        tables.append(forecaster.predict_part(features, panel, part.predicted, name, prices))
-        card = forecaster.card
-        parts[name] = {
-            "trained": card["parts"][name]["trained"],
-            "predicted": [
-                str(panel.sessions[block[0]]),
-                str(panel.sessions[block[-1]]),
-            ],
-            **{key: card[key] for key in _OF_PART},
-        }
-    table = conform("forecasts", pl.concat(tables)).sort("symbol", "session")
-    return table, {"kind": "cross_fit", "horizon_bars": spec.horizon_bars, "parts": parts}
+    )
+    rows = forecaster.predict_part(window.tables, window.panel, part.predicted, name)
+    return _PartForecast(
+        name, rows, _card(forecaster, window, block, name), _score(forecaster, window, rows)
+    )
 
 
-def find_seen_rows(forecasts: pl.DataFrame, *cards: Mapping[str, Any]) -> list[str]:
-    """Return one sentence for each model that predicted rows it had seen.
-
-    A row is seen when its session, or the life of its label, meets a stretch the model was trained
-    on. Lives are counted in the table's own sessions.
-
-    Parameters
-    ----------
-    forecasts : DataFrame
-        Table forecasts.
-    cards : mappings
-        Cards of `cross_fit` and of the forecaster (`Forecaster.card`, or card.json parsed).
-    """
-    trained: dict[str, list[tuple[date, date]]] = {}
-    horizons: dict[str, int] = {}
-    for card in cards:
-        for name, part in card["parts"].items():
-            stretches = part["trained"]
-            trained[name] = [
-                (date.fromisoformat(first), date.fromisoformat(last)) for first, last in stretches
-            ]
-            horizons[name] = int(card["horizon_bars"])
-    sessions: list[date] = forecasts["session"].unique().sort().to_list()
-    sentences: list[str] = []
-    for model in forecasts["model"].unique().sort().to_list():
-        if model not in trained:
-            sentences.append(
-                f"forecasts name the model {model}, of which no card tells what it was trained on;"
-                f" expected one of {', '.join(sorted(trained))}: forecast again"
-            )
-            continue
-        predicted = forecasts.filter(pl.col("model") == model)["session"].unique().sort().to_list()
-        seen = [
-            day
-            for day in predicted
-            if _is_seen(day, _label_end(day, sessions, horizons[model]), trained[model])
-        ]
-        if seen:
-            sentences.append(
-                f"{model} predicted {len(seen)} sessions that meet its own training, first"
-                f" {seen[0]}; expected none: forecast again with the purge in force"
-            )
-    return sentences
+def _score(forecaster: Forecaster, window: _Window, rows: pl.DataFrame) -> PartLosses:
+    of_part = forecaster.class_rule, forecaster.prior, window.spec.horizon_bars
+    return score_part(of_part, window.panel, window.labels, rows)
 
 
-def _label_end(day: date, sessions: Sequence[date], horizon_bars: int) -> date:
-    last = bisect_right(sessions, day) - 1 + horizon_bars
-    return sessions[min(last, len(sessions) - 1)]
-
-
-def _is_seen(day: date, label_end: date, trained: Sequence[tuple[date, date]]) -> bool:
-    return any(day <= last and label_end > first for first, last in trained)
+def _card(forecaster: Forecaster, window: _Window, block: Index, name: str) -> dict[str, Any]:
+    card, sessions = forecaster.card, window.panel.sessions
+    return {
+        "trained": card["parts"][name]["trained"],
+        "predicted": [str(sessions[block[0]]), str(sessions[block[-1]])],
+        **{key: card[key] for key in _OF_PART},
+    }

@@ -147,6 +147,13 @@ def scale_returns(panel: Panel, horizon_bars: int) -> Array:
     return np.where(panel.volatility > 0, panel.volatility, np.nan) * np.sqrt(horizon_bars)
 
 
+def place_rows(panel: Panel, table: pl.DataFrame) -> Rows:
+    """Return where the rows of a table of the panel's symbols and sessions stand on the panel."""
+    symbol = np.searchsorted(np.array(panel.symbols), table["symbol"].to_numpy())
+    session = np.searchsorted(panel.sessions, _days(table["session"]))
+    return Rows(symbol.astype(np.int64), session.astype(np.int64))
+
+
 def find_known(panel: Panel, sessions: Sequence[date]) -> Mask:
     """Return which features (F,) have a value in any row at `sessions` that has a volatility.
 

@@ -1,32 +1,26 @@
 """Trains the forecaster of one window and predicts it: the same code for folds and challengers."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import polars as pl
 
+from trading_assets.errors import UserError
 from trading_assets.features.catalogue import feature_names, feature_of
 from trading_assets.features.quality import FeatureQuality, measure_quality
 from trading_assets.features.redundancy import correlate_features, tabulate_correlations
-from trading_assets.forecast.cross_fit import cross_fit, find_seen_rows
+from trading_assets.forecast.cross_fit import cross_fit
 from trading_assets.forecast.forecaster import Forecaster
-from trading_assets.forecast.fractional import adjust_symbols
 from trading_assets.forecast.labels import compute_labels
+from trading_assets.forecast.seen_rows import find_seen_rows
+from trading_assets.forecast.tables import ForecastTables
 from trading_assets.forecast.train import train_forecaster
 from trading_assets.forecast.windows import WindowLike
 from trading_assets.strategy import Strategy
-
-
-@dataclass(frozen=True, slots=True)
-class ForecastTables:
-    """What a forecaster learns from: tables of the window and nothing later."""
-
-    features: pl.DataFrame
-    bars: pl.DataFrame
-    actions: pl.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +47,9 @@ class Forecasts:
         return json.dumps(self.card, sort_keys=True, separators=(",", ":")).encode()
 
 
-def train_window(tables: ForecastTables, window: WindowLike, strategy: Strategy) -> Forecaster:
+def train_window(
+    tables: ForecastTables, window: WindowLike, strategy: Strategy, threads: int = 1
+) -> Forecaster:
     """Train the forecaster on a window's training days and judge it on its validation days.
 
     Parameters
@@ -64,24 +60,26 @@ def train_window(tables: ForecastTables, window: WindowLike, strategy: Strategy)
         Training and validation days.
     strategy : Strategy
         Labels, network and features.
+    threads : int
+        Members of the network trained at a time.
 
     Raises
     ------
     DataError
-        If the window holds too few rows.
+        If the window holds too few rows or a class hardly occurs in it; the fold is named.
     """
     days = tables.bars["session"].unique().sort().to_list()
     train = _training_days(days, window)
     validation = [day for day in days if window.validation_start <= day <= window.train_end]
-    return train_forecaster(
-        tables.features,
-        tables.bars,
-        tables.actions,
-        train,
-        validation,
-        strategy.forecast,
-        feature_names(strategy.features),
-    )
+    with naming(window):
+        return train_forecaster(
+            tables,
+            train,
+            validation,
+            strategy.forecast,
+            feature_names(strategy.features),
+            threads=threads,
+        )
 
 
 def measure_window(
@@ -120,6 +118,7 @@ def predict_window(
     forecaster: Forecaster,
     strategy: Strategy,
     last: date,
+    threads: int = 1,
 ) -> Forecasts:
     """Predict a train window by cross-fitting and what follows it by the forecaster.
 
@@ -135,25 +134,46 @@ def predict_window(
         Labels, network and features.
     last : date
         Last session predicted; the window's own end if nothing follows it.
+    threads : int
+        Members of a network trained at a time.
+
+    Raises
+    ------
+    DataError
+        If the forecaster's features are not the strategy's, or a part of the window holds too few
+        rows or hardly one of a class; the fold is named.
     """
+    names = feature_names(strategy.features)
     days = tables.bars["session"].unique().sort().to_list()
     train = [day for day in days if window.train_start <= day <= window.train_end]
     later = [day for day in days if window.train_end < day <= last]
     in_window = pl.col("session") <= window.train_end
-    fitted, card = cross_fit(
+    known = ForecastTables(
         tables.features.filter(in_window),
         tables.bars.filter(in_window),
         tables.actions.filter(pl.col("ex_date") <= window.train_end),
-        train,
-        strategy.forecast,
-        feature_names(strategy.features),
     )
-    frames = [fitted]
+    with naming(window):
+        forecaster.require_features(names)
+        fitted = cross_fit(
+            known, train, strategy.forecast, names, forecaster.served, threads=threads
+        )
+    frames = [fitted.rows]
     if later:
-        prices = adjust_symbols(tables.bars, tables.actions) if forecaster.needs_prices else None
-        frames.append(forecaster.predict(tables.features, later, prices))
+        frames.append(forecaster.predict(tables, later))
     rows = pl.concat(frames).sort("symbol", "session")
-    return Forecasts(rows, card, find_seen_rows(rows, card, forecaster.card))
+    return Forecasts(rows, fitted.card, find_seen_rows(rows, fitted.card, forecaster.card))
+
+
+@contextmanager
+def naming(window: WindowLike) -> Generator[None]:
+    """Let what is refused name the window in which it was found."""
+    try:
+        yield
+    except UserError as error:
+        span = f"train window {window.train_start} to {window.train_end}"
+        msg = f"{span}: {error}"
+        raise type(error)(msg) from error
 
 
 def _training_days(days: Sequence[date], window: WindowLike) -> list[date]:

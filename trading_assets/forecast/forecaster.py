@@ -12,20 +12,20 @@ import torch
 from numpy.typing import NDArray
 
 from trading_assets.errors import DataError
-from trading_assets.forecast.calibration import class_probabilities
+from trading_assets.forecast.barriers import label_panel
+from trading_assets.forecast.calibration import temper
+from trading_assets.forecast.candidates import Candidate
+from trading_assets.forecast.class_rules import ClassRule
 from trading_assets.forecast.card import ForecasterCard, read_card
-from trading_assets.forecast.dataset import (
-    Panel,
-    Rows,
-    build_panel,
-    find_usable,
-    last_bars,
-    rows_at,
-)
-from trading_assets.forecast.fit_network import one_seeded_thread, run_network
-from trading_assets.forecast.fractional import Prices, add_difference
+from trading_assets.forecast.conformal_state import ConformalState
+from trading_assets.forecast.dataset import Panel, Rows, build_panel, find_usable, rows_at
+from trading_assets.forecast.forecast_rows import PredictedRows, add_intervals, tabulate
+from trading_assets.forecast.fractional import Prices, add_difference, adjust_symbols
+from trading_assets.forecast.outcomes import read_outcomes
+from trading_assets.forecast.predictions import CandidateName, Predictions, join_predictions
+from trading_assets.forecast.seeded_thread import one_seeded_thread
+from trading_assets.forecast.tables import ForecastTables
 from trading_assets.forecast.weights import FittedModels, restore_models
-from trading_assets.schema import conform
 
 Array = NDArray[np.float64]
 
@@ -35,20 +35,35 @@ FORECASTER = "forecaster"
 
 
 @dataclass(frozen=True, slots=True)
-class Predictions:
-    """Class probabilities (n, 3), mean and standard deviation (n,) of the scaled return."""
+class Forecast:
+    """Rows of the table `forecasts`, and what the next session's intervals go on from."""
 
-    probabilities: Array
-    mean: Array
-    deviation: Array
+    rows: pl.DataFrame
+    state: ConformalState
 
 
 class Forecaster:
-    """Predicts the return over the horizon with the better of network and gate model."""
+    """Predicts the return over the horizon with the candidate that was found to serve.
 
-    def __init__(self, card: ForecasterCard, models: FittedModels) -> None:
+    Parameters
+    ----------
+    card : ForecasterCard
+        What it was trained on and how it did.
+    models : FittedModels
+        Transforms and the model that serves.
+    candidates : mapping of str to Candidate, optional
+        All that were fitted; known after training, not of a forecaster that was read from files.
+    """
+
+    def __init__(
+        self,
+        card: ForecasterCard,
+        models: FittedModels,
+        candidates: Mapping[CandidateName, Candidate] | None = None,
+    ) -> None:
         self._card = card
         self._models = models
+        self.candidates: Mapping[CandidateName, Candidate] = candidates or {}
 
     @property
     def card(self) -> dict[str, Any]:
@@ -66,46 +81,95 @@ class Forecaster:
         return self._card.architecture.window_bars
 
     @property
-    def needs_prices(self) -> bool:
-        """Whether an input is the fractional difference of prices."""
-        return self._card.inputs.fractional_order is not None
+    def horizon_bars(self) -> int:
+        """Bars from a prediction to the end of what it predicts."""
+        return self._card.horizon_bars
 
-    def predict(
-        self, features: pl.DataFrame, sessions: Sequence[date], prices: Prices | None = None
-    ) -> pl.DataFrame:
-        """Return the table `forecasts` (window `test`) for the sessions, known at their close.
+    @property
+    def served(self) -> CandidateName:
+        """The candidate that serves."""
+        return self._card.served
 
-        Each session is predicted by itself, so that its bytes are the same for one session and for
-        a year. A symbol whose row lacks a volatility, or most of the features known in training,
-        has no forecast.
+    @property
+    def class_rule(self) -> ClassRule:
+        """What makes a label down, flat or up."""
+        return self._card.class_rule
 
-        Parameters
-        ----------
-        features : DataFrame
-            Table features, with the `window_bars - 1` sessions before the first asked one.
-        sessions : sequence of date
-            Sessions to predict, all after the validation window.
-        prices : mapping of str to SymbolBars, optional
-            Total-return bars by symbol, see `adjust_symbols`, where the forecaster `needs_prices`;
-            best with the 504 bars before the features.
+    @property
+    def prior(self) -> Array:
+        """Class shares of the train rows, float64 (3,)."""
+        return np.array(self._card.metrics.train_class_shares)
+
+    @property
+    def start_state(self) -> ConformalState:
+        """What intervals start from: how far the judging rows lay from what was said of them."""
+        return ConformalState.from_json(self._card.conformal)
+
+    def require_features(self, names: Sequence[str]) -> None:
+        """Refuse to serve a strategy that declares other features.
 
         Raises
         ------
         DataError
-            If features are missing, not finite, or do not reach back far enough, prices are needed
-            and not given, or a session lies in the window the forecaster was trained on.
+            Naming the first that differ.
         """
-        panel = build_panel(features, self.feature_names)
+        if tuple(names) == self.feature_names:
+            return
+        lacking = [name for name in self.feature_names if name not in names]
+        further = [name for name in names if name not in self.feature_names]
+        parts = [f"lacks {', '.join(lacking[:5])}"] * bool(lacking)
+        parts += [f"has {', '.join(further[:5])} besides"] * bool(further)
+        msg = (
+            f"the strategy {' and '.join(parts) or 'lists its features in another order'}; expected"
+            f" the {len(self.feature_names)} features of the forecaster's card: train it again"
+        )
+        raise DataError(msg)
+
+    def predict(self, tables: ForecastTables, sessions: Sequence[date]) -> pl.DataFrame:
+        """Return the table `forecasts` of `forecast` from the first session after training on."""
+        return self.forecast(tables, sessions).rows
+
+    def forecast(
+        self,
+        tables: ForecastTables,
+        sessions: Sequence[date],
+        state: ConformalState | None = None,
+    ) -> Forecast:
+        """Return the table `forecasts` (window `test`) for the sessions, known at their close.
+
+        Each session is predicted by itself, and intervals go on from session to session by what has
+        come of earlier forecasts, so bytes are the same for a year and for its sessions one after
+        the other. A symbol whose row lacks a volatility, or most of the features known in training,
+        has no forecast.
+
+        Parameters
+        ----------
+        tables : ForecastTables
+            Features with the `window_bars - 1` sessions before the first asked one. Bars of later
+            sessions than a forecast's change nothing about it.
+        sessions : sequence of date
+            Sessions to predict, all after the validation window, oldest first.
+        state : ConformalState, optional
+            Of the forecast of the session before; the start without.
+
+        Raises
+        ------
+        DataError
+            If features are missing, not finite, or do not reach back far enough, or a session lies
+            in the window the forecaster was trained on.
+        """
+        panel = build_panel(tables.features, self.feature_names)
         self._require_later(sessions)
         self._require_window(panel, sessions)
         rows = rows_at(panel, sessions, self.window_bars, self._is_counted())
-        inputs = self._apply(panel, prices)
+        inputs = self._apply(panel, tables)
         with one_seeded_thread(self._card.seed):
             parts = [self._predict_rows(inputs, chunk) for chunk in _by_session(rows)]
-        return self._tabulate(features, panel, rows, _join(parts), ("test", FORECASTER))
+        said = join_predictions(parts)
+        return self._finish(tables, panel, PredictedRows(rows, said), ("test", FORECASTER), state)
 
     def predict_part(
-        self, features: pl.DataFrame, panel: Panel, rows: Rows, part: str, prices: Prices | None
+        self, tables: ForecastTables, panel: Panel, rows: Rows, part: str
     ) -> pl.DataFrame:
         """Return the table `forecasts` (window `train`) of a cross-fit part for its own rows.
 
@@ -113,10 +177,10 @@ class Forecaster:
         """
         is_usable = find_usable(panel, self._is_counted())
         rows = rows.where(is_usable[rows.symbol, rows.session])
-        inputs = self._apply(panel, prices)
+        inputs = self._apply(panel, tables)
         with one_seeded_thread(self._card.seed):
-            predictions = self._predict_rows(inputs, rows)
-        return self._tabulate(features, panel, rows, predictions, ("train", part))
+            said = self._predict_rows(inputs, rows)
+        return self._finish(tables, panel, PredictedRows(rows, said), ("train", part), None).rows
 
     def to_files(self) -> dict[str, bytes]:
         """Return `weights.safetensors` and `card.json`; equal forecasters give equal bytes."""
@@ -142,16 +206,10 @@ class Forecaster:
     def _is_counted(self) -> NDArray[np.bool_]:
         return self._models.transforms.is_known[: len(self.feature_names)]
 
-    def _apply(self, panel: Panel, prices: Prices | None) -> torch.Tensor:
+    def _apply(self, panel: Panel, tables: ForecastTables) -> torch.Tensor:
         order = self._card.inputs.fractional_order
         if order is not None:
-            if prices is None:
-                msg = (
-                    f"no prices were given to a forecaster with a fractional difference of order"
-                    f" {order}; expected total-return bars by symbol: pass those of the bars that"
-                    f" the features were computed from"
-                )
-                raise DataError(msg)
+            prices: Prices = adjust_symbols(tables.bars, tables.actions)
             panel = add_difference(panel, prices, order)
         return self._models.transforms.apply(panel.values)
 
@@ -178,42 +236,24 @@ class Forecaster:
             raise DataError(msg)
 
     def _predict_rows(self, inputs: torch.Tensor, rows: Rows) -> Predictions:
-        if self._card.served == "network":
-            output = run_network(self._models.network, inputs, rows, self.window_bars)
-            logits, mean = output.logits.double().numpy(), output.mean.double().numpy()
-            deviation = np.exp(0.5 * output.log_variance.double().numpy())
-        else:
-            last = last_bars(inputs, rows)
-            logits = self._models.gate.logits(last).numpy()
-            mean = self._models.gate.mean(last).numpy()
-            deviation = np.full(len(rows), np.exp(0.5 * float(self._models.gate.log_variance)))
-        return Predictions(class_probabilities(logits, self._card.temperature), mean, deviation)
+        said = self._models.served.predict(inputs, rows)
+        return said.with_probabilities(temper(said.probabilities, self._card.temperature))
 
-    def _tabulate(
+    def _finish(
         self,
-        features: pl.DataFrame,
+        tables: ForecastTables,
         panel: Panel,
-        rows: Rows,
-        predictions: Predictions,
+        predicted: PredictedRows,
         origin: tuple[str, str],
-    ) -> pl.DataFrame:
-        window, model = origin
-        scale = panel.volatility[rows.symbol, rows.session] * np.sqrt(self._card.horizon_bars)
-        columns = {
-            "p_down": predictions.probabilities[:, 0],
-            "p_flat": predictions.probabilities[:, 1],
-            "p_up": predictions.probabilities[:, 2],
-            "expected_return": predictions.mean * scale,
-            "sigma_return": predictions.deviation * scale,
-        }
-        table = features.select("symbol", "session", "knowledge_time")[
-            panel.table_row[rows.symbol, rows.session]
-        ].with_columns(
-            pl.lit(window).alias("window"),
-            pl.lit(model).alias("model"),
-            *(pl.Series(name, value.astype(np.float32)) for name, value in columns.items()),
+        state: ConformalState | None,
+    ) -> Forecast:
+        labels = label_panel(panel, tables.bars, tables.actions, self._card.declared)
+        outcomes = read_outcomes(panel, labels, self._card.class_rule, self._card.horizon_bars)
+        limits, after = add_intervals(panel, predicted, outcomes, state or self.start_state)
+        rows = tabulate(
+            tables.features, panel, predicted, limits, (*origin, self._card.horizon_bars)
         )
-        return conform("forecasts", table).sort("symbol", "session")
+        return Forecast(rows, after)
 
 
 def _by_session(rows: Rows) -> Iterator[Rows]:
@@ -222,11 +262,3 @@ def _by_session(rows: Rows) -> Iterator[Rows]:
         np.split(rows.symbol, bounds), np.split(rows.session, bounds), strict=True
     ):
         yield Rows(symbol, session)
-
-
-def _join(parts: Sequence[Predictions]) -> Predictions:
-    return Predictions(
-        np.concatenate([part.probabilities for part in parts]),
-        np.concatenate([part.mean for part in parts]),
-        np.concatenate([part.deviation for part in parts]),
-    )

@@ -1,11 +1,16 @@
 """What a model says of rows, before it is stated in returns."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+
+CandidateName = Literal["network", "logistic", "boosting", "prior"]
+CANDIDATES: tuple[CandidateName, ...] = get_args(CandidateName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +44,17 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.mean)
+
+    def with_probabilities(self, probabilities: Array) -> "Predictions":
+        """Return the same with other class probabilities (n, 3)."""
+        return replace(self, probabilities=probabilities)
+
+
+def join_predictions(parts: Sequence[Predictions]) -> Predictions:
+    """Return predictions of rows that were made in parts, one after the other."""
+    return Predictions(
+        *(
+            np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(Predictions)
+        )
+    )

@@ -1,50 +1,25 @@
-"""Trains a forecaster on one window: labels, network, gate model, calibration, choice."""
+"""Trains a forecaster on one window: labels, candidates, calibration, choice."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
-import polars as pl
-import torch
-from numpy.typing import NDArray
 
+from trading_assets.errors import DataError
 from trading_assets.forecast.barriers import label_panel
-from trading_assets.forecast.calibration import (
-    class_probabilities,
-    fit_temperature,
-    log_loss,
-    wilson_interval,
-)
+from trading_assets.forecast.candidates import fit_candidates
 from trading_assets.forecast.card import (
     CODE_VERSION,
     ArchitectureCard,
     ForecasterCard,
     Interval,
-    MetricsCard,
-    ModelMetrics,
     PartCard,
-    ServedModel,
     hash_names,
 )
 from trading_assets.forecast.class_rules import ClassRule, classify_rows, fit_class_rule
-from trading_assets.forecast.dataset import (
-    LabelGrid,
-    Panel,
-    Rows,
-    build_panel,
-    find_known,
-    last_bars,
-    rows_at,
-)
-from trading_assets.forecast.fit_network import (
-    FittedNetwork,
-    LabelledRows,
-    fit_network,
-    one_seeded_thread,
-    run_network,
-)
+from trading_assets.forecast.dataset import LabelGrid, Panel, Rows, build_panel, find_known, rows_at
 from trading_assets.forecast.forecaster import FORECASTER, Forecaster
 from trading_assets.forecast.fractional import (
     FRACTIONAL_COLUMN,
@@ -53,22 +28,25 @@ from trading_assets.forecast.fractional import (
     adjust_symbols,
     fit_panel_order,
 )
-from trading_assets.forecast.gate_model import GateModel, Samples, fit_gate_model
-from trading_assets.forecast.labels import class_shares
-from trading_assets.forecast.network import KERNEL_BARS, attention_heads
+from trading_assets.forecast.judging import JudgedCandidates, judge_candidates
+from trading_assets.forecast.networks.fit import EnsembleTask
+from trading_assets.forecast.networks.network import count_parameters
+from trading_assets.forecast.networks.strip_rows import LabelledRows
+from trading_assets.forecast.predictions import CANDIDATES, CandidateName, Predictions
 from trading_assets.forecast.purging import SplitRows, keep_labelled, span, split_at_validation
+from trading_assets.forecast.tables import ForecastTables
 from trading_assets.forecast.transforms import FoldTransforms
+from trading_assets.forecast.uniqueness import weigh_uniqueness
 from trading_assets.forecast.weights import FittedModels
-from trading_assets.strategy import ForecastSpec
-
-Array = NDArray[np.float64]
+from trading_assets.forecast_specs import ForecastSpec
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingTask:
-    """One model to train: the data, the rows it may see and how.
+    """One forecaster to train: the data, the rows it may see and how.
 
-    `prices` are there where the spec asks for a fractional difference.
+    `prices` are there where the spec asks for a fractional difference; `candidates` are those that
+    it may serve, and `threads` how many members are trained at a time.
     """
 
     panel: Panel
@@ -80,26 +58,27 @@ class TrainingTask:
     trained: tuple[Interval, ...]
     seed: int
     prices: Prices | None = None
+    candidates: Collection[CandidateName] = CANDIDATES
+    threads: int = 1
 
 
 def train_forecaster(
-    features: pl.DataFrame,
-    bars: pl.DataFrame,
-    actions: pl.DataFrame,
+    tables: ForecastTables,
     train_sessions: Sequence[date],
     validation_sessions: Sequence[date],
     spec: ForecastSpec,
     feature_names: Sequence[str],
+    *,
+    candidates: Collection[CandidateName] = CANDIDATES,
+    threads: int = 1,
 ) -> Forecaster:
     """Return a forecaster of the train sessions, stopped and judged on the validation sessions.
 
     Parameters
     ----------
-    features : DataFrame
-        Table features of the train and validation sessions, and, to use the first ones, of the
+    tables : ForecastTables
+        Of the train and validation sessions, and, to use the first ones, features of the
         `window_bars - 1` sessions before.
-    bars, actions : DataFrame
-        Tables validated_bars and corporate_actions of the same sessions; labels come from them.
     train_sessions : sequence of date
         Sessions of the train window; those from the first validation session on are left out.
     validation_sessions : sequence of date
@@ -109,6 +88,10 @@ def train_forecaster(
         Horizon, window, sizes and seed.
     feature_names : sequence of str
         Features the forecaster reads.
+    candidates : collection of str
+        Those that it may serve.
+    threads : int
+        Members of the network trained at a time; changes nothing but the time.
 
     Raises
     ------
@@ -117,8 +100,8 @@ def train_forecaster(
     UserError
         If more principal components are declared than features are known.
     """
-    panel = build_panel(features, feature_names)
-    labels = label_panel(panel, bars, actions, spec)
+    panel = build_panel(tables.features, feature_names)
+    labels = label_panel(panel, tables.bars, tables.actions, spec)
     sessions = [*train_sessions, *validation_sessions]
     before = [day for day in train_sessions if day < min(validation_sessions, default=date.max)]
     is_counted = find_known(panel, before)
@@ -134,28 +117,65 @@ def train_forecaster(
             name=FORECASTER,
             trained=(span(panel, labels, split.seen),),
             seed=spec.seed,
-            prices=adjust_symbols(bars, actions) if spec.fractional_difference else None,
+            prices=find_prices(tables, spec),
+            candidates=candidates,
+            threads=threads,
         )
     )
 
 
+def find_prices(tables: ForecastTables, spec: ForecastSpec) -> Prices | None:
+    """Return total-return prices by symbol where the spec asks for a fractional difference."""
+    return adjust_symbols(tables.bars, tables.actions) if spec.fractional_difference else None
+
+
 def fit_forecaster(task: TrainingTask) -> Forecaster:
-    """Return the forecaster of one task; the served model has the lower log-loss in judging."""
+    """Return the forecaster of one task.
+
+    Train rows fit every candidate, stopping rows end its fitting, and judging rows, which come
+    later, choose its temperature and which of them serves, see `selection`.
+
+    Raises
+    ------
+    DataError
+        If a class hardly occurs among the train rows, or a candidate's forecasts are not finite.
+    """
     split = task.split
     rule = fit_class_rule(task.labels, split.train, task.spec, task.name)
     train, stopping, judging = (
         _label(task, rule, rows) for rows in (split.train, split.stopping, split.judging)
     )
+    lives = classify_rows(rule, task.labels, split.train, task.spec.horizon_bars)
+    if task.spec.sample_weights == "uniqueness":
+        weights = weigh_uniqueness(task.panel, split.train, lives.life_bars)
+        train = replace(train, weights=weights)
     task, transforms = _fit_transforms(task)
     inputs = transforms.apply(task.panel.values)
-    fitted = fit_network(inputs, transforms.n_masks, train, stopping, task.spec, task.seed)
-    with one_seeded_thread(task.seed):
-        gate = fit_gate_model(
-            _samples(inputs, train), _samples(inputs, stopping), task.spec.horizon_bars
-        )
-    models = FittedModels(transforms, fitted.network, gate)
-    metrics = _judge(task, fitted, gate, inputs, (train, judging))
-    return Forecaster(_write_card(task, rule, models, metrics), models)
+    work = EnsembleTask(
+        inputs, transforms.n_masks, train, stopping, task.spec, task.seed, task.threads
+    )
+    fitted = fit_candidates(work, task.candidates)
+    said = {name: model.predict(inputs, judging.rows) for name, model in fitted.models.items()}
+    _require_finite(task.name, said)
+    judged = judge_candidates(
+        said, (train, judging), fitted.epoch_log_loss, task.spec, task.seed
+    ).with_rows(len(stopping), split.purged_rows, lives.n_both_touched)
+    models = FittedModels(transforms, fitted.models[judged.served])
+    card = _write_card(task, rule, models, judged)
+    return Forecaster(card, models, fitted.models)
+
+
+def _require_finite(name: str, said: Mapping[CandidateName, Predictions]) -> None:
+    for candidate, found in said.items():
+        values = np.column_stack([found.probabilities, found.mean, found.noise, found.error])
+        broken = int((~np.isfinite(values)).any(axis=1).sum())
+        if broken:
+            msg = (
+                f"{candidate} of {name} gives {broken} of {len(found)} judging rows forecasts that"
+                f" are not finite; expected none: lower forecast.learning_rate, or raise"
+                f" forecast.clip_quantile"
+            )
+            raise DataError(msg)
 
 
 def _fit_transforms(task: TrainingTask) -> tuple[TrainingTask, FoldTransforms]:
@@ -171,74 +191,24 @@ def _fit_transforms(task: TrainingTask) -> tuple[TrainingTask, FoldTransforms]:
 
 def _label(task: TrainingTask, rule: ClassRule, rows: Rows) -> LabelledRows:
     classes = classify_rows(rule, task.labels, rows, task.spec.horizon_bars).classes
-    return LabelledRows(rows, classes, task.labels.scaled_return[rows.symbol, rows.session])
-
-
-def _samples(inputs: torch.Tensor, labelled: LabelledRows) -> Samples:
-    return Samples(last_bars(inputs, labelled.rows), labelled.classes, labelled.scaled_returns)
-
-
-def _judge(
-    task: TrainingTask,
-    fitted: FittedNetwork,
-    gate: GateModel,
-    inputs: torch.Tensor,
-    labelled: tuple[LabelledRows, LabelledRows],
-) -> MetricsCard:
-    train, judging = labelled
-    with one_seeded_thread(task.seed):
-        output = run_network(fitted.network, inputs, judging.rows, task.spec.window_bars)
-        network = output.logits.double().numpy()
-        logistic = gate.logits(last_bars(inputs, judging.rows)).numpy()
-    shares = class_shares(train.classes)
-    prior = np.tile(shares, (len(judging.classes), 1))
-    return MetricsCard(
-        network=_measure(network, judging.classes, task.spec.horizon_bars),
-        logistic=_measure(logistic, judging.classes, task.spec.horizon_bars),
-        prior_log_loss=log_loss(prior, judging.classes),
-        epoch_log_loss=tuple(fitted.epoch_log_loss),
-        train_rows=len(train.rows),
-        validation_rows=len(judging.rows),
-        purged_rows=task.split.purged_rows,
-        train_class_shares=_triple(shares),
-        validation_class_shares=_triple(class_shares(judging.classes)),
-    )
-
-
-def _triple(shares: Array) -> tuple[float, float, float]:
-    return float(shares[0]), float(shares[1]), float(shares[2])
-
-
-def _measure(logits: Array, classes: NDArray[np.int64], horizon_bars: int) -> ModelMetrics:
-    temperature = fit_temperature(logits, classes)
-    accuracy = float((logits.argmax(axis=1) == classes).mean())
-    # Overlapping labels: h rows carry about the information of one.
-    independent = max(1.0, len(classes) / horizon_bars)
-    return ModelMetrics(
-        log_loss=log_loss(class_probabilities(logits, temperature), classes),
-        uncalibrated_log_loss=log_loss(class_probabilities(logits), classes),
-        accuracy=accuracy,
-        accuracy_interval=wilson_interval(accuracy, independent),
-        temperature=temperature,
-    )
+    returns = task.labels.scaled_return[rows.symbol, rows.session]
+    return LabelledRows(rows, classes, returns, np.ones(len(rows)))
 
 
 def _write_card(
-    task: TrainingTask, rule: ClassRule, models: FittedModels, metrics: MetricsCard
+    task: TrainingTask, rule: ClassRule, models: FittedModels, judged: JudgedCandidates
 ) -> ForecasterCard:
     spec = task.spec
-    served: ServedModel = (
-        "network" if metrics.network.log_loss < metrics.logistic.log_loss else "logistic"
-    )
     return ForecasterCard(
         code_version=CODE_VERSION,
-        served=served,
+        served=judged.served,
+        reason=judged.reason,
         architecture=ArchitectureCard(
-            hidden_units=spec.hidden_units,
-            kernel_bars=KERNEL_BARS,
-            attention_heads=attention_heads(spec.hidden_units),
+            network=spec.sizes,
             window_bars=spec.window_bars,
-            n_parameters=sum(p.numel() for p in models.network.parameters()),
+            members=spec.members,
+            dropout_passes=spec.dropout_passes,
+            n_parameters=count_parameters(spec.sizes, models.transforms.n_inputs),
         ),
         feature_names=task.feature_names,
         features_sha256=hash_names(task.feature_names),
@@ -252,8 +222,9 @@ def _write_card(
         ),
         parts={task.name: PartCard(trained=task.trained)},
         seed=task.seed,
-        declared=spec.model_dump(mode="json"),
-        metrics=metrics,
+        declared=spec,
+        metrics=judged.metrics,
+        conformal=judged.conformal,
         data_sha256=_hash_data(task),
         weights_sha256=hashlib.sha256(models.pack()).hexdigest(),
     )

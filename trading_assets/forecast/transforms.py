@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from trading_assets.errors import DataError, UserError
 from trading_assets.forecast.card import InputsCard
-from trading_assets.forecast.fit_network import one_seeded_thread
+from trading_assets.forecast.seeded_thread import one_seeded_thread
 from trading_assets.strategy import ForecastSpec
 
 Array = NDArray[np.float64]

@@ -9,34 +9,28 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from trading_assets.errors import DataError
+from trading_assets.forecast.candidates import Candidate, GateCandidate
 from trading_assets.forecast.card import ForecasterCard
-from trading_assets.forecast.fit_network import one_seeded_thread
-from trading_assets.forecast.gate_model import GateModel
-from trading_assets.forecast.network import ForecastNetwork
+from trading_assets.forecast.gates.gate import restore_gate
+from trading_assets.forecast.networks.serving import ensemble_shapes, restore_ensemble
 from trading_assets.forecast.transforms import FoldTransforms, count_inputs, input_shapes
 
 
 @dataclass(frozen=True, slots=True)
 class FittedModels:
-    """The parts of a forecaster that are arrays."""
+    """The parts of a forecaster that are arrays: transforms and the model that serves."""
 
     transforms: FoldTransforms
-    network: ForecastNetwork
-    gate: GateModel
+    served: Candidate
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return every array by its name in `weights.safetensors`."""
-        named = self.transforms.tensors()
-        named |= {f"logistic.{name}": getattr(self.gate, name) for name in _GATE_TENSORS}
-        named |= {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        named = {**self.transforms.tensors(), **self.served.tensors()}
         return {name: value.contiguous() for name, value in named.items()}
 
     def pack(self) -> bytes:
         """Return the tensors as the bytes of `weights.safetensors`."""
         return save(self.tensors())
-
-
-_GATE_TENSORS = ("class_weight", "class_bias", "mean_weight", "mean_bias", "log_variance")
 
 
 def restore_models(card: ForecasterCard, weights: bytes) -> FittedModels:
@@ -46,7 +40,7 @@ def restore_models(card: ForecasterCard, weights: bytes) -> FittedModels:
     ------
     DataError
         If the hash differs from the card's, the file is damaged, tensors have other names or shapes
-        than the card's architecture, or hold nan or infinity.
+        than the card says, or hold nan or infinity.
     """
     digest = hashlib.sha256(weights).hexdigest()
     if digest != card.weights_sha256:
@@ -60,26 +54,21 @@ def restore_models(card: ForecasterCard, weights: bytes) -> FittedModels:
     except SafetensorError as error:
         msg = f"forecaster weights cannot be read ({error}); train the forecaster again"
         raise DataError(msg) from error
-    width, n_masks = count_inputs(card.inputs), len(card.inputs.masked)
-    # Built only for the shapes: the seed keeps the caller's random state as it was.
-    with one_seeded_thread(card.seed):
-        network = ForecastNetwork(width - n_masks, n_masks, card.architecture.hidden_units)
-    shapes = {
-        **input_shapes(card.inputs),
-        "logistic.class_weight": (3, width),
-        "logistic.class_bias": (3,),
-        "logistic.mean_weight": (width,),
-        "logistic.mean_bias": (),
-        "logistic.log_variance": (),
-        **{f"network.{name}": tuple(v.shape) for name, v in network.state_dict().items()},
-    }
-    _require_tensors(tensors, shapes)
-    network.load_state_dict({n: tensors[f"network.{n}"] for n in network.state_dict()})
-    return FittedModels(
-        FoldTransforms.from_card(card.inputs, tensors),
-        network.eval(),
-        GateModel(**{name: tensors[f"logistic.{name}"] for name in _GATE_TENSORS}),
-    )
+    width = count_inputs(card.inputs)
+    shapes = input_shapes(card.inputs)
+    sizes = card.architecture
+    if card.served == "network":
+        passes = sizes.dropout_passes if sizes.members == 1 else 0
+        shapes |= ensemble_shapes(sizes.network, width, sizes.members, passes)
+        _require_tensors(tensors, shapes)
+        served: Candidate = restore_ensemble(
+            tensors, sizes.network, sizes.window_bars, sizes.members
+        )
+    else:
+        own = {n: t for n, t in tensors.items() if not n.startswith(f"{card.served}.")}
+        _require_tensors(own, shapes)
+        served = GateCandidate(restore_gate(card.served, tensors, width))
+    return FittedModels(FoldTransforms.from_card(card.inputs, tensors), served)
 
 
 def _require_tensors(

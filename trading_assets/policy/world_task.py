@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,34 @@ VALIDATION_PATHS = 200
 PATH_BARS = 400
 BURN_IN_BARS = 50
 NOTIONAL_USD = 1_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSignals:
+    """What a policy is shown in place of a world's own signals, such as forecasts made of them.
+
+    Attributes
+    ----------
+    names : tuple of str
+        What each number is called, F' of them.
+    market : Market
+        History that is trained on.
+    history : float64 (T, N, F')
+        Shown at each bar of it.
+    signals : float64 (n_bars, n_paths, N, F)
+        The world's signals on the paths that checkpoints are scored on.
+    validation : float64 (n_bars, n_paths, N, F')
+        Shown at each bar of them.
+    burn_in_bars : int
+        Bars of the paths that are not scored.
+    """
+
+    names: tuple[str, ...]
+    market: Market
+    history: Floats
+    signals: Floats
+    validation: Floats
+    burn_in_bars: int
 
 
 def declared_world(strategy: Strategy, source: WorldSource) -> WorldOne:
@@ -130,6 +158,7 @@ def world_training(  # noqa: PLR0913  what is learned from, and what a training 
     window_bars: int = 1,
     constraint: ConstraintSpec | None = None,
     randomisation: RandomisationSpec | None = None,
+    shown: ShownSignals | None = None,
 ) -> Training:
     """Return the training of an agent on one long history of a world.
 
@@ -154,30 +183,40 @@ def world_training(  # noqa: PLR0913  what is learned from, and what a training 
         What the agent has to keep.
     randomisation : RandomisationSpec, optional
         What its episodes draw anew.
+    shown : ShownSignals, optional
+        Histories with something else shown; drawn anew without.
 
     Raises
     ------
     DeclarationError
         If the constraint's measure is not one of `measure_positions`.
     """
-    market, signals = world.draw_market(HISTORY_BARS, rng)
     rules = world_rules(world, limits, window_bars)
-    task = replace(_task(world, market, signals, rules), randomisation=randomisation)
-    episodes = Episodes(window_bars - 1, HISTORY_BARS - 1, agent.episode_bars, _reward_scale(world))
-    validation = world.draw_signals(PATH_BARS, VALIDATION_PATHS, rng)
+    if shown is None:
+        market, signals = world.draw_market(HISTORY_BARS, rng)
+        validation = world.draw_signals(PATH_BARS, VALIDATION_PATHS, rng)
+        shown = ShownSignals(
+            rules.observed_features, market, signals, validation, validation, BURN_IN_BARS
+        )
+    rules = replace(rules, observed_features=shown.names)
+    task = replace(_task(world, shown.market, shown.history, rules), randomisation=randomisation)
+    n_bars = len(shown.history)
+    episodes = Episodes(window_bars - 1, n_bars - 1, agent.episode_bars, _reward_scale(world))
 
     def score(policy: TrainedPolicy) -> Floats:
-        positions = follow_signals([policy], validation)
-        return world.mean_reward(validation, positions, BURN_IN_BARS)
+        positions = follow_signals([policy], shown.validation)
+        return world.mean_reward(shown.signals, positions, shown.burn_in_bars)
 
     kept = None
     if constraint is not None:
         name = constraint.measure
         # Refused before anything is trained.
-        measure_positions(world, name, world.best_positions(validation))
+        measure_positions(world, name, world.best_positions(shown.signals))
         kept = Constraint(
             constraint,
-            lambda policy: measure_positions(world, name, follow_signals([policy], validation)),
+            lambda policy: measure_positions(
+                world, name, follow_signals([policy], shown.validation)
+            ),
         )
     return Training(task, episodes, rules, agent, seed, score, constraint=kept)
 

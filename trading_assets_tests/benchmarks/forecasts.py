@@ -21,12 +21,12 @@ from trading_assets.forecast.networks.ensemble import combine_members
 from trading_assets.forecast.networks.fit import (
     EnsembleTask,
     fit_ensemble,
-    one_seeded_thread,
     run_network,
 )
 from trading_assets.forecast.networks.network import ForecastNetwork, forecast_loss
 from trading_assets.forecast.networks.serving import NetworkEnsemble
 from trading_assets.forecast.networks.strip_rows import LabelledRows, StripTable
+from trading_assets.forecast.seeded_thread import one_seeded_thread
 from trading_assets.forecast_specs import PRESETS, ForecastSpec, NetworkName
 from trading_assets_tests.benchmarks.figures import Figure, keep
 
@@ -65,7 +65,7 @@ def p95_ms(preset: NetworkName, members: int, n_symbols: int, runs: int) -> floa
 
 
 def make_training(threads: int) -> EnsembleTask:
-    """Return 12,000 windows of four symbols, whose returns one of 78 features foretells a little."""
+    """Return 12,000 windows of four symbols, whose returns one of 78 features foretells."""
     rng = np.random.default_rng(1)
     n_sessions = WINDOW_BARS - 1 + N_TRAIN + N_STOPPING
     inputs = rng.standard_normal((N_SYMBOLS, N_FEATURES, n_sessions)).astype(np.float32)

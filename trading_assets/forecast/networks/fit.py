@@ -1,8 +1,6 @@
 """Trains an ensemble: members side by side, each seeded, stopped by purged log-loss."""
 
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +15,7 @@ from trading_assets.forecast.networks.network import (
     forecast_loss,
 )
 from trading_assets.forecast.networks.strip_rows import LabelledRows, StripTable
+from trading_assets.forecast.seeded_thread import one_seeded_thread
 from trading_assets.forecast_specs import ForecastSpec
 
 Array = NDArray[np.float64]
@@ -47,7 +46,7 @@ class EnsembleTask:
     n_masks : int
         How many of the inputs are masks.
     train, stopping : LabelledRows
-        Purged rows; `stopping` chooses each member's epoch, and ends it when there is no more progress.
+        Purged rows; `stopping` chooses each member's epoch, and ends what does not progress.
     spec : ForecastSpec
         Sizes, epochs, batches and step size.
     seed : int
@@ -63,22 +62,6 @@ class EnsembleTask:
     spec: ForecastSpec
     seed: int
     threads: int = 1
-
-
-@contextmanager
-def one_seeded_thread(seed: int) -> Generator[torch.Generator]:
-    """Run torch on one thread with its own seed; the caller's threads and seed come back after.
-
-    Yields a generator of that seed; modules built inside draw from the local seed.
-    """
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        torch.set_num_threads(1)
-        try:
-            yield torch.Generator().manual_seed(seed)
-        finally:
-            torch.set_num_threads(threads)
 
 
 def pick_device() -> torch.device:

@@ -107,6 +107,13 @@ class ForecastNetwork(nn.Module):
         return strips.device.type == "cpu" and length % 4 == 0 and is_suited
 
 
+def count_parameters(sizes: NetworkSizes, width: int) -> int:
+    """Return the parameters of a network of so many inputs."""
+    with torch.device("meta"):
+        network = ForecastNetwork(width, 0, sizes)
+    return sum(weight.numel() for weight in network.parameters())
+
+
 def forecast_loss(
     output: NetworkOutput,
     classes: torch.Tensor,

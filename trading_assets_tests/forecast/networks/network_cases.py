@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from trading_assets.forecast.dataset import Rows
-from trading_assets.forecast.networks.fit import one_seeded_thread
 from trading_assets.forecast.networks.network import ForecastNetwork
 from trading_assets.forecast.networks.strip_rows import LabelledRows
+from trading_assets.forecast.seeded_thread import one_seeded_thread
 from trading_assets.forecast_specs import PRESETS, NetworkSizes
 
 TINY = NetworkSizes(filters=(4, 8), lstm_units=8, attention_heads=2, dense_units=6)

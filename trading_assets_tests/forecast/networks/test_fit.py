@@ -10,11 +10,11 @@ from trading_assets.forecast.networks.fit import (
     EnsembleTask,
     FittedEnsemble,
     fit_ensemble,
-    one_seeded_thread,
     resample_rows,
     run_network,
 )
 from trading_assets.forecast.networks.strip_rows import STRIP_WINDOWS, LabelledRows, StripTable
+from trading_assets.forecast.seeded_thread import one_seeded_thread
 from trading_assets.forecast_specs import ForecastSpec
 from trading_assets_tests.forecast.networks.network_cases import (
     TINY,

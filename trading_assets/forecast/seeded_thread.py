@@ -1,0 +1,22 @@
+"""One thread and one seed for torch, so that results are the same bytes on every run."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def one_seeded_thread(seed: int) -> Generator[torch.Generator]:
+    """Run torch on one thread with its own seed; the caller's threads and seed come back after.
+
+    Yields a generator of that seed; modules built inside draw from the local seed.
+    """
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.set_num_threads(1)
+        try:
+            yield torch.Generator().manual_seed(seed)
+        finally:
+            torch.set_num_threads(threads)
