@@ -7,7 +7,7 @@ from trading_assets.errors import DataError
 from trading_assets.forecast.gates import fit_boosting as growing
 from trading_assets.forecast.gates.boosting import MEMBERS, BoostingGate
 from trading_assets.forecast.gates.fit_boosting import fit_boosting, resample_sessions
-from trading_assets.forecast.gates.logistic import fit_logistic
+from trading_assets.forecast.gates.fit_logistic import fit_logistic
 from trading_assets.forecast.gates.prior import fit_prior
 from trading_assets.forecast.gates.samples import Samples
 from trading_assets_tests.forecast.planted_samples import make_samples
@@ -159,6 +159,12 @@ def test_members_that_agree_do_not_know_the_level_better_than_the_rows_tell(gate
     error = replace(gate, members=agreeing).predict(STOPPING.inputs).error
     np.testing.assert_allclose(error, gate.noise / np.sqrt(TRAIN.observations))
     assert (gate.predict(STOPPING.inputs).error > 1.5 * error).any()
+
+
+def test_members_count_sessions_as_often_as_they_are_drawn(gate: BoostingGate):
+    times = resample_sessions(TRAIN.sessions, HORIZON, MEMBERS, np.random.default_rng(0))
+    levels = [np.average(TRAIN.scaled_returns, weights=TRAIN.weights * row) for row in times]
+    np.testing.assert_allclose(gate.members.baseline, levels, rtol=1e-12)
 
 
 def test_the_error_is_the_deviation_of_the_members(gate: BoostingGate):

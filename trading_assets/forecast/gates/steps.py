@@ -46,7 +46,5 @@ def fit_steps(inputs: Array, most: int) -> Steps:
         known = values[~np.isnan(values)]
         if len(known):
             found = np.unique(np.quantile(known, quantiles, method="inverted_cdf"))
-            # Nothing lies above the largest value.
-            found = found[found < known.max()]
             edges[column, : len(found)] = found
     return Steps(edges)
