@@ -185,10 +185,6 @@ def test_damaged_tensors_are_refused(
     assert "train the forecaster again" in str(refused.value)
 
 
-def _first(array: torch.Tensor, inner: torch.Tensor) -> int:
-    return int(torch.nonzero(inner)[0])
-
-
 @pytest.mark.parametrize(
     ("name", "place", "change", "sentence"),
     [
@@ -217,6 +213,15 @@ def test_trees_that_lead_nowhere_are_refused(
     damaged[at] = change(len(feature), int(at))
     with pytest.raises(DataError, match=f"{prefix}.*{sentence}"):
         restore_gate("boosting", {**tensors, f"{prefix}.{name}": damaged}, WIDTH)
+
+
+def test_a_tree_that_leads_into_the_next_one_is_refused(tensors: dict[str, torch.Tensor]):
+    second = tensors["boosting.mean.roots"][1]
+    for side in ("left", "right"):
+        damaged = tensors[f"boosting.mean.{side}"].clone()
+        damaged[0] = second
+        with pytest.raises(DataError, match=f"boosting.mean: {side} leads out of its tree"):
+            restore_gate("boosting", {**tensors, f"boosting.mean.{side}": damaged}, WIDTH)
 
 
 @pytest.mark.parametrize("name", ["threshold", "missing_left", "left", "right", "value"])

@@ -54,6 +54,7 @@ class Trees:
         """Return the columns (n, k) at inputs (n, I), each row's bytes as if it were alone."""
         sums = np.tile(self.baseline, (len(inputs), 1))
         add_trees(
+            # Each other type or order of an array would be compiled anew.
             np.ascontiguousarray(inputs, dtype=np.float64),
             self.roots,
             self.feature,
