@@ -7,7 +7,7 @@ from trading_assets.errors import DataError
 from trading_assets.forecast.gates import fit_boosting as growing
 from trading_assets.forecast.gates.boosting import MEMBERS, BoostingGate
 from trading_assets.forecast.gates.fit_boosting import fit_boosting, resample_sessions
-from trading_assets.forecast.gates.logistic import fit_logistic
+from trading_assets.forecast.gates.fit_logistic import fit_logistic
 from trading_assets.forecast.gates.prior import fit_prior
 from trading_assets.forecast.gates.samples import Samples
 from trading_assets_tests.forecast.planted_samples import make_samples
@@ -161,6 +161,12 @@ def test_members_that_agree_do_not_know_the_level_better_than_the_rows_tell(gate
     assert (gate.predict(STOPPING.inputs).error > 1.5 * error).any()
 
 
+def test_members_count_sessions_as_often_as_they_are_drawn(gate: BoostingGate):
+    times = resample_sessions(TRAIN.sessions, HORIZON, MEMBERS, np.random.default_rng(0))
+    levels = [np.average(TRAIN.scaled_returns, weights=TRAIN.weights * row) for row in times]
+    np.testing.assert_allclose(gate.members.baseline, levels, rtol=1e-12)
+
+
 def test_the_error_is_the_deviation_of_the_members(gate: BoostingGate):
     means = gate.members.sums(STOPPING.inputs)
     expected = np.maximum(means.std(axis=1, ddof=1), gate.least_error)
@@ -204,7 +210,11 @@ def test_unknown_inputs_can_be_fitted_and_predicted():
     inputs[::3, 0] = np.nan
     inputs[:, 4] = np.nan
     inputs[:, 5] = 2.0
-    found = fit_boosting(replace(TRAIN, inputs=inputs), STOPPING, HORIZON, 0).predict(inputs)
+    gate = fit_boosting(replace(TRAIN, inputs=inputs), STOPPING, HORIZON, 0)
+    # Some splits part known from unknown values, for which the library writes infinity.
+    assert (gate.classes.threshold == np.finfo(np.float64).max).any()
+    assert all(np.isfinite(tensor.numpy()).all() for tensor in gate.tensors().values())
+    found = gate.predict(inputs)
     assert np.isfinite(found.probabilities).all()
     assert np.isfinite(found.mean).all()
 

@@ -8,8 +8,10 @@ from sklearn.linear_model import Ridge as LibraryRidge
 
 from trading_assets.errors import DataError
 from trading_assets.forecast.calibration import class_probabilities
-from trading_assets.forecast.gates import logistic, ridge
-from trading_assets.forecast.gates.logistic import LogisticGate, fit_logistic
+from trading_assets.forecast.gates import fit_logistic as fitting
+from trading_assets.forecast.gates import ridge
+from trading_assets.forecast.gates.fit_logistic import fit_logistic
+from trading_assets.forecast.gates.logistic import LogisticGate
 from trading_assets.forecast.gates.prior import fit_prior
 from trading_assets.forecast.gates.ridge import PRIOR_DEVIATIONS, fit_ridge
 from trading_assets.forecast.gates.samples import Samples
@@ -27,7 +29,7 @@ def nothing(inputs: np.ndarray) -> np.ndarray:
 
 
 def with_prior(monkeypatch: pytest.MonkeyPatch, deviation: float) -> None:
-    monkeypatch.setattr(logistic, "PRIOR_DEVIATIONS", (deviation,))
+    monkeypatch.setattr(fitting, "PRIOR_DEVIATIONS", (deviation,))
     monkeypatch.setattr(ridge, "PRIOR_DEVIATIONS", (deviation,))
 
 

@@ -67,13 +67,11 @@ def join_trees(baseline: Array, fields: Sequence[dict[str, NDArray[Any]]]) -> Tr
         return np.concatenate(parts).astype(np.int32) if parts else np.empty(0, np.int32)
 
     is_leaf = join("is_leaf", np.bool_)
-    # Known values part from unknown ones at infinity, which is no number to keep.
-    threshold = np.minimum(join("num_threshold", np.float64), np.finfo(np.float64).max)
     return Trees(
         baseline=baseline,
         roots=roots.astype(np.int32),
         feature=np.where(is_leaf, LEAF, join("feature_idx", np.int32)).astype(np.int32),
-        threshold=np.where(is_leaf, 0.0, threshold),
+        threshold=np.where(is_leaf, 0.0, join("num_threshold", np.float64)),
         missing_left=join("missing_go_to_left", np.bool_),
         left=np.where(is_leaf, 0, place("left")).astype(np.int32),
         right=np.where(is_leaf, 0, place("right")).astype(np.int32),

@@ -2,24 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from trading_assets.forecast.calibration import class_probabilities
-from trading_assets.forecast.gates.ridge import PRIOR_DEVIATIONS, Ridge, fit_ridge
+from trading_assets.forecast.gates.ridge import Ridge
 from trading_assets.forecast.gates.rowwise import combine, require_width
-from trading_assets.forecast.gates.samples import Samples, one_thread
 from trading_assets.forecast.gates.stored import Stored, as_tensors, read_arrays, require_least
 from trading_assets.forecast.predictions import Predictions
 
 Array = NDArray[np.float64]
-
-# More than any fit takes; one that is given up warns.
-_MOST_STEPS = 10_000
-_TOLERANCE = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,33 +65,6 @@ class LogisticGate:
                 "noise": np.array(ridge.noise),
             },
         )
-
-
-def fit_logistic(train: Samples, stopping: Samples) -> LogisticGate:
-    """Return the linear models, their priors chosen by log-loss and squared error on stopping rows.
-
-    Raises
-    ------
-    DataError
-        If a class has no train row.
-    """
-    train.require_classes()
-    with one_thread():
-        fits = [_fit_classes(train, deviation) for deviation in PRIOR_DEVIATIONS]
-        ridge = fit_ridge(train, stopping)
-    gates = [LogisticGate(weight, bias, ridge) for weight, bias in fits]
-    return min(gates, key=lambda gate: stopping.log_loss(gate.probabilities(stopping.inputs)))
-
-
-def _fit_classes(train: Samples, deviation: float) -> tuple[Array, Array]:
-    # Takes half a second to import, which those who only predict need not wait for.
-    from sklearn.linear_model import LogisticRegression
-
-    # The library's C multiplies the sum of the weighted losses against half the squared weights.
-    strength = train.observations * deviation**2 / float(train.weights.sum())
-    model: Any = LogisticRegression(C=strength, tol=_TOLERANCE, max_iter=_MOST_STEPS)
-    model.fit(train.inputs, train.classes, train.weights)
-    return model.coef_, model.intercept_
 
 
 def restore_logistic(tensors: Mapping[str, torch.Tensor], n_inputs: int) -> LogisticGate:

@@ -31,8 +31,8 @@ class Steps:
     def to_values(self, feature: NDArray[np.int32], threshold: Array) -> Array:
         """Return thresholds (nodes,) of values from those of their steps.
 
-        A value is at most edge i where its step is at most i. A threshold beyond all steps, which
-        parts known values from unknown ones, is the largest number.
+        A value is at most edge i where its step is at most i. An infinite threshold, which parts
+        known values from unknown ones, becomes the largest number.
         """
         last = self.edges.shape[1] - 1
         return self.edges[feature, np.minimum(threshold, last).astype(np.int64)]
@@ -46,7 +46,5 @@ def fit_steps(inputs: Array, most: int) -> Steps:
         known = values[~np.isnan(values)]
         if len(known):
             found = np.unique(np.quantile(known, quantiles, method="inverted_cdf"))
-            # Nothing lies above the largest value.
-            found = found[found < known.max()]
             edges[column, : len(found)] = found
     return Steps(edges)

@@ -54,6 +54,7 @@ class Trees:
         """Return the columns (n, k) at inputs (n, I), each row's bytes as if it were alone."""
         sums = np.tile(self.baseline, (len(inputs), 1))
         add_trees(
+            # Each other type or order of an array would be compiled anew.
             np.ascontiguousarray(inputs, dtype=np.float64),
             self.roots,
             self.feature,
@@ -106,7 +107,7 @@ def restore_trees(prefix: str, arrays: Mapping[str, NDArray[Any]], n_inputs: int
 def _require_nodes(prefix: str, arrays: Mapping[str, NDArray[Any]], n_inputs: int) -> None:
     columns = len(arrays["baseline"])
     roots, feature = arrays["roots"].astype(np.int64), arrays["feature"]
-    ends = np.append(roots[1:], len(feature))
+    ends = np.append(roots, len(feature))[1:]
     _require(prefix, f"{len(roots)} trees of {columns} columns", len(roots) % columns == 0)
     starts_at_0 = int(roots[0]) == 0 if len(roots) else not len(feature)
     is_grown = starts_at_0 and bool((roots < ends).all())
