@@ -10,13 +10,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    JsonValue,
     ValidationError,
     model_validator,
 )
 
 from trading_assets.errors import DataError
 from trading_assets.forecast.class_rules import ClassRule
+from trading_assets.forecast.conformal_state import ConformalState
 from trading_assets.forecast.predictions import CandidateName
 from trading_assets.forecast_specs import ForecastSpec, NetworkSizes
 
@@ -58,12 +58,16 @@ class CandidateCard(_Written):
 
 
 class ComparisonCard(_Written):
-    """Log-loss of the logistic model less that of the network, nats, with its 95 % interval."""
+    """Log-loss of the logistic model less that of the network, nats, with its 95 % interval.
+
+    Of fewer than ten sessions, or than three horizons, interval and p are none.
+    """
 
     difference: float
-    low: float
-    high: float
-    p_value: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+    sessions: int
 
 
 class MetricsCard(_Written):
@@ -145,7 +149,7 @@ class ForecasterCard(_Written):
     seed: int
     declared: ForecastSpec
     metrics: MetricsCard
-    conformal: dict[str, JsonValue]
+    conformal: ConformalState
     data_sha256: str
     weights_sha256: str
 

@@ -15,8 +15,15 @@ import polars as pl
 
 from trading_assets.errors import DataError
 from trading_assets.forecast.barriers import label_panel
-from trading_assets.forecast.dataset import Index, LabelGrid, Panel, Rows, build_panel
-from trading_assets.forecast.dataset import find_known, rows_at
+from trading_assets.forecast.dataset import (
+    Index,
+    LabelGrid,
+    Panel,
+    Rows,
+    build_panel,
+    find_known,
+    rows_at,
+)
 from trading_assets.forecast.flattery import PartLosses, compare_parts, score_part
 from trading_assets.forecast.forecaster import Forecaster
 from trading_assets.forecast.predictions import CandidateName
@@ -139,7 +146,9 @@ def cross_fit(
         losses = [part.losses for part in crossed[:-1]], [part.losses for part in expanded]
         found = compare_parts(*losses, spec.horizon_bars, spec.seed)
     is_flattered = found is not None and found.is_flattered
-    kind: Kind = "expanding" if is_flattered or spec.train_forecasts == "expanding" else "cross_fitted"
+    kind: Kind = (
+        "expanding" if is_flattered or spec.train_forecasts == "expanding" else "cross_fitted"
+    )
     used = expanded if kind == "expanding" else crossed
     table = conform("forecasts", pl.concat([part.rows for part in used]))
     card = {
@@ -174,9 +183,7 @@ def _open_window(
     return _Window(tables, panel, labels, rows, blocks, spec, tuple(feature_names), *how)
 
 
-def _predict(
-    window: _Window, part: Part, block: Index, named: tuple[str, int]
-) -> _PartForecast:
+def _predict(window: _Window, part: Part, block: Index, named: tuple[str, int]) -> _PartForecast:
     name, number = named
     forecaster = fit_forecaster(
         TrainingTask(

@@ -1,5 +1,6 @@
 """Whether forecasts by models that saw later rows do better than later rows will allow."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -8,9 +9,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from trading_assets.forecast.class_rules import ClassRule, classify_rows
-from trading_assets.forecast.comparison import compare_gains
+from trading_assets.forecast.comparison import LossRows, Resampling, compare_sets
 from trading_assets.forecast.dataset import LabelGrid, Panel, place_rows
 from trading_assets.forecast.purging import keep_labelled
+from trading_assets.forecast.scores import row_log_losses
 
 Array = NDArray[np.float64]
 
@@ -23,16 +25,16 @@ class PartLosses:
 
     Attributes
     ----------
-    gain : float64 (n,)
-        Log-loss under the part's class shares less that under its forecast, nats.
     loss : float64 (n,)
         Log-loss under the forecast, nats.
+    prior_loss : float64 (n,)
+        Log-loss under the part's class shares, nats.
     sessions : int64 (n,)
         Position of each row's session.
     """
 
-    gain: Array
     loss: Array
+    prior_loss: Array
     sessions: NDArray[np.int64]
 
 
@@ -47,9 +49,10 @@ class Flattery:
     cross_fitted_gain, later_gain : float
         Mean gain on the class shares of each, nats.
     difference, low, high : float
-        Of the gains, with its 95 % interval.
+        Of the gains, sessions weighing the same, with its 95 % interval.
     p_value : float
-        One-sided: of so large a difference if there were none.
+        One-sided: of so large a difference if there were none. Of few sessions interval and p are
+        none.
     """
 
     cross_fitted_log_loss: float
@@ -57,16 +60,16 @@ class Flattery:
     cross_fitted_gain: float
     later_gain: float
     difference: float
-    low: float
-    high: float
-    p_value: float
+    low: float | None
+    high: float | None
+    p_value: float | None
 
     @property
     def is_flattered(self) -> bool:
         """Whether the difference is more than chance."""
-        return self.difference > 0.0 and self.p_value < MOST_P_VALUE
+        return self.difference > 0.0 and self.p_value is not None and self.p_value < MOST_P_VALUE
 
-    def to_card(self) -> dict[str, float]:
+    def to_card(self) -> dict[str, float | None]:
         """Return the figures as JSON values."""
         return asdict(self)
 
@@ -94,8 +97,8 @@ def score_part(
     said = forecasts.select("p_down", "p_flat", "p_up").to_numpy().astype(np.float64)[is_kept]
     rule, prior, horizon = of_part
     classes = classify_rows(rule, labels, rows, horizon).classes
-    loss = -np.log(np.maximum(said[np.arange(len(rows)), classes], 1e-12))
-    return PartLosses(-np.log(np.maximum(prior[classes], 1e-12)) - loss, loss, rows.session)
+    shares = np.tile(prior, (len(rows), 1))
+    return PartLosses(row_log_losses(said, classes), row_log_losses(shares, classes), rows.session)
 
 
 def compare_parts(
@@ -107,26 +110,30 @@ def compare_parts(
     everyone do not count; sessions are resampled in blocks for both at once.
     """
     one, other = _join(crossed), _join(later)
-    found = compare_gains(
-        (one.gain, one.sessions), (other.gain, other.sessions), horizon_bars, seed
+    found = compare_sets(
+        LossRows(one.loss - one.prior_loss, one.sessions),
+        LossRows(other.loss - other.prior_loss, other.sessions),
+        Resampling(horizon_bars, seed),
     )
     return Flattery(
         cross_fitted_log_loss=float(one.loss.mean()),
         later_log_loss=float(other.loss.mean()),
-        cross_fitted_gain=float(one.gain.mean()),
-        later_gain=float(other.gain.mean()),
+        cross_fitted_gain=float((one.prior_loss - one.loss).mean()),
+        later_gain=float((other.prior_loss - other.loss).mean()),
         difference=found.difference,
-        low=found.low,
-        high=found.high,
-        p_value=found.p_value,
+        low=_known(found.low),
+        high=_known(found.high),
+        p_value=_known(found.p_value),
     )
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _join(parts: Sequence[PartLosses]) -> PartLosses:
     return PartLosses(
-        np.concatenate([part.gain for part in parts]),
         np.concatenate([part.loss for part in parts]),
+        np.concatenate([part.prior_loss for part in parts]),
         np.concatenate([part.sessions for part in parts]),
     )
-
-

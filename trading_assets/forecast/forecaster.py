@@ -15,13 +15,17 @@ from trading_assets.errors import DataError
 from trading_assets.forecast.barriers import label_panel
 from trading_assets.forecast.calibration import temper
 from trading_assets.forecast.candidates import Candidate
-from trading_assets.forecast.class_rules import ClassRule
 from trading_assets.forecast.card import ForecasterCard, read_card
+from trading_assets.forecast.class_rules import ClassRule
 from trading_assets.forecast.conformal_state import ConformalState
 from trading_assets.forecast.dataset import Panel, Rows, build_panel, find_usable, rows_at
-from trading_assets.forecast.forecast_rows import PredictedRows, add_intervals, tabulate
+from trading_assets.forecast.forecast_rows import (
+    PredictedRows,
+    add_intervals,
+    read_outcomes,
+    tabulate,
+)
 from trading_assets.forecast.fractional import Prices, add_difference, adjust_symbols
-from trading_assets.forecast.outcomes import read_outcomes
 from trading_assets.forecast.predictions import CandidateName, Predictions, join_predictions
 from trading_assets.forecast.seeded_thread import one_seeded_thread
 from trading_assets.forecast.tables import ForecastTables
@@ -103,7 +107,7 @@ class Forecaster:
     @property
     def start_state(self) -> ConformalState:
         """What intervals start from: how far the judging rows lay from what was said of them."""
-        return ConformalState.from_json(self._card.conformal)
+        return self._card.conformal
 
     def require_features(self, names: Sequence[str]) -> None:
         """Refuse to serve a strategy that declares other features.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.forecast.comparison import LossComparison, compare_losses
+from trading_assets.forecast.comparison import LossDifference, Resampling, compare_losses
 from trading_assets.forecast.predictions import CandidateName
 
 Array = NDArray[np.float64]
@@ -20,7 +20,7 @@ class Selection:
 
     served: CandidateName
     reason: str
-    comparison: LossComparison | None
+    comparison: LossDifference | None
 
 
 def select_served(
@@ -54,13 +54,16 @@ def select_served(
     said = f"{best} with {means[best]:.4f} nats is the best gate"
     if "network" not in losses:
         return Selection(best, said, None)
-    found = compare_losses(losses["network"], losses["logistic"], sessions, horizon_bars, seed)
+    found = compare_losses(
+        losses["network"], losses["logistic"], sessions, Resampling(horizon_bars, seed)
+    )
     gained = (
         f"the network with {means['network']:.4f} nats gains {found.difference:.4f} on logistic"
         f" ({found.low:.4f} to {found.high:.4f}, p {found.p_value:.3f})"
     )
-    if found.p_value >= MOST_P_VALUE:
-        return Selection(best, f"{gained}, not below p {MOST_P_VALUE:g}; {said}", found)
+    # Of few sessions there is no p, which is not below any.
+    if not found.p_value < MOST_P_VALUE:
+        return Selection(best, f"{gained}, not with p below {MOST_P_VALUE:g}; {said}", found)
     if means[best] <= means["network"]:
         return Selection(best, f"{gained}, but {said}", found)
     return Selection("network", f"{gained}, and no gate is better", found)

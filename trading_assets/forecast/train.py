@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trading_assets.errors import DataError
+from trading_assets.forecast.adaptive_limits import start
 from trading_assets.forecast.barriers import label_panel
 from trading_assets.forecast.candidates import fit_candidates
 from trading_assets.forecast.card import (
@@ -15,11 +17,14 @@ from trading_assets.forecast.card import (
     ArchitectureCard,
     ForecasterCard,
     Interval,
+    MetricsCard,
     PartCard,
     hash_names,
 )
 from trading_assets.forecast.class_rules import ClassRule, classify_rows, fit_class_rule
+from trading_assets.forecast.conformal_state import ConformalState, CoverageRule
 from trading_assets.forecast.dataset import LabelGrid, Panel, Rows, build_panel, find_known, rows_at
+from trading_assets.forecast.forecast_rows import PredictedRows, forecasts_of, outcomes_of
 from trading_assets.forecast.forecaster import FORECASTER, Forecaster
 from trading_assets.forecast.fractional import (
     FRACTIONAL_COLUMN,
@@ -28,17 +33,21 @@ from trading_assets.forecast.fractional import (
     adjust_symbols,
     fit_panel_order,
 )
-from trading_assets.forecast.judging import JudgedCandidates, judge_candidates
+from trading_assets.forecast.judging import judge_candidates
+from trading_assets.forecast.labels import class_shares
 from trading_assets.forecast.networks.fit import EnsembleTask
 from trading_assets.forecast.networks.network import count_parameters
 from trading_assets.forecast.networks.strip_rows import LabelledRows
 from trading_assets.forecast.predictions import CANDIDATES, CandidateName, Predictions
 from trading_assets.forecast.purging import SplitRows, keep_labelled, span, split_at_validation
+from trading_assets.forecast.selection import Selection
 from trading_assets.forecast.tables import ForecastTables
 from trading_assets.forecast.transforms import FoldTransforms
 from trading_assets.forecast.uniqueness import weigh_uniqueness
 from trading_assets.forecast.weights import FittedModels
 from trading_assets.forecast_specs import ForecastSpec
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +166,32 @@ def fit_forecaster(task: TrainingTask) -> Forecaster:
     fitted = fit_candidates(work, task.candidates)
     said = {name: model.predict(inputs, judging.rows) for name, model in fitted.models.items()}
     _require_finite(task.name, said)
-    judged = judge_candidates(
-        said, (train, judging), fitted.epoch_log_loss, task.spec, task.seed
-    ).with_rows(len(stopping), split.purged_rows, lives.n_both_touched)
-    models = FittedModels(transforms, fitted.models[judged.served])
-    card = _write_card(task, rule, models, judged)
+    judged = judge_candidates(said, judging, task.spec.horizon_bars, task.seed)
+    metrics = MetricsCard(
+        candidates=dict(judged.cards),
+        network_over_logistic=judged.comparison,
+        base_rate=float((judging.classes == class_shares(train.classes).argmax()).mean()),
+        epoch_log_loss=fitted.epoch_log_loss,
+        train_rows=len(train),
+        stopping_rows=len(stopping),
+        judging_rows=len(judging),
+        purged_rows=split.purged_rows,
+        both_touched_rows=lives.n_both_touched,
+        train_class_shares=_triple(class_shares(train.classes)),
+        judging_class_shares=_triple(class_shares(judging.classes)),
+    )
+    models = FittedModels(transforms, fitted.models[judged.selection.served])
+    conformal = start(
+        forecasts_of(task.panel, PredictedRows(judging.rows, judged.served)),
+        outcomes_of(task.panel, task.labels, judging.rows, judging.classes),
+        CoverageRule.of(task.spec),
+    )
+    card = _write_card(task, rule, models, (judged.selection, metrics, conformal))
     return Forecaster(card, models, fitted.models)
+
+
+def _triple(shares: Array) -> tuple[float, float, float]:
+    return float(shares[0]), float(shares[1]), float(shares[2])
 
 
 def _require_finite(name: str, said: Mapping[CandidateName, Predictions]) -> None:
@@ -196,13 +225,17 @@ def _label(task: TrainingTask, rule: ClassRule, rows: Rows) -> LabelledRows:
 
 
 def _write_card(
-    task: TrainingTask, rule: ClassRule, models: FittedModels, judged: JudgedCandidates
+    task: TrainingTask,
+    rule: ClassRule,
+    models: FittedModels,
+    judged: tuple[Selection, MetricsCard, ConformalState],
 ) -> ForecasterCard:
     spec = task.spec
+    selection, metrics, conformal = judged
     return ForecasterCard(
         code_version=CODE_VERSION,
-        served=judged.served,
-        reason=judged.reason,
+        served=selection.served,
+        reason=selection.reason,
         architecture=ArchitectureCard(
             network=spec.sizes,
             window_bars=spec.window_bars,
@@ -223,8 +256,8 @@ def _write_card(
         parts={task.name: PartCard(trained=task.trained)},
         seed=task.seed,
         declared=spec,
-        metrics=judged.metrics,
-        conformal=judged.conformal,
+        metrics=metrics,
+        conformal=conformal,
         data_sha256=_hash_data(task),
         weights_sha256=hashlib.sha256(models.pack()).hexdigest(),
     )

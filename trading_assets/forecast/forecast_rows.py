@@ -1,0 +1,106 @@
+"""From predictions of scaled returns to rows of the table `forecasts`, with their intervals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from trading_assets.forecast.adaptive_limits import Forecasts, Limits, run
+from trading_assets.forecast.class_rules import ClassRule, classify_rows
+from trading_assets.forecast.conformal_state import ConformalState
+from trading_assets.forecast.dataset import LabelGrid, Panel, Rows
+from trading_assets.forecast.outcomes import Outcomes
+from trading_assets.forecast.predictions import Predictions
+from trading_assets.schema import conform
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedRows:
+    """Rows of a panel and what was said of each."""
+
+    rows: Rows
+    said: Predictions
+
+
+def read_outcomes(panel: Panel, labels: LabelGrid, rule: ClassRule, horizon_bars: int) -> Outcomes:
+    """Return what came of every row of a panel that has a label, known when that ends."""
+    symbol, session = np.nonzero(np.isfinite(labels.scaled_return))
+    rows = Rows(symbol.astype(np.int64), session.astype(np.int64))
+    return outcomes_of(panel, labels, rows, classify_rows(rule, labels, rows, horizon_bars).classes)
+
+
+def outcomes_of(panel: Panel, labels: LabelGrid, rows: Rows, classes: np.ndarray) -> Outcomes:
+    """Return what came of labelled rows of classes int64 (n,)."""
+    names = np.array(panel.symbols)
+    return Outcomes(
+        symbol=names[rows.symbol].tolist(),
+        session=panel.sessions[rows.session],
+        scaled_return=labels.scaled_return[rows.symbol, rows.session],
+        classes=classes,
+        label_end=labels.label_end[rows.symbol, rows.session],
+    )
+
+
+def forecasts_of(panel: Panel, predicted: PredictedRows) -> Forecasts:
+    """Return predictions by symbol and session."""
+    rows = predicted.rows
+    names = np.array(panel.symbols)
+    return Forecasts(names[rows.symbol].tolist(), panel.sessions[rows.session], predicted.said)
+
+
+def add_intervals(
+    panel: Panel, predicted: PredictedRows, outcomes: Outcomes, state: ConformalState
+) -> tuple[Limits, ConformalState]:
+    """Return the rows' intervals and prediction sets, and the state after the last session.
+
+    Outcomes that a session's close does not know change nothing about its intervals.
+    """
+    return run(state, forecasts_of(panel, predicted), outcomes)
+
+
+def tabulate(
+    features: pl.DataFrame,
+    panel: Panel,
+    predicted: PredictedRows,
+    limits: Limits,
+    origin: tuple[str, str, int],
+) -> pl.DataFrame:
+    """Return the table `forecasts`.
+
+    Parameters
+    ----------
+    features : DataFrame
+        Table features, which the panel was built from; says when each row is known.
+    panel : Panel
+        Rows and their volatility, by which scaled returns become returns.
+    predicted : PredictedRows
+        Rows and predictions.
+    limits : Limits
+        Their intervals and sets.
+    origin : (str, str, int)
+        Window, model and the horizon in bars.
+    """
+    window, model, horizon_bars = origin
+    rows, said = predicted.rows, predicted.said
+    scale = panel.volatility[rows.symbol, rows.session] * np.sqrt(horizon_bars)
+    columns = {
+        "p_down": said.probabilities[:, 0],
+        "p_flat": said.probabilities[:, 1],
+        "p_up": said.probabilities[:, 2],
+        "expected_return": said.mean * scale,
+        "sigma_return": said.deviation * scale,
+        "sigma_noise": said.noise * scale,
+        "sigma_expected_return": said.error * scale,
+        "interval_low": limits.low * scale,
+        "interval_high": limits.high * scale,
+    }
+    table = features.select("symbol", "session", "knowledge_time")[
+        panel.table_row[rows.symbol, rows.session]
+    ].with_columns(
+        pl.lit(window).alias("window"),
+        pl.lit(model).alias("model"),
+        *(pl.Series(name, value.astype(np.float32)) for name, value in columns.items()),
+        pl.Series("prediction_set", limits.sets, pl.Int8),
+        pl.Series("abstains", limits.abstains, pl.Boolean),
+    )
+    return conform("forecasts", table).sort("symbol", "session")
