@@ -31,7 +31,14 @@ COMPANY_CODE = (
 SCHEMA_CODE = ("schema.py", "columns.py")
 # What the report makes of stored feature quality.
 QUALITY_CODE = tuple(
-    f"features/{name}.py" for name in ("newey_west", "quality", "quality_plots", "redundancy")
+    f"features/{name}.py"
+    for name in (
+        "information_coefficient",
+        "newey_west",
+        "quality",
+        "quality_plots",
+        "redundancy",
+    )
 )
 # What says how sure figures and forecasts are.
 BOOTSTRAP_CODE = ("bootstrap.py",)
