@@ -31,8 +31,17 @@ COMPANY_CODE = (
 SCHEMA_CODE = ("schema.py", "columns.py")
 # What the report makes of stored feature quality.
 QUALITY_CODE = tuple(
-    f"features/{name}.py" for name in ("newey_west", "quality", "quality_plots", "redundancy")
+    f"features/{name}.py"
+    for name in (
+        "information_coefficient",
+        "newey_west",
+        "quality",
+        "quality_plots",
+        "redundancy",
+    )
 )
+# What says how sure figures and forecasts are.
+BOOTSTRAP_CODE = ("bootstrap.py",)
 # What turns kernels into machine code.
 COMPILING_CODE = ("compiling.py",)
 TRADING_ROOMS = (
@@ -45,7 +54,7 @@ TRADING_ROOMS = (
     *COMPANY_CODE,
     *COMPILING_CODE,
 )
-LEARNING_ROOMS = ("features", "forecast", *TRADING_ROOMS)
+LEARNING_ROOMS = ("features", "forecast", *BOOTSTRAP_CODE, *TRADING_ROOMS)
 # What a stage's results depend on. A change to any of these files makes its partitions stale.
 STAGE_CODE: Mapping[str, tuple[str, ...]] = {
     "bars": (*SCHEMA_CODE, "bars", "pipeline/bars"),
@@ -56,9 +65,23 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         *COMPILING_CODE,
         "pipeline/features.py",
     ),
-    "forecast": (*SCHEMA_CODE, "features", "forecast", *COMPANY_CODE, "pipeline/forecast.py"),
+    "forecast": (
+        *SCHEMA_CODE,
+        "features",
+        "forecast",
+        *BOOTSTRAP_CODE,
+        *COMPANY_CODE,
+        "pipeline/forecast.py",
+    ),
     "policy": (*SCHEMA_CODE, *TRADING_ROOMS, "pipeline/policy.py"),
-    "backtest": (*SCHEMA_CODE, *TRADING_ROOMS, *QUALITY_CODE, "backtest", "pipeline/backtest.py"),
+    "backtest": (
+        *SCHEMA_CODE,
+        *TRADING_ROOMS,
+        *QUALITY_CODE,
+        *BOOTSTRAP_CODE,
+        "backtest",
+        "pipeline/backtest.py",
+    ),
     "governance": (
         *SCHEMA_CODE,
         *LEARNING_ROOMS,

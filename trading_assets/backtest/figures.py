@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from trading_assets.backtest import metrics
 from trading_assets.backtest.bootstrap import (
     cagr_interval,
-    optimal_block_bars,
     paired_sharpe_difference,
-    resampled_positions,
     sharpe_interval,
 )
 from trading_assets.backtest.statistics import (
@@ -23,6 +21,7 @@ from trading_assets.backtest.statistics import (
     probabilistic_sharpe,
 )
 from trading_assets.backtest.track_record import TrackRecord
+from trading_assets.bootstrap import optimal_block_bars, resampled_positions
 
 
 @dataclass(frozen=True, slots=True)

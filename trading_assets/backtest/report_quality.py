@@ -12,7 +12,8 @@ import polars as pl
 from trading_assets.backtest.cells import DASH, number, percent
 from trading_assets.backtest.page import Drawing, FoldFeatures, Table
 from trading_assets.backtest.track_record import FoldRecord
-from trading_assets.features.quality import TIME_SERIES, FeatureQuality
+from trading_assets.features.information_coefficient import TIME_SERIES
+from trading_assets.features.quality import FeatureQuality
 from trading_assets.features.quality_plots import (
     LARGE_T,
     count_trials,

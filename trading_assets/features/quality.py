@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from trading_assets.errors import DataError, UserError
 from trading_assets.features.compiled.scaling import CLIP
-from trading_assets.features.newey_west import choose_lag, newey_west_t, two_sided_p
+from trading_assets.features.information_coefficient import LEAST_SESSIONS, Grid, measure_ic
 from trading_assets.features.redundancy import (
-    average_ranks,
     cluster_features,
     correlate_pairs,
     correlate_ranks,
@@ -28,13 +27,6 @@ from trading_assets.schema import TABLES
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
-
-CROSS_SECTION = "cross_section"
-TIME_SERIES = "time_series"
-
-LEAST_SYMBOLS = 5
-# Fewer sessions give no correlation over time, and no t.
-LEAST_SESSIONS = 30
 
 QUALITY_SCHEMA = TABLES["feature_quality"].empty().schema
 
@@ -53,20 +45,6 @@ class FeatureQuality:
 
     features: pl.DataFrame
     correlations: pl.DataFrame
-
-
-@dataclass(frozen=True, slots=True)
-class _Grid:
-    """Places of the rows of a table on symbols x sessions."""
-
-    symbol: Index
-    session: Index
-    shape: tuple[int, int]
-
-    def lay(self, column: Array) -> Array:
-        grid = np.full(self.shape, np.nan)
-        grid[self.symbol, self.session] = column
-        return grid
 
 
 def measure_quality(
@@ -102,12 +80,10 @@ def measure_quality(
         - `coverage`: share of rows with a value; `clipped_share`: share of values at +-5.
         - `autocorrelation_1`, `_horizon`: correlation with the symbol's own value 1 and
           `horizon_bars` sessions before, mean over symbols.
-        - `rank_ic`: Spearman's correlation with `forward_return`. Form `cross_section`: across at
-          least 5 symbols, mean over sessions; form `time_series`, where more than half of the
-          sessions lack such a cross-section: over time, mean over symbols.
-        - `t_newey_west`: of that mean over `ic_sessions` sessions, with lag `lag_sessions`.
-        - `p_value`: see `two_sided_p`; `p_holm`: adjusted for all features judged, however they
-          depend on each other (Holm, Scandinavian Journal of Statistics 6, 1979).
+        - `rank_ic`, `ic_form`, `ic_sessions`, `lag_sessions`, `t_newey_west`, `p_value`: Spearman's
+          correlation with `forward_return`, see `measure_ic`.
+        - `p_holm`: adjusted for all features judged, however they depend on each other (Holm,
+          Scandinavian Journal of Statistics 6, 1979).
         - `cluster`: see `cluster_features`; `representative`: its member of the largest |t|.
 
     Raises
@@ -135,7 +111,7 @@ def measure_quality(
                 **_describe_values(column, is_scaled),
                 "autocorrelation_1": _autocorrelation(laid, 1),
                 "autocorrelation_horizon": _autocorrelation(laid, horizon_bars),
-                **_measure_ic(laid, returns, horizon_bars),
+                **_describe_ic(laid, returns, horizon_bars),
             }
         )
     table = pl.DataFrame(measured, schema=QUALITY_SCHEMA)
@@ -164,10 +140,10 @@ def _rows_of_window(
     return rows.join(ended, on=["symbol", "session"], how="left", maintain_order="left")
 
 
-def _place_rows(rows: pl.DataFrame, days: Sequence[date]) -> _Grid:
+def _place_rows(rows: pl.DataFrame, days: Sequence[date]) -> Grid:
     symbols = rows["symbol"].unique().sort().to_numpy()
     sessions = np.array(days, dtype="datetime64[D]")
-    return _Grid(
+    return Grid(
         np.searchsorted(symbols, rows["symbol"].to_numpy()),
         np.searchsorted(sessions, rows["session"].to_numpy().astype("datetime64[D]")),
         (len(symbols), len(sessions)),
@@ -184,50 +160,18 @@ def _autocorrelation(laid: Array, lag: int) -> float | None:
     return _mean(correlate_pairs(laid[:, lag:], laid[:, :-lag], LEAST_SESSIONS)[0])
 
 
-def _measure_ic(laid: Array, returns: Array, horizon_bars: int) -> dict[str, str | float | None]:
-    is_paired = ~np.isnan(laid) & ~np.isnan(returns)
-    values = np.where(is_paired, laid, np.nan)
-    returns = np.where(is_paired, returns, np.nan)
-    paired_sessions = int(is_paired.any(axis=0).sum())
-    form, ics = CROSS_SECTION, _ics_across(values, returns)
-    if 2 * int((~np.isnan(ics)).sum()) < max(paired_sessions, 1):
-        form, ics = TIME_SERIES, _ics_over_time(values, returns)
-    count = int((~np.isnan(ics)).sum())
-    if not count:
+def _describe_ic(laid: Array, returns: Array, horizon_bars: int) -> dict[str, str | float | None]:
+    ic = measure_ic(laid, returns, horizon_bars)
+    if not ic.sessions:
         return {}
-    lag = choose_lag(count, horizon_bars)
-    # Shorter than three spans of the lag, the variance is a guess.
-    is_long = count >= max(LEAST_SESSIONS, 3 * (lag + 1))
-    t = newey_west_t(ics, lag) if is_long else math.nan
     return {
-        "ic_form": form,
-        "rank_ic": _mean(ics),
-        "t_newey_west": None if math.isnan(t) else t,
-        "ic_sessions": count,
-        "lag_sessions": lag,
-        "p_value": None if math.isnan(t) else two_sided_p(t, count, lag),
+        "ic_form": ic.form,
+        "rank_ic": ic.mean,
+        "t_newey_west": None if math.isnan(ic.t) else ic.t,
+        "ic_sessions": ic.sessions,
+        "lag_sessions": ic.lag_sessions,
+        "p_value": None if math.isnan(ic.p_value) else ic.p_value,
     }
-
-
-def _ics_across(values: Array, returns: Array) -> Array:
-    """Return Spearman's correlation across symbols (T,) of each session, nan where undefined."""
-    return correlate_pairs(average_ranks(values.T), average_ranks(returns.T), LEAST_SYMBOLS)[0]
-
-
-def _ics_over_time(values: Array, returns: Array) -> Array:
-    """Return what each session adds to the correlation over time (T,); their mean is its mean."""
-    correlations, products = correlate_pairs(
-        average_ranks(values), average_ranks(returns), LEAST_SESSIONS
-    )
-    is_used = ~np.isnan(correlations)
-    if not is_used.any():
-        return np.full(values.shape[1], np.nan)
-    products = products[is_used]
-    is_known = ~np.isnan(products)
-    sessions = is_known.any(axis=0)
-    # A symbol's products sum to its correlation; scaled so that the mean over sessions is theirs.
-    added = np.where(is_known, products, 0.0).sum(axis=0) * (sessions.sum() / is_used.sum())
-    return np.where(sessions, added, np.nan)
 
 
 def _mean(values: Array) -> float | None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.backtest.bootstrap import optimal_block_bars, resampled_positions
 from trading_assets.backtest.metrics import max_drawdown
+from trading_assets.bootstrap import one_sided_p, optimal_block_bars, resampled_positions
 from trading_assets.errors import DataError
 from trading_assets.strategy import GovernanceSpec
 
@@ -151,8 +151,7 @@ def _beats_champion(
 def paired_p_value(advantage: Series, samples: int, rng: np.random.Generator) -> float:
     """Return the one-sided p-value of a mean advantage, by the stationary bootstrap.
 
-    `(1 + #{m* - m >= m}) / (samples + 1)`, m the observed mean and m* the resampled ones; 1 where
-    the two series are the same.
+    See `one_sided_p`; 1 where the two series are the same.
 
     Parameters
     ----------
@@ -167,9 +166,7 @@ def paired_p_value(advantage: Series, samples: int, rng: np.random.Generator) ->
         return 1.0
     block = optimal_block_bars(advantage)
     positions = resampled_positions(len(advantage), block, samples, rng)
-    observed = float(advantage.mean())
-    reached = int(np.sum(advantage[positions].mean(axis=1) - observed >= observed))
-    return (1 + reached) / (samples + 1)
+    return one_sided_p(advantage[positions].mean(axis=1), float(advantage.mean()))
 
 
 def _beats_baseline(advantage: Series, name: str) -> GateResult:

@@ -6,13 +6,9 @@ import pytest
 from scipy import stats
 
 from trading_assets.errors import DataError, UserError
+from trading_assets.features.information_coefficient import CROSS_SECTION, TIME_SERIES
 from trading_assets.features.newey_west import choose_lag
-from trading_assets.features.quality import (
-    CROSS_SECTION,
-    QUALITY_SCHEMA,
-    TIME_SERIES,
-    measure_quality,
-)
+from trading_assets.features.quality import QUALITY_SCHEMA, measure_quality
 from trading_assets.forecast.labels import compute_labels
 from trading_assets_tests.features.labelled_tables import (
     HORIZON,
