@@ -63,7 +63,6 @@ class ForecastSpec(Declared):
     network: NetworkName | NetworkSizes = Field(
         default="compact", description="A preset, or sizes of its own."
     )
-    hidden_units: int = Field(default=16, ge=4, le=256, description="Channels and LSTM units.")
     members: int = Field(default=5, ge=1, le=32, description="Networks of the ensemble.")
     resampling: Literal["blocks", "none"] = Field(
         default="blocks",

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from trading_assets.forecast.dataset import Rows, last_bars
 from trading_assets.forecast.gates.fit_boosting import fit_boosting
+from trading_assets.forecast.gates.fit_logistic import fit_logistic
 from trading_assets.forecast.gates.gate import GateModel
-from trading_assets.forecast.gates.logistic import fit_logistic
 from trading_assets.forecast.gates.prior import fit_prior
 from trading_assets.forecast.gates.samples import Samples
 from trading_assets.forecast.networks.fit import EnsembleTask, fit_ensemble

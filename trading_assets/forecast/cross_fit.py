@@ -1,8 +1,8 @@
 """Forecasts for the train window by models that never saw the predicted rows.
 
-A policy trained on in-sample forecasts would learn to trust them more than it may later. Cross-fitted
-ones can flatter too: models that saw later rows know the regime that a row was part of. Where that
-shows, the window is forecast by models of earlier rows only.
+A policy trained on in-sample forecasts would learn to trust them more than it may later. Those
+that were cross-fitted can flatter too: models that saw later rows know the regime that a row was
+part of. Where that shows, the window is forecast by models of earlier rows only.
 """
 
 from collections.abc import Sequence

@@ -1,17 +1,24 @@
 """From predictions of scaled returns to rows of the table `forecasts`, with their intervals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from trading_assets.forecast.adaptive_limits import Forecasts, Limits, run
+from trading_assets.errors import DataError
+from trading_assets.forecast.adaptive_limits import Limits, run
 from trading_assets.forecast.class_rules import ClassRule, classify_rows
+from trading_assets.forecast.conformal import interval
 from trading_assets.forecast.conformal_state import ConformalState
 from trading_assets.forecast.dataset import LabelGrid, Panel, Rows
 from trading_assets.forecast.outcomes import Outcomes
+from trading_assets.forecast.prediction_sets import abstains, prediction_sets
 from trading_assets.forecast.predictions import Predictions
 from trading_assets.schema import conform
+
+Days = NDArray[np.datetime64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +48,58 @@ def outcomes_of(panel: Panel, labels: LabelGrid, rows: Rows, classes: np.ndarray
     )
 
 
-def forecasts_of(panel: Panel, predicted: PredictedRows) -> Forecasts:
-    """Return predictions by symbol and session."""
-    rows = predicted.rows
-    names = np.array(panel.symbols)
-    return Forecasts(names[rows.symbol].tolist(), panel.sessions[rows.session], predicted.said)
-
-
 def add_intervals(
     panel: Panel, predicted: PredictedRows, outcomes: Outcomes, state: ConformalState
 ) -> tuple[Limits, ConformalState]:
     """Return the rows' intervals and prediction sets, and the state after the last session.
 
-    Outcomes that a session's close does not know change nothing about its intervals.
+    Rows up to the state's session get the limits that they were issued with. Outcomes that a
+    session's close does not know change nothing about its intervals.
+
+    Raises
+    ------
+    DataError
+        If the state did not issue a session that is not after its own.
     """
-    return run(state, forecasts_of(panel, predicted), outcomes)
+    rows, said = predicted.rows, predicted.said
+    names = np.array(panel.symbols)[rows.symbol]
+    sessions = panel.sessions[rows.session]
+    is_later = sessions > np.datetime64(state.session, "D")
+    after, found = run(
+        state, sessions[is_later], names[is_later].tolist(), said.where(is_later), outcomes
+    )
+    if is_later.all():
+        return found, after
+    issued = recall(state, sessions[~is_later], said.where(~is_later))
+    return join_limits(is_later, found, issued), after
+
+
+def recall(state: ConformalState, sessions: Days, said: Predictions) -> Limits:
+    """Return the limits that forecasts of earlier sessions were issued with."""
+    issued = {np.datetime64(each.session, "D"): each for each in state.issued}
+    unknown = sorted({*sessions.tolist()} - {each.session for each in state.issued})
+    if unknown:
+        msg = (
+            f"the forecast of {unknown[0]} was not issued by the state of {state.session}; expected"
+            f" one of its last {len(issued)} sessions: forecast from the start"
+        )
+        raise DataError(msg)
+    quantile = np.array([issued[day].quantile for day in sessions])
+    threshold = np.array([issued[day].threshold for day in sessions])
+    low, high = interval(said.mean, said.deviation, quantile)
+    sets = prediction_sets(said.probabilities, threshold)
+    return Limits(low, high, sets, abstains(sets))
+
+
+def join_limits(is_first: Mask, first: Limits, second: Limits) -> Limits:
+    """Return limits (n,) of which some are of the first and the others of the second."""
+    joined: list[np.ndarray] = []
+    for field in fields(Limits):
+        one, other = getattr(first, field.name), getattr(second, field.name)
+        values = np.empty(len(is_first), one.dtype)
+        values[is_first], values[~is_first] = one, other
+        joined.append(values)
+    return Limits(*joined)
 
 
 def tabulate(

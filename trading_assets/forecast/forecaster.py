@@ -89,6 +89,13 @@ class Forecaster:
         """Bars from a prediction to the end of what it predicts."""
         return self._card.horizon_bars
 
+    def count_sessions(self, n_asked: int) -> int:
+        """Return the sessions of features that so many forecasts in a row need.
+
+        Their windows, and the volatility of sessions whose outcome the first of them may learn.
+        """
+        return max(self.window_bars, 2 * self.horizon_bars + 5) + n_asked - 1
+
     @property
     def served(self) -> CandidateName:
         """The candidate that serves."""
@@ -154,13 +161,14 @@ class Forecaster:
         sessions : sequence of date
             Sessions to predict, all after the validation window, oldest first.
         state : ConformalState, optional
-            Of the forecast of the session before; the start without.
+            Of the last session that was forecast; the start without. Sessions up to its own get the
+            intervals that they were issued with.
 
         Raises
         ------
         DataError
             If features are missing, not finite, or do not reach back far enough, or a session lies
-            in the window the forecaster was trained on.
+            in the window the forecaster was trained on, or was not issued by the state.
         """
         panel = build_panel(tables.features, self.feature_names)
         self._require_later(sessions)
@@ -169,8 +177,8 @@ class Forecaster:
         inputs = self._apply(panel, tables)
         with one_seeded_thread(self._card.seed):
             parts = [self._predict_rows(inputs, chunk) for chunk in _by_session(rows)]
-        said = join_predictions(parts)
-        return self._finish(tables, panel, PredictedRows(rows, said), ("test", FORECASTER), state)
+        predicted = PredictedRows(rows, join_predictions(parts))
+        return self._finish(tables, panel, predicted, ("test", FORECASTER), state)
 
     def predict_part(
         self, tables: ForecastTables, panel: Panel, rows: Rows, part: str
@@ -184,7 +192,13 @@ class Forecaster:
         inputs = self._apply(panel, tables)
         with one_seeded_thread(self._card.seed):
             said = self._predict_rows(inputs, rows)
-        return self._finish(tables, panel, PredictedRows(rows, said), ("train", part), None).rows
+        predicted = PredictedRows(rows, said)
+        # The part's own judging rows, which intervals start from, may be later than its block.
+        state = self.start_state
+        if len(rows):
+            before = panel.sessions[rows.session.min()] - np.timedelta64(1, "D")
+            state = state.model_copy(update={"session": date.fromisoformat(str(before))})
+        return self._finish(tables, panel, predicted, ("train", part), state).rows
 
     def to_files(self) -> dict[str, bytes]:
         """Return `weights.safetensors` and `card.json`; equal forecasters give equal bytes."""
@@ -253,7 +267,8 @@ class Forecaster:
     ) -> Forecast:
         labels = label_panel(panel, tables.bars, tables.actions, self._card.declared)
         outcomes = read_outcomes(panel, labels, self._card.class_rule, self._card.horizon_bars)
-        limits, after = add_intervals(panel, predicted, outcomes, state or self.start_state)
+        state = state or self.start_state
+        limits, after = add_intervals(panel, predicted, outcomes, state)
         rows = tabulate(
             tables.features, panel, predicted, limits, (*origin, self._card.horizon_bars)
         )

@@ -65,11 +65,15 @@ def judge_candidates(
     seed : int
         Of the resampling of sessions.
     """
-    cards = {name: measure_candidate(found, judging, horizon_bars) for name, found in said.items()}
-    tempered = {
+    cards: dict[CandidateName, CandidateCard] = {
+        name: measure_candidate(found, judging, horizon_bars) for name, found in said.items()
+    }
+    tempered: dict[CandidateName, Array] = {
         name: temper(found.probabilities, cards[name].temperature) for name, found in said.items()
     }
-    losses = {name: row_log_losses(found, judging.classes) for name, found in tempered.items()}
+    losses: dict[CandidateName, Array] = {
+        name: row_log_losses(found, judging.classes) for name, found in tempered.items()
+    }
     selection = select_served(losses, judging.rows.session, horizon_bars, seed)
     served = selection.served
     return JudgedCandidates(selection, cards, said[served].with_probabilities(tempered[served]))

@@ -45,6 +45,11 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.mean)
 
+    def where(self, is_kept: NDArray[np.bool_]) -> "Predictions":
+        """Return the rows for which `is_kept` (n,) holds."""
+        columns = (getattr(self, field.name)[is_kept] for field in fields(Predictions))
+        return Predictions(*columns)
+
     def with_probabilities(self, probabilities: Array) -> "Predictions":
         """Return the same with other class probabilities (n, 3)."""
         return replace(self, probabilities=probabilities)

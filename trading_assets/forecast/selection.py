@@ -49,8 +49,8 @@ def select_served(
     if len(losses) == 1:
         (only,) = losses
         return Selection(only, f"{only} was the only candidate asked for", None)
-    gates = [name for name in losses if name != "network"]
-    best = min(gates, key=lambda name: means[name])
+    gates: list[CandidateName] = [name for name in losses if name != "network"]
+    best = gates[int(np.argmin([means[name] for name in gates]))]
     said = f"{best} with {means[best]:.4f} nats is the best gate"
     if "network" not in losses:
         return Selection(best, said, None)

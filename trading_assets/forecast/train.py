@@ -24,7 +24,7 @@ from trading_assets.forecast.card import (
 from trading_assets.forecast.class_rules import ClassRule, classify_rows, fit_class_rule
 from trading_assets.forecast.conformal_state import ConformalState, CoverageRule
 from trading_assets.forecast.dataset import LabelGrid, Panel, Rows, build_panel, find_known, rows_at
-from trading_assets.forecast.forecast_rows import PredictedRows, forecasts_of, outcomes_of
+from trading_assets.forecast.forecast_rows import outcomes_of
 from trading_assets.forecast.forecaster import FORECASTER, Forecaster
 from trading_assets.forecast.fractional import (
     FRACTIONAL_COLUMN,
@@ -164,7 +164,9 @@ def fit_forecaster(task: TrainingTask) -> Forecaster:
         inputs, transforms.n_masks, train, stopping, task.spec, task.seed, task.threads
     )
     fitted = fit_candidates(work, task.candidates)
-    said = {name: model.predict(inputs, judging.rows) for name, model in fitted.models.items()}
+    said: dict[CandidateName, Predictions] = {
+        name: model.predict(inputs, judging.rows) for name, model in fitted.models.items()
+    }
     _require_finite(task.name, said)
     judged = judge_candidates(said, judging, task.spec.horizon_bars, task.seed)
     metrics = MetricsCard(
@@ -182,9 +184,9 @@ def fit_forecaster(task: TrainingTask) -> Forecaster:
     )
     models = FittedModels(transforms, fitted.models[judged.selection.served])
     conformal = start(
-        forecasts_of(task.panel, PredictedRows(judging.rows, judged.served)),
-        outcomes_of(task.panel, task.labels, judging.rows, judging.classes),
         CoverageRule.of(task.spec),
+        judged.served,
+        outcomes_of(task.panel, task.labels, judging.rows, judging.classes),
     )
     card = _write_card(task, rule, models, (judged.selection, metrics, conformal))
     return Forecaster(card, models, fitted.models)

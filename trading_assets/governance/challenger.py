@@ -18,9 +18,9 @@ from trading_assets.backtest.engine import Decide, run_backtest
 from trading_assets.backtest.folds import Fold
 from trading_assets.errors import DataError
 from trading_assets.features.catalogue import feature_names
-from trading_assets.forecast.fold import ForecastTables, predict_window, train_window
+from trading_assets.forecast.fold import predict_window, train_window
 from trading_assets.forecast.forecaster import Forecaster
-from trading_assets.forecast.fractional import adjust_symbols
+from trading_assets.forecast.tables import ForecastTables
 from trading_assets.governance.promotion import ChallengerFigures, GateResult, judge_challenger
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.acting import Acting
@@ -231,8 +231,8 @@ def _champion(trial: _Trial, market: Market) -> Decide | None:
         days = market.sessions.astype("datetime64[D]").tolist()
         forecaster = Forecaster.from_files(champion.forecaster_files)
         asked = [day for day in days if day >= trial.window.validation_start]
-        prices = adjust_symbols(trial.inputs.bars, actions) if forecaster.needs_prices else None
-        forecasts = forecaster.predict(trial.tables.features, asked, prices)
+        known = ForecastTables(trial.tables.features, trial.inputs.bars, actions)
+        forecasts = forecaster.predict(known, asked)
     symbols = current_symbols(champion.rules.symbols, universe, actions)
     own = market
     if symbols != market.symbols:

@@ -1,7 +1,7 @@
 """What policies remember of a paper account, carried from record to record."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from trading_assets.policy.acting import Carried, carry_nothing
@@ -31,19 +31,25 @@ class AccountMemory:
         Digest of the bundle that decides.
     carried : sequence of sequence of float
         What its members carried to that close.
+    forecast_state : mapping
+        What its forecaster's intervals go on from; empty where they start anew.
     """
 
     cards: tuple[TrackerCard, ...]
     states: Remembered
     bundle: str = ""
     carried: Carried = ()
+    forecast_state: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    def to_summary(self, carried_on: Carried = ()) -> dict[str, Any]:
+    def to_summary(
+        self, carried_on: Carried = (), forecast_state: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Return what a record's summary holds of it; nothing where nothing is remembered.
 
-        `carried_on` is what the members carry after the decision.
+        `carried_on` is what the members carry after the decision, `forecast_state` what intervals
+        go on from.
         """
-        if not self.cards and not any(self.carried):
+        if not self.cards and not any(self.carried) and not forecast_state:
             return {}
         states = {name: list(state) for name, state in self.states.items()}
         kept: dict[str, Any] = {
@@ -56,6 +62,8 @@ class AccountMemory:
                 "carried": [list(memory) for memory in self.carried],
                 "carried_on": [list(memory) for memory in carried_on],
             }
+        if forecast_state:
+            kept |= {"bundle": self.bundle, "forecast_state": dict(forecast_state)}
         return {MEMORY: kept}
 
 
@@ -77,9 +85,12 @@ def memory_before(summary: Mapping[str, Any] | None, bundle: Bundle) -> AccountM
     is_known = is_settled and before == cards
     states: Remembered = kept["settled"] if is_known else remember_nothing(cards)
     carried: Carried = carry_nothing(bundle.members)
-    if is_settled and kept.get("bundle") == bundle.digest:
-        carried = kept["carried_on"]
-    return AccountMemory(cards, states, bundle.digest, carried)
+    forecast_state: Mapping[str, Any] = {}
+    if kept.get("bundle") == bundle.digest:
+        # Intervals learn from returns, whether or not the account was settled.
+        forecast_state = kept.get("forecast_state", {})
+        carried = kept.get("carried_on", carried) if is_settled else carried
+    return AccountMemory(cards, states, bundle.digest, carried, forecast_state)
 
 
 def memory_after(summary: Mapping[str, Any], net_return: float, traded: float) -> dict[str, Any]:

@@ -184,8 +184,9 @@ def _decider(
             names,
             memory.states,
             memory.carried,
+            memory.forecast_state,
         )
-        remembered = memory.to_summary(decision.carried)
+        remembered = memory.to_summary(decision.carried, decision.forecast_state)
         return replace(narrow_decision(decision, symbols), remembered=remembered)
 
     return decide_now

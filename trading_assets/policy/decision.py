@@ -1,15 +1,18 @@
 """The decision for one session: the same code for paper trading, scoring and replay."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from trading_assets.errors import DataError
+from trading_assets.forecast.conformal_state import ConformalState
+from trading_assets.forecast.tables import ForecastTables
 from trading_assets.policy.acting import Acting, Carried
 from trading_assets.policy.bundle import Bundle
 from trading_assets.policy.confidence import confidence_factors, size_by_factors
@@ -20,6 +23,12 @@ from trading_assets.risk.projection import binding_limits, project_weights
 from trading_assets.schema import TABLES
 from trading_assets.simulation.core import Floats
 from trading_assets.simulation.trackers.remembered import Remembered, show_remembered
+
+if TYPE_CHECKING:
+    from trading_assets.forecast.forecaster import Forecaster
+
+# Features reach back far enough to make up for so many sessions that were not decided on.
+_MOST_MISSED_SESSIONS = 21
 
 FallbackRule = Literal["equal_weight", "cash"]
 
@@ -48,6 +57,8 @@ class Decision:
         What a session's record keeps of the account for the next decision.
     carried : sequence of sequence of float
         What each member of the bundle carries on to the next session's close.
+    forecast_state : mapping
+        JSON values of what the next session's intervals go on from; empty without forecasts.
     """
 
     session: date
@@ -60,6 +71,7 @@ class Decision:
     decided_by: str
     remembered: Mapping[str, Any] = field(default_factory=dict[str, Any])
     carried: Carried = ()
+    forecast_state: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def decide(  # noqa: PLR0913  one argument for each input of a decision
@@ -72,6 +84,7 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
     symbols: Sequence[str] | None = None,
     remembered: Remembered | None = None,
     carried: Carried | None = None,
+    forecast_state: Mapping[str, Any] | None = None,
 ) -> Decision:
     """Return the bundle's decision at the close of a session.
 
@@ -94,6 +107,9 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
         and advances it.
     carried : sequence of sequence of float, optional
         What each member carries from the session before; nothing where the account is new.
+    forecast_state : mapping, optional
+        That of the decision before, by the same bundle; intervals start anew without, and after
+        more than 21 sessions without a decision.
 
     Raises
     ------
@@ -116,7 +132,10 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
     sessions = known["session"].unique().sort().to_list()
     shown = _shown_sessions(sessions, rules)
     entitled = actions.filter(pl.col("ex_date") <= decision_session)
-    n_needed = bundle.window_bars + len(shown) - 1 if rules.uses_forecasts else len(shown)
+    forecaster = _read_forecaster(bundle)
+    past = _past_forecasts(forecaster, forecast_state, sessions)
+    asked = [day for day in sessions if day in shown or (past is not None and past.session < day)]
+    n_needed = forecaster.count_sessions(len(asked)) if forecaster else len(shown)
     features = compute_features(
         known,
         entitled,
@@ -124,7 +143,8 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
         bundle.features,
         sessions[-n_needed:],
     )
-    forecasts = _forecasts(bundle, features, (known, entitled), shown)
+    tables = ForecastTables(features, known, entitled)
+    forecasts, after = _forecasts(forecaster, tables, asked, past)
     context = build_context(
         features,
         forecasts,
@@ -142,7 +162,7 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
     at = np.array([decision_session], dtype="datetime64[D]")
     raw = size_by_factors(wanted, confidence_factors(own, rules, at))[0]
     decided = _decision(decision_session, rules, tradable, (raw, held[0]), (own, bundle.digest))
-    return replace(decided, carried=acting.carried())
+    return replace(decided, carried=acting.carried(), forecast_state=after)
 
 
 def narrow_decision(decision: Decision, symbols: Sequence[str]) -> Decision:
@@ -256,20 +276,37 @@ def _shown_sessions(sessions: Sequence[date], rules: DecisionRules) -> Sequence[
     return sessions[-rules.window_bars :]
 
 
-def _forecasts(
-    bundle: Bundle,
-    features: pl.DataFrame,
-    bars_and_actions: tuple[pl.DataFrame, pl.DataFrame],
-    sessions: Sequence[date],
-) -> pl.DataFrame:
+def _read_forecaster(bundle: Bundle) -> "Forecaster | None":
     if not bundle.rules.uses_forecasts:
-        return TABLES["forecasts"].empty()
+        return None
     from trading_assets.forecast.forecaster import Forecaster
-    from trading_assets.forecast.fractional import adjust_symbols
 
-    forecaster = Forecaster.from_files(dict(bundle.forecaster_files))
-    prices = adjust_symbols(*bars_and_actions) if forecaster.needs_prices else None
-    return forecaster.predict(features, sessions, prices)
+    return Forecaster.from_files(dict(bundle.forecaster_files))
+
+
+def _past_forecasts(
+    forecaster: "Forecaster | None",
+    forecast_state: Mapping[str, Any] | None,
+    sessions: Sequence[date],
+) -> ConformalState | None:
+    """Return the state that intervals go on from, unless there is none or it is too old."""
+    if not forecast_state or forecaster is None:
+        return None
+    state = ConformalState.from_json(json.dumps(forecast_state).encode())
+    missed = sum(state.session < day for day in sessions) - 1
+    return state if missed <= _MOST_MISSED_SESSIONS else None
+
+
+def _forecasts(
+    forecaster: "Forecaster | None",
+    tables: ForecastTables,
+    sessions: Sequence[date],
+    state: ConformalState | None,
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    if forecaster is None:
+        return TABLES["forecasts"].empty(), {}
+    found = forecaster.forecast(tables, sessions, state)
+    return found.rows, found.state.model_dump(mode="json")
 
 
 def _held_row(held_weights: Mapping[str, float], rules: DecisionRules) -> list[float]:

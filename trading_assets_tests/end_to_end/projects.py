@@ -36,7 +36,7 @@ TINY: dict[str, Any] = {
         "names": ["log_return_1", "log_return_5", "ewma_volatility"],
         "scale_bars": 60,
     },
-    "forecast": {"window_bars": 20, "hidden_units": 8, "epochs": 1},
+    "forecast": {"window_bars": 20, "network": "small", "members": 1, "epochs": 1},
     "policy": {
         "agents": {
             "ppo": {

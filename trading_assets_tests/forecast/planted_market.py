@@ -7,12 +7,19 @@ import numpy as np
 import polars as pl
 
 from trading_assets.features.windows import VOLATILITY_COLUMN
+from trading_assets.forecast.tables import ForecastTables
 from trading_assets.strategy import ForecastSpec
-from trading_assets_tests.features.synthetic_bars import make_bars, weekdays
+from trading_assets_tests.features.synthetic_bars import NO_ACTIONS, make_bars, weekdays
 
 NAMES = ("planted", "noise_1", "noise_2", "noise_3")
 SPEC = ForecastSpec(
-    horizon_bars=3, window_bars=8, hidden_units=8, epochs=2, batch_size=128, cross_fit_parts=3
+    horizon_bars=3,
+    window_bars=8,
+    network="small",
+    members=2,
+    epochs=2,
+    batch_size=128,
+    cross_fit_parts=3,
 )
 
 
@@ -26,9 +33,16 @@ class PlantedMarket:
     validation: list[date]
     test: list[date]
 
-    def up_to_validation(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def tables(self) -> ForecastTables:
+        """Return all there is."""
+        return ForecastTables(self.features, self.bars, NO_ACTIONS)
+
+    def up_to_validation(self) -> ForecastTables:
+        """Return what is known when the validation window ends."""
         is_known = pl.col("session") <= self.validation[-1]
-        return self.features.filter(is_known), self.bars.filter(is_known)
+        return ForecastTables(
+            self.features.filter(is_known), self.bars.filter(is_known), NO_ACTIONS
+        )
 
 
 def make_market(strength: float, count: int = 500, seed: int = 4) -> PlantedMarket:

@@ -1,4 +1,6 @@
 import copy
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -6,13 +8,27 @@ import polars as pl
 import pytest
 
 from trading_assets.errors import DataError
-from trading_assets.forecast.cross_fit import cross_fit, find_seen_rows
+from trading_assets.forecast.cross_fit import cross_fit
 from trading_assets.forecast.labels import compute_labels
+from trading_assets.forecast.predictions import CandidateName
+from trading_assets.forecast.seen_rows import find_seen_rows
 from trading_assets.forecast.train import train_forecaster
+from trading_assets.forecast_specs import ForecastSpec
 from trading_assets_tests.features.synthetic_bars import NO_ACTIONS
 from trading_assets_tests.forecast.planted_market import NAMES, SPEC, PlantedMarket, make_market
 
 Fitted = tuple[pl.DataFrame, dict[str, Any]]
+
+
+def fit(
+    market: PlantedMarket,
+    days: Sequence[date] | None = None,
+    served: CandidateName = "logistic",
+    spec: ForecastSpec = SPEC,
+) -> Fitted:
+    days = days or market.train + market.validation
+    found = cross_fit(market.up_to_validation(), days, spec, NAMES, served)
+    return found.rows, found.card
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +38,7 @@ def market() -> PlantedMarket:
 
 @pytest.fixture(scope="module")
 def fitted(market: PlantedMarket) -> Fitted:
-    features, bars = market.up_to_validation()
-    return cross_fit(features, bars, NO_ACTIONS, market.train + market.validation, SPEC, NAMES)
+    return fit(market)
 
 
 def test_every_session_with_a_full_window_is_predicted_once(fitted: Fitted, market: PlantedMarket):
@@ -45,8 +60,7 @@ def test_cross_fitted_forecasts_carry_the_planted_signal(fitted: Fitted, market:
 
 def test_cross_fitting_noise_finds_nothing():
     market = make_market(0.0, seed=8)
-    features, bars = market.up_to_validation()
-    table, _ = cross_fit(features, bars, NO_ACTIONS, market.train, SPEC, NAMES)
+    table, _ = fit(market, market.train)
     rows = table.join(
         compute_labels(market.bars, NO_ACTIONS, SPEC.horizon_bars), on=["symbol", "session"]
     )
@@ -57,11 +71,10 @@ def test_cross_fitting_noise_finds_nothing():
 def test_no_row_was_predicted_by_a_model_that_saw_it(fitted: Fitted, market: PlantedMarket):
     table, card = fitted
     assert find_seen_rows(table, card) == []
-    features, bars = market.up_to_validation()
     forecaster = train_forecaster(
-        features, bars, NO_ACTIONS, market.train, market.validation, SPEC, NAMES
+        market.up_to_validation(), market.train, market.validation, SPEC, NAMES
     )
-    later = forecaster.predict(market.features, market.test)
+    later = forecaster.predict(market.tables(), market.test)
     assert find_seen_rows(pl.concat([table, later]), card, forecaster.card) == []
 
 
@@ -103,10 +116,9 @@ def test_the_card_lists_each_parts_metrics_and_stretches(fitted: Fitted):
 
 
 def test_the_embargo_grows_with_the_train_window(market: PlantedMarket):
-    features, bars = market.up_to_validation()
     days = market.train + market.validation
     spec = SPEC.model_copy(update={"embargo_share": 0.1, "epochs": 1, "labels": "triple_barrier"})
-    _, card = cross_fit(features, bars, NO_ACTIONS, days, spec, NAMES)
+    _, card = fit(market, spec=spec)
     middle = card["parts"]["part-1"]
     sessions = [str(day) for day in days]
     resumed = sessions.index(middle["trained"][1][0])
@@ -116,16 +128,14 @@ def test_the_embargo_grows_with_the_train_window(market: PlantedMarket):
 
 
 def test_the_same_seed_gives_the_same_table(fitted: Fitted, market: PlantedMarket):
-    features, bars = market.up_to_validation()
-    again = cross_fit(features, bars, NO_ACTIONS, market.train + market.validation, SPEC, NAMES)
+    again = fit(market)
     assert again[0].equals(fitted[0])
     assert again[1] == fitted[1]
 
 
 def test_more_parts_than_the_window_allows_are_refused(market: PlantedMarket):
-    features, bars = market.up_to_validation()
     with pytest.raises(DataError, match=r"train windows|expected more sessions than parts"):
-        cross_fit(features, bars, NO_ACTIONS, market.train[:25], SPEC, NAMES)
+        fit(market, market.train[:25])
     spec = SPEC.model_copy(update={"cross_fit_parts": 40})
     with pytest.raises(DataError, match="expected more sessions than parts"):
-        cross_fit(features, bars, NO_ACTIONS, market.train[:25], spec, NAMES)
+        fit(market, market.train[:25], spec=spec)

@@ -89,7 +89,7 @@ SPEC = FeaturesSpec(names=NAMES)
 FEATURES = compute_features(BARS, ACTIONS, SERIES, SPEC, DAYS)
 STRATEGY = make_strategy(
     features={"names": NAMES},
-    forecast={"window_bars": 12, "hidden_units": 4, "epochs": 1},
+    forecast={"window_bars": 12, "network": "small", "members": 2, "epochs": 1},
     policy={"observed_features": ["log_return_5", "ewma_volatility"]},
 )
 
