@@ -26,16 +26,37 @@ from trading_assets.forecast.forecast_rows import (
     tabulate,
 )
 from trading_assets.forecast.fractional import Prices, add_difference, adjust_symbols
+from trading_assets.forecast.networks.strip_rows import LabelledRows
 from trading_assets.forecast.predictions import CandidateName, Predictions, join_predictions
 from trading_assets.forecast.seeded_thread import one_seeded_thread
 from trading_assets.forecast.tables import ForecastTables
 from trading_assets.forecast.weights import FittedModels, restore_models
+from trading_assets.forecast_specs import ForecastSpec
 
 Array = NDArray[np.float64]
 
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "card.json"
 FORECASTER = "forecaster"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """What is known of a forecaster right after its training, and not stored with it.
+
+    Attributes
+    ----------
+    candidates : mapping of str to Candidate
+        All that were fitted.
+    judging : LabelledRows
+        The rows that judged them.
+    judged : Predictions
+        What the served one said of these, tempered.
+    """
+
+    candidates: Mapping[CandidateName, Candidate]
+    judging: LabelledRows
+    judged: Predictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +76,19 @@ class Forecaster:
         What it was trained on and how it did.
     models : FittedModels
         Transforms and the model that serves.
-    candidates : mapping of str to Candidate, optional
-        All that were fitted; known after training, not of a forecaster that was read from files.
+    training : TrainingRecord, optional
+        Known after training, not of a forecaster that was read from files.
     """
 
     def __init__(
         self,
         card: ForecasterCard,
         models: FittedModels,
-        candidates: Mapping[CandidateName, Candidate] | None = None,
+        training: TrainingRecord | None = None,
     ) -> None:
         self._card = card
         self._models = models
-        self.candidates: Mapping[CandidateName, Candidate] = candidates or {}
+        self.training = training
 
     @property
     def card(self) -> dict[str, Any]:
@@ -100,6 +121,11 @@ class Forecaster:
     def served(self) -> CandidateName:
         """The candidate that serves."""
         return self._card.served
+
+    @property
+    def spec(self) -> ForecastSpec:
+        """What was declared."""
+        return self._card.declared
 
     @property
     def class_rule(self) -> ClassRule:

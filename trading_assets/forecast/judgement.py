@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from trading_assets.forecast.forecaster import Forecaster
+from trading_assets.forecast.selection import MOST_P_VALUE
 from trading_assets.forecast.windows import WindowLike
 
 
@@ -18,17 +19,21 @@ class ForecasterJudgement:
     not_purged : list of str
         Labels that reach into a later window.
     worse_serves : list of str
-        Why the served model is not the one with the lower validation log-loss.
-    served : str
-        `network` or `logistic`.
+        Why the served model is not the one that the rule names.
+    served, reason : str
+        The candidate that serves, and why.
     figures : mapping of str to float
-        Validation log-losses in nats, accuracy, rows.
+        Log-losses on the judging days in nats, accuracy, rows.
+    table : str
+        Figures of every candidate, as Markdown.
     """
 
     not_purged: list[str]
     worse_serves: list[str]
     served: str
+    reason: str
     figures: Mapping[str, float]
+    table: str
 
 
 def judge_forecaster(forecaster: Forecaster, window: WindowLike) -> ForecasterJudgement:
@@ -55,21 +60,70 @@ def judge_forecaster(forecaster: Forecaster, window: WindowLike) -> ForecasterJu
         not_purged.append(
             f"a validation label ends on {last_validation}; expected by {window.train_end}"
         )
-    losses = {name: float(metrics[name]["log_loss"]) for name in ("network", "logistic")}
-    better = min(losses, key=lambda name: losses[name])
+    candidates: Mapping[str, Mapping[str, Any]] = metrics["candidates"]
     served = str(card["served"])
-    worse = [f"{served} serves with {losses[served]:.4f} nats; {better} has {losses[better]:.4f}"]
+    own = candidates[served]
     return ForecasterJudgement(
         not_purged=not_purged,
-        worse_serves=worse if losses[served] > losses[better] else [],
+        worse_serves=_contradictions(served, metrics),
         served=served,
+        reason=str(card["reason"]),
         figures={
-            "log_loss_network": losses["network"],
-            "log_loss_logistic": losses["logistic"],
-            "log_loss_prior": float(metrics["prior_log_loss"]),
-            "accuracy_served": float(metrics[served]["accuracy"]),
-            "temperature": float(metrics[served]["temperature"]),
+            **{f"log_loss_{name}": float(found["log_loss"]) for name, found in candidates.items()},
+            "accuracy_served": float(own["accuracy"]),
+            "base_rate": float(metrics["base_rate"]),
+            "brier_served": float(own["brier"]),
+            "calibration_error_served": float(own["calibration_error"]),
+            "temperature": float(own["temperature"]),
+            **{name: float(own[name]) for name in ("ic", "rank_ic") if own[name] is not None},
             "train_rows": float(metrics["train_rows"]),
+            "stopping_rows": float(metrics["stopping_rows"]),
+            "judging_rows": float(metrics["judging_rows"]),
             "purged_rows": float(metrics["purged_rows"]),
+            "both_touched_rows": float(metrics["both_touched_rows"]),
         },
+        table=_tabulate(candidates),
     )
+
+
+def _contradictions(served: str, metrics: Mapping[str, Any]) -> list[str]:
+    """Say where the served candidate is not the one that the card's own figures ask for."""
+    losses = {name: float(found["log_loss"]) for name, found in metrics["candidates"].items()}
+    gates = {name: loss for name, loss in losses.items() if name != "network"}
+    best = min(gates, key=lambda name: gates[name]) if gates else served
+    found = metrics["network_over_logistic"] or {}
+    p_value = found.get("p_value")
+    is_proven = p_value is not None and p_value < MOST_P_VALUE
+    wanted = "network" if is_proven and losses["network"] < losses[best] else best
+    if served == wanted:
+        return []
+    return [
+        f"{served} serves with {losses[served]:.4f} nats; expected {wanted} with"
+        f" {losses[wanted]:.4f}, as p of the network over logistic is {p_value}"
+    ]
+
+
+_COLUMNS = {
+    "log-loss": "log_loss",
+    "untempered": "uncalibrated_log_loss",
+    "Brier": "brier",
+    "calibration error": "calibration_error",
+    "accuracy": "accuracy",
+    "IC": "ic",
+    "t": "ic_t",
+    "rank-IC": "rank_ic",
+    "t of it": "rank_ic_t",
+    "temperature": "temperature",
+}
+
+
+def _tabulate(candidates: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = [f"| candidate | {' | '.join(_COLUMNS)} |", "|---" * (len(_COLUMNS) + 1) + "|"]
+    for name, found in candidates.items():
+        cells = [_cell(found[field]) for field in _COLUMNS.values()]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -25,7 +25,7 @@ from trading_assets.forecast.class_rules import ClassRule, classify_rows, fit_cl
 from trading_assets.forecast.conformal_state import ConformalState, CoverageRule
 from trading_assets.forecast.dataset import LabelGrid, Panel, Rows, build_panel, find_known, rows_at
 from trading_assets.forecast.forecast_rows import outcomes_of
-from trading_assets.forecast.forecaster import FORECASTER, Forecaster
+from trading_assets.forecast.forecaster import FORECASTER, Forecaster, TrainingRecord
 from trading_assets.forecast.fractional import (
     FRACTIONAL_COLUMN,
     Prices,
@@ -189,7 +189,7 @@ def fit_forecaster(task: TrainingTask) -> Forecaster:
         outcomes_of(task.panel, task.labels, judging.rows, judging.classes),
     )
     card = _write_card(task, rule, models, (judged.selection, metrics, conformal))
-    return Forecaster(card, models, fitted.models)
+    return Forecaster(card, models, TrainingRecord(fitted.models, judging, judged.served))
 
 
 def _triple(shares: Array) -> tuple[float, float, float]:

@@ -82,6 +82,14 @@ class TrackedRun:
                 self.run_id, metrics=[Metric(k, v, now_ms, step) for k, v in metrics.items()]
             )
 
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Add tags that are known only later, such as digests."""
+        from mlflow.entities import RunTag
+
+        with _only_writer(self._uri, self._artifacts):
+            found = [RunTag(key, value) for key, value in tags.items()]
+            self._client.log_batch(self.run_id, tags=found)
+
     def finish(self, files: Mapping[str, bytes]) -> None:
         """Add files by relative name and end the run."""
         with _only_writer(self._uri, self._artifacts), tempfile.TemporaryDirectory() as folder:

@@ -6,10 +6,12 @@ import dagster as dg
 from pydantic import Field
 
 from trading_assets.backtest.folds import get_fold
+from trading_assets.cores import usable_cores
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.instance import TRAINING_POOL
 from trading_assets.pipeline.market_tables import read_market
+from trading_assets.pipeline.policy import png_metadata
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
 from trading_assets.strategy import Strategy, with_sizes
@@ -41,7 +43,7 @@ def _forecaster(declared: Declared) -> dg.AssetsDefinition:
         declared,
         node,
         None,
-        description="CNN, LSTM and attention on the fold's train window, against a gate model.",
+        description="CNN, LSTM and attention on the fold's train window, against gate models.",
         kinds={"torch", "mlflow"},
         pool=TRAINING_POOL,
         check_specs=[
@@ -54,7 +56,7 @@ def _forecaster(declared: Declared) -> dg.AssetsDefinition:
             check_spec(
                 node,
                 serves,
-                "Network or logistic model, whichever predicts the validation days better.",
+                "The network serves if it beats logistic beyond chance, else the best gate does.",
                 blocks=True,
             ),
         ],
@@ -65,6 +67,7 @@ def _forecaster(declared: Declared) -> dg.AssetsDefinition:
         lake: LakeResource,
         tracking: TrackingResource,
     ) -> dg.MaterializeResult:
+        from trading_assets.forecast import report
         from trading_assets.forecast.fold import measure_window, train_window
         from trading_assets.forecast.judgement import judge_forecaster
 
@@ -72,11 +75,26 @@ def _forecaster(declared: Declared) -> dg.AssetsDefinition:
         strategy = config.over(declared.trading)
         fold = get_fold(task.key, strategy.folds)
         tables = forecast_tables(task)
-        trained = train_window(tables, fold, strategy)
+        tags = {
+            "dagster_run_id": context.run.run_id,
+            "partition": task.key,
+            "declaration": declared.name,
+        }
+        params = strategy.forecast.model_dump(mode="json")
+        with tracking.follow(
+            f"{declared.name}/forecaster", f"fold {task.key}", params, tags
+        ) as run:
+            trained = train_window(tables, fold, strategy, usable_cores())
+            judged = judge_forecaster(trained, fold)
+            plot = report.draw_forecaster(trained)
+            for epoch, losses in report.logged_curves(trained):
+                run.log(losses, epoch)
+            run.log(judged.figures)
+            run.tag(report.logged_tags(trained))
+            files = trained.to_files()
+            run.finish({**files, **report.logged_files(trained, plot)})
         quality = measure_window(tables, fold, strategy)
-        judged = judge_forecaster(trained, fold)
         problems = [*judged.not_purged, *judged.worse_serves]
-        files = trained.to_files()
         records = task.commit(
             [
                 task.write(
@@ -90,24 +108,22 @@ def _forecaster(declared: Declared) -> dg.AssetsDefinition:
                     reasons=problems,
                 )
             ],
-            {**node.depends_on, "forecast": strategy.forecast.model_dump(mode="json")},
+            {**node.depends_on, "forecast": params},
         )
         report_partitions(context, records)
-        run = tracking.log_model(
-            f"{declared.name}/forecaster",
-            f"fold {task.key}",
-            files,
-            strategy.forecast.model_dump(),
-            judged.figures,
-            {
-                "dagster_run_id": context.run.run_id,
-                "partition": task.key,
-                "declaration": declared.name,
-            },
-        )
         return dg.MaterializeResult(
-            metadata={**judged.figures, "served": judged.served, "mlflow_run": run},
-            check_results=[check(purged, judged.not_purged), check(serves, judged.worse_serves)],
+            metadata={
+                **judged.figures,
+                "served": judged.served,
+                "reason": judged.reason,
+                "candidates": dg.MetadataValue.md(judged.table),
+                "plot": png_metadata(plot),
+                "mlflow_run": run.run_id,
+            },
+            check_results=[
+                check(purged, judged.not_purged),
+                check(serves, judged.worse_serves, served=judged.served, reason=judged.reason),
+            ],
         )
 
     return forecaster
@@ -136,16 +152,19 @@ def _forecasts(declared: Declared) -> dg.AssetsDefinition:
     def forecasts(
         context: dg.AssetExecutionContext, config: ForecastSizes, lake: LakeResource
     ) -> dg.MaterializeResult:
+        from trading_assets.forecast.evaluation import evaluate_forecasts
         from trading_assets.forecast.fold import predict_window
         from trading_assets.forecast.forecaster import Forecaster
+        from trading_assets.forecast.plots import plot_forecasts
 
         task = Task.begin(context, lake, declared, "forecasts")
         strategy = config.over(declared.trading)
         fold = get_fold(task.key, strategy.folds)
         stored = task.lake.read_blobs(f"{declared.name}/forecaster", task.key)
-        predicted = predict_window(
-            forecast_tables(task), fold, Forecaster.from_files(stored), strategy, fold.test_end
-        )
+        model, tables = Forecaster.from_files(stored), forecast_tables(task)
+        predicted = predict_window(tables, fold, model, strategy, fold.test_end, usable_cores())
+        tested = predicted.rows.filter(predicted.rows["window"] == "test")
+        evaluated = evaluate_forecasts(tables, tested, model)
         records = task.commit(
             [
                 task.write(
@@ -159,12 +178,21 @@ def _forecasts(declared: Declared) -> dg.AssetsDefinition:
             {**node.depends_on, "forecast": strategy.forecast.model_dump(mode="json")},
         )
         report_partitions(context, records)
-        windows = predicted.rows["window"]
+        shown: dict[str, Any] = {}
+        if evaluated is not None:
+            plot = plot_forecasts(evaluated.shown, evaluated.track)
+            shown = {
+                **{f"test_{name}": value for name, value in evaluated.figures.items()},
+                "plot": png_metadata(plot),
+            }
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": len(predicted.rows),
-                "train_rows": int((windows == "train").sum()),
-                "test_rows": int((windows == "test").sum()),
+                "train_rows": len(predicted.rows) - len(tested),
+                "test_rows": len(tested),
+                "train_forecasts": predicted.card["train_forecasts"],
+                **_compared(predicted.card),
+                **shown,
             },
             check_results=[check(unseen, predicted.seen)],
         )
@@ -172,9 +200,15 @@ def _forecasts(declared: Declared) -> dg.AssetsDefinition:
     return forecasts
 
 
+def _compared(card: Any) -> dict[str, float]:
+    """Return how forecasts by models that saw later rows compare with those that did not."""
+    found = card["comparison"] or {}
+    return {f"train_{name}": value for name, value in found.items() if value is not None}
+
+
 def forecast_tables(task: Task) -> Any:
     """Read what a forecaster learns from and predicts with."""
-    from trading_assets.forecast.fold import ForecastTables
+    from trading_assets.forecast.tables import ForecastTables
 
     bars, actions = read_market(task)
     return ForecastTables(task.read(f"{task.declared.name}/features"), bars, actions)

@@ -1,0 +1,61 @@
+"""What the UI and MLflow are shown of a forecaster: curves, picture, and the network as ONNX."""
+
+from collections.abc import Iterator, Mapping
+
+from trading_assets.errors import DataError
+from trading_assets.forecast.evaluation import show_believability
+from trading_assets.forecast.forecaster import Forecaster
+from trading_assets.forecast.networks.serving import NetworkEnsemble
+from trading_assets.forecast.plots import plot_forecaster
+
+ONNX_FILE, PLOT_FILE = "network.onnx", "forecaster.png"
+
+
+def draw_forecaster(forecaster: Forecaster) -> bytes:
+    """Return a PNG of how the network learned and how the served candidate judged.
+
+    Raises
+    ------
+    DataError
+        If the forecaster was read from files, which do not keep the judging rows.
+    """
+    training = forecaster.training
+    if training is None:
+        msg = "the forecaster was read from files; expected one that was just trained: train again"
+        raise DataError(msg)
+    metrics = forecaster.card["metrics"]
+    shown = show_believability(
+        f"judging days, {forecaster.served} serves",
+        training.judged.probabilities,
+        training.judging.classes,
+        float(metrics["base_rate"]),
+    )
+    return plot_forecaster(metrics["epoch_log_loss"], shown)
+
+
+def logged_files(forecaster: Forecaster, plot: bytes) -> dict[str, bytes]:
+    """Return what MLflow keeps beside the forecaster's own files: picture and ONNX model."""
+    files = {PLOT_FILE: plot}
+    network = forecaster.training.candidates.get("network") if forecaster.training else None
+    if isinstance(network, NetworkEnsemble):
+        files[ONNX_FILE] = network.to_onnx()
+    return files
+
+
+def logged_curves(forecaster: Forecaster) -> Iterator[tuple[int, Mapping[str, float]]]:
+    """Give each epoch, from 1, with the stopping log-loss of every member that reached it."""
+    curves = forecaster.card["metrics"]["epoch_log_loss"]
+    for epoch in range(max((len(curve) for curve in curves), default=0)):
+        reached = {
+            f"stopping_log_loss_member_{member}": curve[epoch]
+            for member, curve in enumerate(curves)
+            if epoch < len(curve)
+        }
+        yield epoch + 1, reached
+
+
+def logged_tags(forecaster: Forecaster) -> dict[str, str]:
+    """Return what a forecaster was made of: digests of data and features, who serves and why."""
+    card = forecaster.card
+    names = ("data_sha256", "features_sha256", "weights_sha256", "served", "reason", "code_version")
+    return {name: str(card[name])[:500] for name in names}
