@@ -22,6 +22,9 @@ PACKAGE = Path(__file__).parent
 # A month has at most 23 sessions: enough to reach the anchor of the newest month's features.
 DECISION_SESSIONS = 23 * (LOOKBACK_MONTHS + 1)
 
+# Fields of a strategy's policy that try or measure and change no trained or traded number.
+MEASURES = ("search", "ablation")
+
 # What puts stored bars and actions together by company.
 COMPANY_CODE = (
     "bars/actions/companies.py",
@@ -54,8 +57,14 @@ TRADING_ROOMS = (
     *COMPANY_CODE,
     *COMPILING_CODE,
 )
-LEARNING_ROOMS = ("features", "forecast", *BOOTSTRAP_CODE, *TRADING_ROOMS)
+<<<<<<< HEAD
+LEARNING_ROOMS = ("features", "forecast", "forecast_specs.py", *BOOTSTRAP_CODE, *TRADING_ROOMS)
 # What a stage's results depend on. A change to any of these files makes its partitions stale.
+=======
+LEARNING_ROOMS = ("features", "forecast", *TRADING_ROOMS)
+# What the results of a stage, or of one of its assets, depend on. A change to any of these files
+# makes their partitions stale.
+>>>>>>> ablation
 STAGE_CODE: Mapping[str, tuple[str, ...]] = {
     "bars": (*SCHEMA_CODE, "bars", "pipeline/bars"),
     "features": (
@@ -69,11 +78,14 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         *SCHEMA_CODE,
         "features",
         "forecast",
+        "forecast_specs.py",
         *BOOTSTRAP_CODE,
         *COMPANY_CODE,
+        *COMPILING_CODE,
         "pipeline/forecast.py",
     ),
     "policy": (*SCHEMA_CODE, *TRADING_ROOMS, "pipeline/policy.py"),
+<<<<<<< HEAD
     "backtest": (
         *SCHEMA_CODE,
         *TRADING_ROOMS,
@@ -82,6 +94,19 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "backtest",
         "pipeline/backtest.py",
     ),
+=======
+    # Stage `policy`, but it trades a test window too; what reports make of it trains nothing again.
+    "forecast_ablation": (
+        *SCHEMA_CODE,
+        *TRADING_ROOMS,
+        "backtest/ablation.py",
+        "backtest/engine.py",
+        "backtest/folds.py",
+        "pipeline/policy.py",
+        "pipeline/ablation.py",
+    ),
+    "backtest": (*SCHEMA_CODE, *TRADING_ROOMS, *QUALITY_CODE, "backtest", "pipeline/backtest.py"),
+>>>>>>> ablation
     "governance": (
         *SCHEMA_CODE,
         *LEARNING_ROOMS,
@@ -134,6 +159,8 @@ class AssetNode:
         Declared values that its content depends on.
     is_record : bool
         Whether a partition is a record of what happened then: never stale, never run again.
+    code : str
+        Entry of `STAGE_CODE` that its results depend on; empty is that of the stage.
     """
 
     key: str
@@ -142,11 +169,12 @@ class AssetNode:
     reads: tuple[Reads, ...]
     depends_on: Mapping[str, Any]
     is_record: bool = False
+    code: str = ""
 
     @property
     def code_version(self) -> str:
-        """Digest of the files that the stage's results depend on."""
-        return code_version(self.stage)
+        """Digest of the files that its results depend on."""
+        return code_version(self.code or self.stage)
 
     @property
     def declaration_digest(self) -> str:
@@ -175,7 +203,7 @@ def digest(values: object) -> str:
 
 @cache
 def code_version(stage: str) -> str:
-    """Return the first 16 hex digits of the sha256 over the files that a stage depends on."""
+    """Return the first 16 hex digits of the sha256 over the files of an entry of `STAGE_CODE`."""
     hasher = hashlib.sha256()
     for path in sorted(_code_files(STAGE_CODE[stage])):
         hasher.update(path.relative_to(PACKAGE).as_posix().encode())
@@ -263,15 +291,20 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
     read = (Reads(f"{name}/forecaster"), Reads(features, train, 0), Reads(bars, train, 0), actions)
     yield AssetNode(forecasts, "forecast", Axis.FOLD, read, forecast)
     traded = {**forecast, **_dump(strategy, "costs", "risk", "backtest")}
-    policy = strategy.policy.model_dump(mode="json", exclude={"agents", "ensemble", "search"})
+    policy = strategy.policy.model_dump(mode="json", exclude={"agents", "ensemble", *MEASURES})
     for agent, spec in strategy.policy.agents.items():
-        yield AssetNode(
-            f"{name}/policy/{agent}",
-            "policy",
-            Axis.FOLD,
-            (Reads(forecasts), *trained_on),
-            {**traded, "policy": policy, "agent": spec.model_dump(mode="json")},
-        )
+        own, key = spec.model_dump(mode="json"), f"{name}/policy/{agent}"
+        trained = {**traded, "policy": policy, "agent": own}
+        yield AssetNode(key, "policy", Axis.FOLD, (Reads(forecasts), *trained_on), trained)
+        if strategy.policy.ablation == "forecasts":
+            yield AssetNode(
+                f"{name}/forecast_ablation/{agent}",
+                "policy",
+                Axis.FOLD,
+                (Reads(key), Reads(forecasts), *read[1:]),
+                trained,
+                code="forecast_ablation",
+            )
     policies = tuple(Reads(f"{name}/policy/{agent}") for agent in strategy.policy.agents)
     yield AssetNode(
         f"{name}/backtest",
@@ -280,23 +313,31 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
         # The first decision is taken at the close before the test window, and volatilities look
         # back further: the window before is read too.
         (*policies, Reads(forecasts), Reads(features, -1, 0), Reads(bars, -1, 0), actions),
-        {**traded, "policy": strategy.policy.model_dump(mode="json", exclude={"search"})},
+        {**traded, "policy": strategy.policy.model_dump(mode="json", exclude=set(MEASURES))},
     )
 
 
 def _unpartitioned_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
+    ablated = strategy.policy.agents if strategy.policy.ablation == "forecasts" else ()
     yield AssetNode(
         f"{name}/walk_forward_report",
         "backtest",
         Axis.NONE,
-        (Reads(f"{name}/backtest", reads_all=True), Reads(f"{name}/forecaster", reads_all=True)),
+        (
+            Reads(f"{name}/backtest", reads_all=True),
+            Reads(f"{name}/forecaster", reads_all=True),
+            *(
+                Reads(f"{name}/forecast_ablation/{agent}", reads_all=True, is_optional=True)
+                for agent in ablated
+            ),
+        ),
         _judged(strategy, "paper"),
     )
     if strategy.is_oracle_world:
         for agent, spec in strategy.policy.agents.items():
             depends_on = {
                 **_dump(strategy, "market_data", "costs", "risk"),
-                "policy": strategy.policy.model_dump(mode="json", exclude={"search"}),
+                "policy": strategy.policy.model_dump(mode="json", exclude=set(MEASURES)),
                 "agent": spec.model_dump(mode="json"),
             }
             yield AssetNode(f"{name}/oracle_ladder/{agent}", "policy", Axis.NONE, (), depends_on)

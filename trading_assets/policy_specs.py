@@ -10,6 +10,7 @@ from trading_assets.declared import Declared, ModuleName, Name
 from trading_assets.ensemble_specs import DeclaredEnsemble, MeanActionSpec
 from trading_assets.randomisation_specs import RandomisationSpec
 from trading_assets.reward_specs import (
+    CompositeSpec,
     DeclaredReward,
     MeanVarianceSpec,
     require_observable,
@@ -65,6 +66,10 @@ class PolicySpec(Declared):
         default="posterior_mean",
         description="How weights are reduced where a forecast is uncertain.",
     )
+    ablation: Literal["none", "forecasts"] = Field(
+        default="none",
+        description="What every agent is trained without as well, to measure what it adds.",
+    )
     modules: tuple[ModuleName, ...] = Field(
         default=(), description="Python modules with agents, rewards and trackers of one's own."
     )
@@ -80,6 +85,31 @@ class PolicySpec(Declared):
             raise ValueError(msg)
         require_observable(self.observed_account, self.modules)
         require_searchable(self.search, self.agents)
+        return self
+
+    @model_validator(mode="after")
+    def _an_ablation_leaves_an_agent(self) -> Self:
+        if self.ablation == "none":
+            return self
+        if not self.uses_forecasts:
+            msg = (
+                "ablation was forecasts and uses_forecasts false; expected uses_forecasts true, or"
+                " ablation none, as there is nothing to leave out"
+            )
+            raise ValueError(msg)
+        if not self.observed_features:
+            msg = (
+                "ablation was forecasts without observed_features; expected a feature there, or"
+                " ablation none, as an agent without forecasts would see its account alone"
+            )
+            raise ValueError(msg)
+        if isinstance(self.reward, CompositeSpec) and self.reward.confidence_bonus > 0:
+            msg = (
+                "ablation was forecasts and reward composite pays for the confidence of forecasts;"
+                " expected confidence_bonus 0, or ablation none, as arms that are paid otherwise"
+                " cannot be compared"
+            )
+            raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

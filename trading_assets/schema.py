@@ -180,6 +180,16 @@ TABLES: dict[str, Table] = {
         ),
         key=("portfolio", "session"),
     ),
+    "ablation": Table(
+        (
+            Column("agent", pl.String, "Agent whose arms are compared"),
+            Column("arm", pl.String, "`with` or `without` forecasts"),
+            Column("seed", pl.Int64, "Seed of the training, the same in both arms"),
+            SESSION,
+            Column("net_return", pl.Float64, "Change of equity after costs, fraction of equity"),
+        ),
+        key=("agent", "arm", "seed", "session"),
+    ),
     "decisions": Table(
         (
             SESSION,

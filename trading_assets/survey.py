@@ -156,12 +156,20 @@ class Survey:
         return ""
 
     def _appeared(self, node: AssetNode, record: RecordLike) -> dict[str, int]:
-        """Count stored upstream partitions that a reader of everything has not read."""
+        """Count stored upstream partitions that a reader of everything has not read.
+
+        One that was refused is done without where it is optional.
+        """
         read = {(item.asset, item.partition) for item in record.inputs}
         found: dict[str, int] = {}
         for edge in node.reads:
             if edge.reads_all:
-                new = [k for k in self.stored(edge.asset) if (edge.asset, k) not in read]
+                new = [
+                    key
+                    for key, upstream in self.stored(edge.asset).items()
+                    if (edge.asset, key) not in read
+                    and not (edge.is_optional and upstream.verdict == "failed")
+                ]
                 if new:
                     found[edge.asset] = len(new)
         return found

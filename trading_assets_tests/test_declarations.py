@@ -56,6 +56,11 @@ def test_the_paper_strategy_is_the_demo_on_another_source() -> None:
     found = load_declarations([PACKAGED], "development").strategies
     same = {"costs", "features", "forecast", "policy", "risk", "backtest", "governance"}
     demo, paper = (found[n].model_dump(include=same) for n in ("us_equities", "us_equities_paper"))
+    # An ablation measures and trades nothing.
+    assert (demo["policy"].pop("ablation"), paper["policy"].pop("ablation")) == (
+        "forecasts",
+        "none",
+    )
     assert demo == paper
 
 

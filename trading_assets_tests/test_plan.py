@@ -104,7 +104,8 @@ def test_all_months_are_one_run_and_each_fold_is_one(manifest: Manifest) -> None
     assert [len(wave) for wave in planned.waves] == [1, 1, 4, 2]
     assert len(bars[0].partitions) == len(features[0].partitions) == 157
     assert folds[0].assets == tuple(
-        f"us_equities/{name}" for name in ("forecaster", "forecasts", "policy/ppo", "backtest")
+        f"us_equities/{name}"
+        for name in ("forecaster", "forecasts", "policy/ppo", "forecast_ablation/ppo", "backtest")
     )
     assert {step.title for step in last} == {
         "write the walk-forward report",
@@ -184,6 +185,25 @@ def test_a_refused_partition_is_said_and_not_run_again(manifest: Manifest) -> No
     planned = plan(manifest.graphs, manifest.records, NOW)
     assert [s.partition for s in planned.refused] == ["2003-01-01"]
     assert planned.waves == ()
+
+
+def test_a_refused_ablation_is_done_without(manifest: Manifest) -> None:
+    manifest.settle()
+    ablation, report = "us_equities/forecast_ablation/ppo", "us_equities/walk_forward_report"
+    records = manifest.stored[ablation]
+    records["2010-01-01"] = replace(records["2010-01-01"], verdict="failed", content_digest="bad")
+    assert states(plan(manifest.graphs, manifest.records, NOW), report) == {"": State.STALE}
+    # A report is written without it, and is then as complete as it can be.
+    whole = manifest.stored[report][""]
+    read = tuple(i for i in whole.inputs if (i.asset, i.partition) != (ablation, "2010-01-01"))
+    manifest.stored[report][""] = replace(whole, inputs=read)
+    planned = plan(manifest.graphs, manifest.records, NOW)
+    assert states(planned, report) == {"": State.FRESH}
+    assert [(s.asset, s.partition) for s in planned.refused] == [(ablation, "2010-01-01")]
+    assert planned.waves == ()
+    # Once it is mended, the report is written anew.
+    records["2010-01-01"] = replace(records["2010-01-01"], verdict="passed")
+    assert states(plan(manifest.graphs, manifest.records, NOW), report) == {"": State.STALE}
 
 
 def test_a_new_fold_makes_the_report_stale(manifest: Manifest) -> None:

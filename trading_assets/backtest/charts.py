@@ -6,6 +6,7 @@ Bytes depend on the curves only: no dates of creation, no random ids, no global 
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -24,8 +25,8 @@ AGENT_COLOURS = ("#2f81d6", "#c2569b", "#7d6bd1", "#c9483c")
 BASELINE_COLOURS = {"buy_and_hold": "#3f9b57", "equal_weight": "#d2842a", "cash": "#8a8f98"}
 
 # Replaced by the page's text colour, so that one drawing serves the light and the dark page.
-_INK = "#010203"
-_GRID = "#8a8f98"
+INK = "#010203"
+GRID = "#8a8f98"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +78,15 @@ def draw_svg(curves: Sequence[Curve]) -> str:
     """Return growth and drawdown as an SVG element that takes the page's text colour."""
     figure = _draw(curves, (9.6, 5.4))
     figure.subplots_adjust(top=0.99)
-    text = _render(figure, "svg", 72).decode("utf-8")
-    # Without the XML prologue, which does not belong inside a page.
-    svg = text[text.index("<svg") + len("<svg") :].replace(_INK, "currentColor")
-    return f'<svg role="img" aria-label="Growth of 1 USD and drawdown of each portfolio"{svg}'
+    return as_svg(figure, "Growth of 1 USD and drawdown of each portfolio")
 
 
 def draw_png(curves: Sequence[Curve], title: str) -> bytes:
     """Return growth and drawdown as a PNG of 1200 x 760 pixels on white."""
     figure = _draw(curves, (10.0, 6.333))
-    figure.suptitle(title, x=0.01, y=0.99, ha="left", fontsize=11, color=_INK)
+    figure.suptitle(title, x=0.01, y=0.99, ha="left", fontsize=11, color=INK)
     figure.set_facecolor("white")
-    return _render(figure, "png", 120)
+    return render(figure, "png", 120)
 
 
 def draw_thumbnail(curves: Sequence[Curve]) -> bytes:
@@ -99,8 +97,8 @@ def draw_thumbnail(curves: Sequence[Curve]) -> bytes:
     axes = figure.subplots()
     figure.subplots_adjust(left=0.07, right=0.985, top=0.97, bottom=0.1)
     _draw_growth(axes, [curve for curve in curves if curve.label])
-    _style(axes, 7)
-    return _render(figure, "png", 100)
+    style_axes(axes, 7)
+    return render(figure, "png", 100)
 
 
 def _draw(curves: Sequence[Curve], size_inches: tuple[float, float]) -> "Figure":
@@ -112,17 +110,17 @@ def _draw(curves: Sequence[Curve], size_inches: tuple[float, float]) -> "Figure"
     figure.subplots_adjust(left=0.065, right=0.995, top=0.955, bottom=0.045, hspace=0.06)
     figure.align_ylabels()
     _draw_growth(top, curves)
-    _style(top, 9)
-    top.set_ylabel("Growth of 1 USD", color=_INK, fontsize=9)
+    style_axes(top, 9)
+    top.set_ylabel("Growth of 1 USD", color=INK, fontsize=9)
     for curve in curves:
         days, losses = _with_breaks(curve.record, -100.0 * drawdowns(curve.record.returns))
         bottom.plot(days, losses, color=curve.colour, linewidth=curve.width, alpha=curve.opacity)
-    _style(bottom, 9)
-    bottom.set_ylabel("Drawdown, %", color=_INK, fontsize=9)
+    style_axes(bottom, 9)
+    bottom.set_ylabel("Drawdown, %", color=INK, fontsize=9)
     for axes in (top, bottom):
         for start in _fold_starts(curves)[1:]:
             axes.axvline(
-                date2num(start), color=_GRID, linewidth=0.7, linestyle=(0, (2, 3)), alpha=0.8
+                date2num(start), color=GRID, linewidth=0.7, linestyle=(0, (2, 3)), alpha=0.8
             )
     return figure
 
@@ -139,21 +137,22 @@ def _draw_growth(axes: "Axes", curves: Sequence[Curve]) -> None:
             label=curve.label or "_",
         )
     if any(curve.label for curve in curves):
-        axes.legend(loc="upper left", fontsize=8, frameon=False, labelcolor=_INK)
+        axes.legend(loc="upper left", fontsize=8, frameon=False, labelcolor=INK)
 
 
-def _style(axes: "Axes", size: int) -> None:
+def style_axes(axes: "Axes", size: int) -> None:
+    """Give axes over days the page's grid, colours and labels of a size in points."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator = AutoDateLocator()
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
     axes.set_facecolor("none")
-    axes.grid(visible=True, axis="y", color=_GRID, linewidth=0.5, alpha=0.35)
-    axes.tick_params(colors=_INK, labelsize=size, length=3)
+    axes.grid(visible=True, axis="y", color=GRID, linewidth=0.5, alpha=0.35)
+    axes.tick_params(colors=INK, labelsize=size, length=3)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(_GRID)
+        spine.set_color(GRID)
 
 
 def _fold_starts(curves: Sequence[Curve]) -> list[np.datetime64]:
@@ -168,7 +167,16 @@ def _with_breaks(record: TrackRecord, values: Series) -> tuple[NDArray[np.dateti
     return np.insert(record.sessions, at, missing), np.insert(values, at, np.nan)
 
 
-def _render(figure: "Figure", kind: Literal["svg", "png"], dpi: int) -> bytes:
+def as_svg(figure: "Figure", label: str) -> str:
+    """Return a figure as an SVG element with a label, which takes the page's text colour."""
+    text = render(figure, "svg", 72).decode("utf-8")
+    # Without the XML prologue, which does not belong inside a page.
+    svg = text[text.index("<svg") + len("<svg") :].replace(INK, "currentColor")
+    return f'<svg role="img" aria-label="{escape(label)}"{svg}'
+
+
+def render(figure: "Figure", kind: Literal["svg", "png"], dpi: int) -> bytes:
+    """Return a figure's bytes, which depend on what is drawn alone."""
     import matplotlib as mpl
 
     buffer = io.BytesIO()

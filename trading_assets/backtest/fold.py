@@ -12,12 +12,16 @@ from trading_assets.backtest.engine import BacktestTables, Decide, run_backtest
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.metrics import max_drawdown, sharpe_annual
 from trading_assets.backtest.parity import PARITY_TOLERANCE, parity_gap_usd
-from trading_assets.errors import DataError
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.ensemble import Ensemble
 from trading_assets.policy.fold import TrainingTables, market_of
 from trading_assets.policy.networks import TrainedPolicy
-from trading_assets.policy.rollout import build_task, policy_decision, roll_policy
+from trading_assets.policy.rollout import (
+    build_task,
+    policy_decision,
+    require_trained_on,
+    roll_policy,
+)
 from trading_assets.simulation.market import Market
 from trading_assets.strategy import Strategy
 
@@ -80,7 +84,7 @@ def backtest_fold(
         If a policy was trained on other symbols.
     """
     market = market_of(tables, market_data)
-    _require_trained_on(market, policies)
+    require_trained_on(market, policies)
     task = build_task(market, tables.features, tables.forecasts, strategy)
     decisions: dict[str, Decide] = dict(baseline_decisions(market, fold))
     for agent, seeds in policies.items():
@@ -105,18 +109,6 @@ def backtest_fold(
         sharpe_annual={name: sharpe_annual(series) for name, series in returns.items()},
         max_drawdown={name: max_drawdown(series) for name, series in returns.items()},
     )
-
-
-def _require_trained_on(market: Market, policies: Mapping[str, Sequence[TrainedPolicy]]) -> None:
-    for agent, seeds in policies.items():
-        for policy in seeds:
-            if policy.rules.symbols != market.symbols:
-                msg = (
-                    f"{agent} was trained on {', '.join(policy.rules.symbols)}, and the market"
-                    f" has {', '.join(market.symbols)} now; expected the same symbols, so train it"
-                    " again"
-                )
-                raise DataError(msg)
 
 
 def _parity_gaps(

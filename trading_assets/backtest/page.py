@@ -5,53 +5,20 @@ plots from `charts`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from string import Template
 
 from trading_assets.backtest.cells import MARK, MINUS
+from trading_assets.backtest.page_parts import (
+    Drawing,
+    Finding,
+    FoldFeatures,
+    ForecastsAdd,
+    Table,
+)
 from trading_assets.backtest.verdict import Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of ready text.
-
-    Attributes
-    ----------
-    caption : str
-        What the table shows, in a phrase.
-    header : sequence of str
-        Column titles; the first column names the row.
-    rows : sequence of sequence of str
-        Cells, already formatted and escaped.
-    muted : set of int
-        Rows printed paler.
-    """
-
-    caption: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    muted: frozenset[int] = field(default_factory=frozenset)
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """An SVG element and how to read it."""
-
-    svg: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class FoldFeatures:
-    """What the features of one fold were worth: a sentence, drawings and a table."""
-
-    title: str
-    sentence: str
-    drawings: Sequence[Drawing]
-    table: Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +49,8 @@ class Page:
         Newest fold first; the others are folded away.
     feature_notes : sequence of str
         How to read them.
+    forecasts : ForecastsAdd, optional
+        What forecasts add, where that was declared to be measured.
     """
 
     title: str
@@ -98,6 +67,7 @@ class Page:
     training: Table
     features: Sequence[FoldFeatures] = ()
     feature_notes: Sequence[str] = ()
+    forecasts: ForecastsAdd | None = None
 
 
 def render_page(page: Page) -> str:
@@ -126,16 +96,34 @@ def render_page(page: Page) -> str:
             for name, lines in page.notes
         ),
         training=_table(page.training) if page.training.rows else "",
+        forecasts="" if page.forecasts is None else _forecasts(page.forecasts),
         features=_features(page),
     )
 
 
 def _verdict(verdict: Verdict) -> str:
-    sentence = escape(verdict.sentence).replace(" -", f" {MINUS}").replace("(-", f"({MINUS}")
-    claim, separator, evidence = sentence.partition(": annual Sharpe")
-    rest = f'<span class="evidence">Annual Sharpe{evidence}</span>' if separator else ""
+    claim, separator, evidence = verdict.sentence.partition(": annual Sharpe")
     kind = verdict.standing if verdict.is_complete else "unknown"
-    return f'<p class="verdict {kind}"><strong>{claim}{"." if separator else ""}</strong>{rest}</p>'
+    rest = f"Annual Sharpe{evidence}" if separator else ""
+    return _finding(Finding(kind, f"{claim}{'.' if separator else ''}", rest))
+
+
+def _finding(finding: Finding) -> str:
+    claim, evidence = (
+        escape(text).replace(" -", f" {MINUS}").replace("(-", f"({MINUS}")
+        for text in (finding.claim, finding.evidence)
+    )
+    rest = f'<span class="evidence">{evidence}</span>' if evidence else ""
+    return f'<p class="verdict {finding.kind}"><strong>{claim}</strong>{rest}</p>'
+
+
+def _forecasts(shown: ForecastsAdd) -> str:
+    found = "\n".join(_finding(finding) for finding in shown.findings)
+    tables = "\n".join(_table(table) for table in shown.tables)
+    return (
+        f'<section class="forecasts"><h2>What forecasts add</h2>{found}\n'
+        f"{_bullets(shown.notes)}\n{tables}\n{_figures(shown.drawings)}</section>"
+    )
 
 
 def _features(page: Page) -> str:
@@ -151,14 +139,17 @@ def _features(page: Page) -> str:
 
 
 def _fold_features(fold: FoldFeatures, *, is_open: bool) -> str:
-    figures = "\n".join(
-        f'<figure><div class="scroll">{drawing.svg}</div>'
-        f"<figcaption>{escape(drawing.note)}</figcaption></figure>"
-        for drawing in fold.drawings
-    )
     return (
         f"<details{' open' if is_open else ''}><summary>{escape(fold.title)}</summary>"
-        f"<p>{escape(fold.sentence)}</p>\n{_table(fold.table)}\n{figures}</details>"
+        f"<p>{escape(fold.sentence)}</p>\n{_table(fold.table)}\n{_figures(fold.drawings)}</details>"
+    )
+
+
+def _figures(drawings: Sequence[Drawing]) -> str:
+    return "\n".join(
+        f'<figure><div class="scroll">{drawing.svg}</div>'
+        f"<figcaption>{escape(drawing.note)}</figcaption></figure>"
+        for drawing in drawings
     )
 
 
@@ -206,6 +197,7 @@ $comparisons
 $folds
 $holdings
 </section>
+$forecasts
 <div class="notes">
 $notes
 </div>

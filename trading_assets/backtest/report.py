@@ -22,6 +22,7 @@ from trading_assets.backtest.figures import (
 from trading_assets.backtest.metrics import BARS_PER_YEAR
 from trading_assets.backtest.page import Page, render_page
 from trading_assets.backtest.report_figures import figures_document, headline_figures
+from trading_assets.backtest.report_forecasts import measure_effects
 from trading_assets.backtest.report_notes import assumption_notes, missing_notes, reading_notes
 from trading_assets.backtest.report_quality import feature_figures, feature_notes, fold_features
 from trading_assets.backtest.report_tables import (
@@ -88,6 +89,8 @@ class WalkForwardReport:
     ----------
     verdict : str
         One sentence for each agent.
+    forecasts : str
+        What forecasts add, one sentence for each agent; empty unless that is declared.
     problems : list of str
         What is incomplete, one sentence each; empty when every portfolio has every fold.
     html : str
@@ -101,6 +104,7 @@ class WalkForwardReport:
     """
 
     verdict: str
+    forecasts: str
     problems: list[str]
     html: str
     png: bytes
@@ -149,6 +153,7 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
         judge_agent(agent, spec.seeds, figures, comparisons[f"{agent}/ensemble"], judgement)
         for agent, spec in sorted(strategy.policy.agents.items())
     ]
+    effects = measure_effects(inputs.folds, inputs.expected_folds, strategy, judgement)
     problems = describe_gaps(records)
     curves = curves_of([record for record in records.values() if len(record.returns)])
     page = Page(
@@ -173,17 +178,22 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
         training=training_table(inputs.folds),
         features=fold_features(inputs.folds),
         feature_notes=feature_notes(),
+        forecasts=effects.section,
     )
     return WalkForwardReport(
         verdict=" ".join(verdict.sentence for verdict in verdicts),
+        forecasts=" ".join(effects.sentences),
         problems=problems,
         html=render_page(page),
         png=draw_png(curves, inputs.strategy_name),
         thumbnail=draw_thumbnail(curves),
         figures=figures_document(
-            _facts(inputs, bootstrap.block_bars), figures, comparisons, verdicts
+            {**_facts(inputs, bootstrap.block_bars), "forecasts_add": effects.figures},
+            figures,
+            comparisons,
+            verdicts,
         ),
-        headline=headline_figures(figures, verdicts),
+        headline={**headline_figures(figures, verdicts), **effects.headline},
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from trading_assets.backtest.cells import DASH, number, percent
-from trading_assets.backtest.page import Drawing, FoldFeatures, Table
+from trading_assets.backtest.page_parts import Drawing, FoldFeatures, Table
 from trading_assets.backtest.track_record import FoldRecord
 from trading_assets.features.information_coefficient import TIME_SERIES
 from trading_assets.features.quality import FeatureQuality

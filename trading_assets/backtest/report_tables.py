@@ -19,7 +19,7 @@ from trading_assets.backtest.cells import (
 )
 from trading_assets.backtest.figures import Comparison, Judgement, PortfolioFigures
 from trading_assets.backtest.metrics import growth, sharpe_annual
-from trading_assets.backtest.page import Table
+from trading_assets.backtest.page_parts import Table
 from trading_assets.backtest.track_record import FoldRecord, Scalar, TrackRecord
 from trading_assets.strategy import Strategy
 

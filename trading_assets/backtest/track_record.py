@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from trading_assets.backtest.ablation import FoldAblation
 from trading_assets.backtest.baselines import BASELINES
 from trading_assets.backtest.engine import BacktestTables
 from trading_assets.backtest.folds import Fold
@@ -35,12 +36,15 @@ class FoldRecord:
         Facts about each training, by model or portfolio; shown as they are.
     features : FeatureQuality, optional
         What its features were worth on its training days.
+    ablations : mapping of str to FoldAblation
+        What agents earned with and without forecasts, by agent.
     """
 
     fold: Fold
     tables: BacktestTables
     training: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
     features: FeatureQuality | None = None
+    ablations: Mapping[str, FoldAblation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

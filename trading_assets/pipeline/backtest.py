@@ -12,6 +12,7 @@ from trading_assets.backtest.folds import get_fold
 from trading_assets.lake.names import table_file
 from trading_assets.lake.records import canonical_json
 from trading_assets.lake.store import Lake
+from trading_assets.pipeline.ablation import ablation_keys, ablation_refs, read_ablations
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.policy import agent_nodes, png_metadata, training_tables
@@ -154,6 +155,8 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
         expected = task.inputs("")[key]
         present = [fold for fold in expected if fold in task.lake.records(key)]
         forecaster = f"{declared.name}/forecaster"
+        ablated = ablation_keys(declared)
+        ablations = read_ablations(task.lake, ablated, present)
         quality = read_quality(task.lake, forecaster, present)
         report = build_report(
             WalkForwardInputs(
@@ -166,6 +169,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
                         _tables(task, key, fold),
                         _weights(task, key, fold),
                         features=quality.get(fold),
+                        ablations=ablations[fold],
                     )
                     for fold in present
                 ],
@@ -189,6 +193,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
                     inputs=[
                         *task.lake.inputs_for(key, present),
                         *task.lake.inputs_for(forecaster, quality),
+                        *ablation_refs(task.lake, ablated, ablations),
                     ],
                     verdict="failed" if problems else "passed",
                     reasons=problems,
@@ -208,6 +213,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             metadata={
                 "verdict": report.verdict,
+                **({"forecasts": report.forecasts} if report.forecasts else {}),
                 "plot": png_metadata(report.thumbnail),
                 "report": lake.link(path),
                 "trials": trials,

@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import model_validator
 
 from trading_assets.market_data import MarketDataSpec
+from trading_assets.pipeline.ablation import ablation_assets
 from trading_assets.pipeline.backtest import backtest_assets
 from trading_assets.pipeline.bars import bars_assets
 from trading_assets.pipeline.declared import declared_market_data, declared_strategy
@@ -93,6 +94,7 @@ def strategy_definitions(name: str) -> dg.Definitions:
             *features_assets(declared),
             *forecast_assets(declared),
             *policy_assets(declared),
+            *ablation_assets(declared),
             *backtest_assets(declared),
             *governance_assets(declared),
             *paper_assets(declared),

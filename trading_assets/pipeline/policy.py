@@ -15,6 +15,7 @@ from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.instance import TRAINING_POOL
 from trading_assets.pipeline.market_tables import read_market
+from trading_assets.pipeline.progress import watch_training
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
 from trading_assets.strategy import with_sizes
@@ -70,7 +71,6 @@ def _policy(declared: Declared, agent: str) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         from trading_assets.policy.fold import train_seeds
         from trading_assets.policy.pareto_report import report_pareto
-        from trading_assets.policy.training import TrainingWatch
 
         task = Task.begin(context, lake, declared, f"policy/{agent}")
         fold = get_fold(task.key, strategy.folds)
@@ -84,18 +84,6 @@ def _policy(declared: Declared, agent: str) -> dg.AssetsDefinition:
         # other code is not gone on with.
         kept = Path(lake.root) / "training" / node.key / task.key
 
-        def tell(seed: int, point: Any) -> None:
-            found = {
-                "validation_score": point.score,
-                "constraint_share": point.constraint_share,
-                "multiplier": point.multiplier,
-            }
-            known = {name: value for name, value in found.items() if value is not None}
-            said = ", ".join(f"{name} {value:.3e}" for name, value in known.items())
-            bar = progress_bar(point.steps / spec.total_steps)
-            context.log.info(f"seed {seed} {bar} {point.steps:,} of {spec.total_steps:,}: {said}")
-            run.log({f"{name}_seed_{seed}": v for name, v in known.items()}, point.steps)
-
         with tracking.follow(
             f"{declared.name}/policy/{agent}", f"fold {task.key}", spec.model_dump(), tags
         ) as run:
@@ -106,7 +94,7 @@ def _policy(declared: Declared, agent: str) -> dg.AssetsDefinition:
                 strategy,
                 declared.market,
                 spec,
-                TrainingWatch(kept / node.code_version, tell),
+                watch_training(context, run, kept / node.code_version, spec.total_steps),
                 usable_cores(),
             )
             pareto = report_pareto(trained.policies, tables, fold, strategy, declared.market)
@@ -204,12 +192,6 @@ def training_tables(task: Task) -> Any:
         features=task.read(f"{name}/features"),
         forecasts=task.read(f"{name}/forecasts"),
     )
-
-
-def progress_bar(share: float) -> str:
-    """Return how far a training is, as a bar of twenty signs."""
-    done = min(round(20 * share), 20)
-    return f"[{'#' * done}{'.' * (20 - done)}]"
 
 
 def png_metadata(png: bytes) -> dg.MarkdownMetadataValue:

@@ -28,6 +28,8 @@ def print_verdict(console: Console, strategy: str, lake: Lake, data: Path) -> No
         console.print(_table(figures["portfolios"]))
         for verdict in figures["verdicts"].values():
             console.print(verdict["sentence"], markup=False, soft_wrap=True)
+        for added in figures.get("forecasts_add", {}).values():
+            console.print(added["sentence"], markup=False, soft_wrap=True)
         report = record.file("report.html")
         assert report is not None
         console.print(f"report: {data / report.path}", markup=False, soft_wrap=True)

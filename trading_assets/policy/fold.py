@@ -35,6 +35,13 @@ class TrainingTables:
     features: pl.DataFrame
     forecasts: pl.DataFrame
 
+    def between(self, first: date, last: date) -> "TrainingTables":
+        """Return the rows of some days, both included; actions are in force on any day."""
+        is_within = pl.col("session").is_between(first, last)
+        kept = (frame.filter(is_within) for frame in (self.bars, self.features, self.forecasts))
+        bars, features, forecasts = kept
+        return TrainingTables(bars, self.actions, features, forecasts)
+
 
 @dataclass(frozen=True, slots=True)
 class TrainedSeeds:

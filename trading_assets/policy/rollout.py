@@ -1,6 +1,6 @@
 """Step a trained policy, or the mean of several, through a market day by day."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -168,6 +168,25 @@ def roll_rows(policies: Sequence[TrainedPolicy], task: TradingTask, rows: range)
         steps=tuple(steps),
         rewards=np.array(rewards),
     )
+
+
+def require_trained_on(market: Market, policies: Mapping[str, Sequence[TrainedPolicy]]) -> None:
+    """Refuse policies, by agent, that were trained on other symbols than the market has.
+
+    Raises
+    ------
+    DataError
+        Naming both.
+    """
+    for agent, seeds in policies.items():
+        for policy in seeds:
+            if policy.rules.symbols != market.symbols:
+                msg = (
+                    f"{agent} was trained on {', '.join(policy.rules.symbols)}, and the market"
+                    f" has {', '.join(market.symbols)} now; expected the same symbols, so train it"
+                    " again"
+                )
+                raise DataError(msg)
 
 
 def _require_trackers(policies: Sequence[TrainedPolicy], task: TradingTask) -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from trading_assets.backtest.figures import Comparison, PortfolioFigures
+from trading_assets.backtest.forecast_effect import SeedMeans
 from trading_assets.bars.validation.expectations import MONTHLY
 from trading_assets.bars.validation.row_rules import row_rules
 from trading_assets.cli import _parser
@@ -27,6 +28,8 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "d
 NAMES = [path.relative_to(ROOT).as_posix() for path in DOCUMENTS]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MOST_README_LINES = 250
+# Assets that each agent has one of.
+BY_AGENT = ("policy", "forecast_ablation", "oracle_ladder")
 LONGEST_LINE = 112
 # A commit may be dated by a later clock; partitions of replays do not depend on it.
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -172,7 +175,7 @@ def declared_checks(declarations: Declarations) -> dict[tuple[str, str], bool]:
         for asset in build(declared.name).assets or ():
             for spec in asset.check_specs:  # type: ignore[union-attr]
                 path = [*spec.asset_key.path[1:]]
-                if path[0] in ("policy", "oracle_ladder"):
+                if path[0] in BY_AGENT:
                     path[1] = "<agent>"
                 found["/".join(path), spec.name] = spec.blocking
     return found
@@ -212,14 +215,16 @@ def test_the_page_of_checks_names_the_expectations_judged_month_by_month() -> No
 
 def test_the_page_of_figures_names_every_figure_of_the_report() -> None:
     text = read("docs/metrics.md")
-    names = {field.name for model in (PortfolioFigures, Comparison) for field in fields(model)}
+    models = (PortfolioFigures, Comparison, SeedMeans)
+    names = {field.name for model in models for field in fields(model)}
     assert {name for name in names if f"`{name}`" not in text} == set()
 
 
 def test_the_architecture_names_every_asset(graphs: list[AssetGraph]) -> None:
     text = read("docs/architecture.md")
     assets = {node.key.split("/", 1)[1] for graph in graphs for node in graph.nodes}
-    generic = {re.sub(r"^(policy|oracle_ladder)/.*", r"\1/<agent>", asset) for asset in assets}
+    by_agent = rf"^({'|'.join(BY_AGENT)})/.*"
+    generic = {re.sub(by_agent, r"\1/<agent>", asset) for asset in assets}
     assert {asset for asset in generic if f"| `{asset}` |" not in text} == set()
 
 
