@@ -57,14 +57,9 @@ TRADING_ROOMS = (
     *COMPANY_CODE,
     *COMPILING_CODE,
 )
-<<<<<<< HEAD
 LEARNING_ROOMS = ("features", "forecast", "forecast_specs.py", *BOOTSTRAP_CODE, *TRADING_ROOMS)
-# What a stage's results depend on. A change to any of these files makes its partitions stale.
-=======
-LEARNING_ROOMS = ("features", "forecast", *TRADING_ROOMS)
 # What the results of a stage, or of one of its assets, depend on. A change to any of these files
 # makes their partitions stale.
->>>>>>> ablation
 STAGE_CODE: Mapping[str, tuple[str, ...]] = {
     "bars": (*SCHEMA_CODE, "bars", "pipeline/bars"),
     "features": (
@@ -85,16 +80,6 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "pipeline/forecast.py",
     ),
     "policy": (*SCHEMA_CODE, *TRADING_ROOMS, "pipeline/policy.py"),
-<<<<<<< HEAD
-    "backtest": (
-        *SCHEMA_CODE,
-        *TRADING_ROOMS,
-        *QUALITY_CODE,
-        *BOOTSTRAP_CODE,
-        "backtest",
-        "pipeline/backtest.py",
-    ),
-=======
     # Stage `policy`, but it trades a test window too; what reports make of it trains nothing again.
     "forecast_ablation": (
         *SCHEMA_CODE,
@@ -105,8 +90,14 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "pipeline/policy.py",
         "pipeline/ablation.py",
     ),
-    "backtest": (*SCHEMA_CODE, *TRADING_ROOMS, *QUALITY_CODE, "backtest", "pipeline/backtest.py"),
->>>>>>> ablation
+    "backtest": (
+        *SCHEMA_CODE,
+        *TRADING_ROOMS,
+        *QUALITY_CODE,
+        *BOOTSTRAP_CODE,
+        "backtest",
+        "pipeline/backtest.py",
+    ),
     "governance": (
         *SCHEMA_CODE,
         *LEARNING_ROOMS,
