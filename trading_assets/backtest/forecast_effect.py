@@ -20,9 +20,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from trading_assets.backtest.ablation import ARMS, WITH, WITHOUT, FoldAblation
-from trading_assets.backtest.bootstrap import optimal_block_bars, resampled_positions
 from trading_assets.backtest.figures import Judgement
 from trading_assets.backtest.metrics import BARS_PER_YEAR, Series
+from trading_assets.bootstrap import optimal_block_bars, resampled_positions
 
 Standing = Literal["adds", "takes_away", "no_difference", "unknown"]
 
