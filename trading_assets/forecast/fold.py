@@ -13,6 +13,7 @@ from trading_assets.errors import UserError
 from trading_assets.features.catalogue import feature_names, feature_of
 from trading_assets.features.quality import FeatureQuality, measure_quality
 from trading_assets.features.redundancy import correlate_features, tabulate_correlations
+from trading_assets.forecast.conformal_state import ConformalState
 from trading_assets.forecast.cross_fit import cross_fit
 from trading_assets.forecast.forecaster import Forecaster
 from trading_assets.forecast.labels import compute_labels
@@ -35,11 +36,14 @@ class Forecasts:
         What each part of the cross-fit was trained on.
     seen : list of str
         Rows predicted by a model that saw their label; empty when all is well.
+    state_before_last : ConformalState, optional
+        What intervals of the last session go on from; none where no session follows the window.
     """
 
     rows: pl.DataFrame
     card: Mapping[str, Any]
     seen: list[str]
+    state_before_last: ConformalState | None = None
 
     @property
     def card_json(self) -> bytes:
@@ -158,11 +162,13 @@ def predict_window(
         fitted = cross_fit(
             known, train, strategy.forecast, names, forecaster.served, threads=threads
         )
-    frames = [fitted.rows]
+    frames, state = [fitted.rows], None
     if later:
-        frames.append(forecaster.predict(tables, later))
+        before = forecaster.forecast(tables, later[:-1])
+        state = before.state
+        frames += [before.rows, forecaster.forecast(tables, later[-1:], state).rows]
     rows = pl.concat(frames).sort("symbol", "session")
-    return Forecasts(rows, fitted.card, find_seen_rows(rows, fitted.card, forecaster.card))
+    return Forecasts(rows, fitted.card, find_seen_rows(rows, fitted.card, forecaster.card), state)
 
 
 @contextmanager

@@ -226,6 +226,11 @@ class Forecaster:
             state = state.model_copy(update={"session": date.fromisoformat(str(before))})
         return self._finish(tables, panel, predicted, ("train", part), state).rows
 
+    def model_inputs(self, tables: ForecastTables) -> tuple[Panel, torch.Tensor]:
+        """Return the panel of features and what the models see of it, float32 (N, I, T)."""
+        panel = build_panel(tables.features, self.feature_names)
+        return panel, self._apply(panel, tables)
+
     def to_files(self) -> dict[str, bytes]:
         """Return `weights.safetensors` and `card.json`; equal forecasters give equal bytes."""
         return {WEIGHTS_FILE: self._models.pack(), CARD_FILE: self._card.to_json()}

@@ -136,7 +136,10 @@ def make_challenger(
     names = feature_names(strategy.features)
     # Selection days end before the judged ones: the gates judge the weights too.
     weights = member_weights(strategy.policy.ensemble, tracks)
-    bundle = Bundle.from_parts(strategy, names, forecaster, policies, weights)
+    # The first session is decided at the close of the window's last one.
+    state = forecasts.state_before_last
+    kept = state.to_json() if state else b""
+    bundle = Bundle.from_parts(strategy, names, forecaster, policies, weights, kept)
     trial = _Trial(inputs, tables, window, strategy, market_data, bundle)
     gates, seconds = _judge(trial)
     if not np.isfinite(seconds):

@@ -23,6 +23,8 @@ MANIFEST_FILE = "bundle.json"
 ENSEMBLE_RULE: EnsembleRule = "mean_action"
 _WEIGHTED_RULES = [rule for rule in get_args(EnsembleRule) if rule != ENSEMBLE_RULE]
 _FORECASTER = "forecaster/"
+# Beside the forecaster's own files.
+STATE_FILE = "conformal_state.json"
 _POLICY = "policy/"
 
 
@@ -92,6 +94,7 @@ class Bundle:
         forecaster: HasFiles | None,
         policies: Mapping[str, Sequence[TrainedPolicy]],
         weights: Mapping[str, float] | None = None,
+        forecast_state: bytes = b"",
     ) -> "Bundle":
         """Return the bundle of freshly trained parts.
 
@@ -108,6 +111,8 @@ class Bundle:
         weights : mapping of str to float, optional
             Weight of each member, as `ensemble.member_weights` gives it; needed where the declared
             rule is not `mean_action`.
+        forecast_state : bytes
+            State that the first decision's intervals go on from; they start anew without.
 
         Raises
         ------
@@ -120,12 +125,15 @@ class Bundle:
         if not members:
             msg = "a bundle had no policy; expected at least one trained agent"
             raise DataError(msg)
-        is_needed = forecaster is not None and members[0].rules.uses_forecasts
+        forecaster_files: dict[str, bytes] = {}
+        if forecaster is not None and members[0].rules.uses_forecasts:
+            state = {STATE_FILE: forecast_state} if forecast_state else {}
+            forecaster_files = {**forecaster.to_files(), **state}
         return cls(
             features=strategy.features.model_copy(update={"names": tuple(feature_names)}),
             window_bars=strategy.forecast.window_bars,
             rules=members[0].rules,
-            forecaster_files=forecaster.to_files() if forecaster and is_needed else {},
+            forecaster_files=forecaster_files,
             policies={agent: tuple(seeds) for agent, seeds in policies.items()},
             ensemble_rule=rule,
             weights={} if rule == ENSEMBLE_RULE or weights is None else dict(weights),

@@ -14,7 +14,7 @@ from trading_assets.errors import DataError
 from trading_assets.forecast.conformal_state import ConformalState
 from trading_assets.forecast.tables import ForecastTables
 from trading_assets.policy.acting import Acting, Carried
-from trading_assets.policy.bundle import Bundle
+from trading_assets.policy.bundle import STATE_FILE, Bundle
 from trading_assets.policy.confidence import confidence_factors, size_by_factors
 from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.policy.observation import build_context, build_observation
@@ -108,8 +108,8 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
     carried : sequence of sequence of float, optional
         What each member carries from the session before; nothing where the account is new.
     forecast_state : mapping, optional
-        That of the decision before, by the same bundle; intervals start anew without, and after
-        more than 21 sessions without a decision.
+        That of the decision before, by the same bundle; the bundle's own without. After more than
+        21 sessions without a decision, intervals start anew.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
     shown = _shown_sessions(sessions, rules)
     entitled = actions.filter(pl.col("ex_date") <= decision_session)
     forecaster = _read_forecaster(bundle)
-    past = _past_forecasts(forecaster, forecast_state, sessions)
+    past = _past_forecasts(bundle, forecast_state, sessions)
     asked = [day for day in sessions if day in shown or (past is not None and past.session < day)]
     n_needed = forecaster.count_sessions(len(asked)) if forecaster else len(shown)
     features = compute_features(
@@ -285,14 +285,14 @@ def _read_forecaster(bundle: Bundle) -> "Forecaster | None":
 
 
 def _past_forecasts(
-    forecaster: "Forecaster | None",
-    forecast_state: Mapping[str, Any] | None,
-    sessions: Sequence[date],
+    bundle: Bundle, forecast_state: Mapping[str, Any] | None, sessions: Sequence[date]
 ) -> ConformalState | None:
     """Return the state that intervals go on from, unless there is none or it is too old."""
-    if not forecast_state or forecaster is None:
+    kept = json.dumps(forecast_state).encode() if forecast_state else b""
+    kept = kept or bundle.forecaster_files.get(STATE_FILE, b"")
+    if not kept:
         return None
-    state = ConformalState.from_json(json.dumps(forecast_state).encode())
+    state = ConformalState.from_json(kept)
     missed = sum(state.session < day for day in sessions) - 1
     return state if missed <= _MOST_MISSED_SESSIONS else None
 

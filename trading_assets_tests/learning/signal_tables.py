@@ -84,6 +84,12 @@ class SignalTables:
     signal: Array
     names: tuple[str, ...]
 
+    def scaled_returns(self, horizon_bars: int) -> Array:
+        """Return what labels are made of, float64 (N, T - horizon)."""
+        close = self.bars["close"].to_numpy().reshape(len(self.signal[0]), -1)
+        earned = close[:, horizon_bars:] / close[:, :-horizon_bars] - 1.0
+        return earned / (VOLATILITY * np.sqrt(horizon_bars))
+
 
 def draw_tables(
     world: SignalWorld, n_symbols: int, n_sessions: int, n_features: int, seed: int

@@ -56,6 +56,10 @@ class NetworkEnsemble:
         rows : Rows
             Where windows end.
         """
+        return combine_members(self.outputs(inputs, rows))
+
+    def outputs(self, inputs: torch.Tensor, rows: Rows) -> MemberOutputs:
+        """Return what each member says of rows, see `predict`."""
         parts = [
             self.run(gather_windows(inputs, _part(rows, first), self.window_bars).numpy())
             for first in range(0, len(rows), _BATCH_ROWS)
@@ -64,7 +68,7 @@ class NetworkEnsemble:
             members = max(1, len(self.masks)) * len(self.networks)
             empty = np.zeros((members, 0), np.float32)
             parts = [MemberOutputs(np.zeros((members, 0, 3), np.float32), empty, empty)]
-        return combine_members(join_members(parts))
+        return join_members(parts)
 
     def run(self, windows: Windows) -> MemberOutputs:
         """Return what members say of windows float32 (n, I, window_bars)."""
