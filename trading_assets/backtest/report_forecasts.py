@@ -185,8 +185,8 @@ def _notes(judgement: Judgement) -> list[str]:
         " (stationary bootstrap) and seeds with replacement; of one seed nothing is known of the"
         " luck of training. p is two-sided.",
         "The net return decides the sentence. An arm may earn more by holding more: its Sharpe"
-        " ratio says what it earned for its risk. Each agent is judged for itself, and of twenty"
-        " without a difference one shows one by chance.",
+        " ratio says what it earned for its risk. Each agent is judged for itself: of twenty agents"
+        " without a difference one seems to have one by chance.",
     ]
 
 

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from trading_assets.backtest.ablation import ARMS, WITH, WITHOUT, FoldAblation
+from trading_assets.backtest.difference_chart import draw_differences
 from trading_assets.backtest.figures import Judgement
 from trading_assets.backtest.forecast_effect import (
     measure_effect,
@@ -258,3 +259,11 @@ def test_equal_arms_give_equal_bytes():
     first, second = report_with(gains), report_with(gains)
     assert first.html == second.html
     assert first.figures_json == second.figures_json
+
+
+@pytest.mark.parametrize(("second", "n_lines"), [("2020-04-01", 1), ("2020-07-01", 2)])
+def test_a_missing_fold_is_a_hole_in_the_line(second, n_lines):
+    parts = {key: ablation_of(key, 0.001) for key in ("2020-01-01", second)}
+    drawn = draw_differences(pair_arms("ppo", parts))
+    paths = re.findall(r'<path d="([^"]+)"[^>]*stroke: #2f81d6', drawn)
+    assert [path.count("M") for path in paths] == [n_lines]

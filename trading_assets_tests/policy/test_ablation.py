@@ -1,6 +1,7 @@
 import pytest
 
 from trading_assets.agent_specs import PpoSpec
+from trading_assets.policy import ablation as ablation_module
 from trading_assets.policy.ablation import train_without_forecasts, without_forecasts
 from trading_assets.policy.fold import TrainingTables, train_seeds
 from trading_assets_tests.backtest.planted_forecasts import STRATEGY, lay_market, plant
@@ -40,6 +41,16 @@ def test_an_agent_without_forecasts_does_not_read_them(monkeypatch):
     shown, other = (train_seeds(t, *window).to_files() for t in (tables, scrambled))
     weights = "seed-0/weights.safetensors"
     assert other[weights] != shown[weights] != blind[weights]
+
+
+def test_no_row_of_forecasts_is_handed_to_its_training(monkeypatch):
+    given = []
+    monkeypatch.setattr(ablation_module, "train_seeds", lambda tables, *_: given.append(tables))
+    planted = plant(0.5)
+    train_without_forecasts(planted.tables, planted.fold, STRATEGY, None, AGENT)
+    assert given[0].forecasts.schema == planted.tables.forecasts.schema
+    assert given[0].forecasts.is_empty()
+    assert given[0].features.equals(planted.tables.features)
 
 
 @pytest.mark.parametrize("rows", [0, 10])
