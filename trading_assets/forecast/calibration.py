@@ -1,12 +1,10 @@
-"""Probabilities that mean what they say: temperature, log-loss and intervals of accuracy."""
+"""Probabilities that mean what they say: temperature, and intervals of accuracy."""
 
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Classes = NDArray[np.int64]
+from trading_assets.forecast.scores import LEAST_PROBABILITY, Array, Classes, log_loss
 
 _LOG_TEMPERATURES = (np.log(0.1), np.log(50.0))
 _GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
@@ -19,15 +17,35 @@ def class_probabilities(logits: Array, temperature: float = 1.0) -> Array:
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
-def log_loss(probabilities: Array, classes: Classes) -> float:
-    """Return the mean negative log probability of the classes (n,), nats."""
-    chosen = probabilities[np.arange(len(classes)), classes]
-    return float(-np.log(np.maximum(chosen, 1e-12)).mean())
+def temper(probabilities: Array, temperature: float) -> Array:
+    """Return softmax(log p / temperature), float64 (n, 3), of probabilities (n, 3).
+
+    The order of the classes stays; a temperature above 1 draws them together, and 1 changes nothing
+    but zeros, which count as 1e-12.
+    """
+    return class_probabilities(log_probabilities(probabilities), temperature)
+
+
+def log_probabilities(probabilities: Array) -> Array:
+    """Return the logarithms of probabilities (n, 3), logits that give them; zeros count as 1e-12.
+
+    An ensemble's mean probabilities have no logits of their own; `fit_temperature` takes these.
+    """
+    return np.log(np.maximum(probabilities, LEAST_PROBABILITY))
 
 
 def fit_temperature(logits: Array, classes: Classes) -> float:
-    """Return the temperature in [0.1, 50] with the least log-loss on validation rows.
+    """Return the temperature in [0.1, 50] with the least log-loss on held-out rows.
 
+    Parameters
+    ----------
+    logits : float64 (n, 3)
+        Logits, or `log_probabilities`.
+    classes : int64 (n,)
+        What came true.
+
+    Notes
+    -----
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
     """
 
