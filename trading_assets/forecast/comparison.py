@@ -24,6 +24,7 @@ Index = NDArray[np.int64]
 # Blocks of so many horizons hold most of the overlap: each loses what lies across its ends.
 _HORIZONS_A_BLOCK = 3
 _LEAST_SESSIONS = 10
+_NORMAL_95 = 1.6448536269514722
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +94,9 @@ def compare_losses(
 ) -> LossDifference:
     """Return how much lower the first model's losses are on the same rows.
 
-    The mean over sessions of the session's mean difference, by the stationary bootstrap. A
-    resampled mean varies around the observed one by a factor `1 - (2 b - 1) / T` too little in
-    variance, b the mean block and T the sessions, since the observed mean is fitted to the same
-    sessions; resampled distances are widened by it. Of noise whose labels overlap over 5 bars, 6 to
-    8 % of 60 to 500 sessions then fall below p = 5 %, and 7 to 12 % without.
+    The mean over sessions of the session's mean difference, by the stationary bootstrap, with
+    resampled distances widened: see `_widening`. Of noise whose labels overlap over 5 bars, 4 to
+    7 % then fall below p = 5 % (30 to 1,000 sessions, 2,500 series each), and 7 to 12 % without.
 
     Parameters
     ----------
@@ -172,12 +171,26 @@ def _resample(laid: list[Array], signs: list[float], resampling: Resampling) -> 
     )
     distance = np.zeros(resampling.samples)
     for sign, series, own, mean in zip(signs, laid, known, means, strict=True):
-        widened = 1.0 / math.sqrt(1.0 - (2.0 * block - 1.0) / len(own))
-        distance += sign * widened * (_means(series, positions) - mean)
+        distance += sign * _widening(len(own), block) * (_means(series, positions) - mean)
     resampled = observed + distance
     interval = percentile_interval(resampled, resampling.confidence)
     p_value = one_sided_p(resampled, observed)
     return LossDifference(observed, interval.low, interval.high, p_value, sessions)
+
+
+def _widening(sessions: int, block: float) -> float:
+    """Return by how much resampled means lie too near to the mean of T sessions.
+
+    Their variance is too small by `1 - (2 b - 1) / T`, b the mean block, since the mean that they
+    vary around is fitted to the same sessions; the first factor undoes this. And it is an estimate
+    with about T / b degrees of freedom, those of the geometric weights that the bootstrap gives to
+    autocovariances (Priestley, Spectral Analysis and Time Series, 1981, section 6.2); the second is
+    Student's 95 % point over the normal's.
+    """
+    from scipy.special import stdtrit
+
+    bias = 1.0 - (2.0 * block - 1.0) / sessions
+    return float(stdtrit(sessions / block, 0.95)) / _NORMAL_95 / math.sqrt(bias)
 
 
 def _means(series: Array, positions: NDArray[np.intp]) -> Array:
