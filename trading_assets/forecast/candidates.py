@@ -1,6 +1,7 @@
 """The models a forecaster has to choose from: fitted on the same rows, asked alike."""
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from trading_assets.errors import DataError
 from trading_assets.forecast.dataset import Rows, last_bars
 from trading_assets.forecast.gates.fit_boosting import fit_boosting
 from trading_assets.forecast.gates.fit_logistic import fit_logistic
@@ -76,6 +78,67 @@ def fit_candidates(
     if "prior" in names:
         models["prior"] = GateCandidate(fit_prior(train))
     return FittedCandidates(models, curves)
+
+
+def require_candidates(names: Collection[CandidateName]) -> None:
+    """Refuse a choice without candidates, or one in which nothing judges the network.
+
+    Raises
+    ------
+    DataError
+        Naming those that were asked for.
+    """
+    is_judged = "network" not in names or "logistic" in names or len(names) == 1
+    if names and is_judged:
+        return
+    msg = (
+        f"candidates were {', '.join(sorted(names)) or 'none'}; expected at least one, and logistic"
+        f" beside the network, which is judged against it: name it too"
+    )
+    raise DataError(msg)
+
+
+def require_finite(
+    name: str,
+    epoch_log_loss: Sequence[Sequence[float]],
+    said: Mapping[CandidateName, Predictions],
+) -> None:
+    """Refuse candidates whose training or forecasts are nan or infinite.
+
+    Parameters
+    ----------
+    name : str
+        Forecaster or part that an error names.
+    epoch_log_loss : sequence of sequence of float
+        Stopping log-loss of each member after each epoch, nats.
+    said : mapping of str to Predictions
+        Of the judging rows.
+
+    Raises
+    ------
+    DataError
+        Naming the first member or candidate.
+    """
+    for member, losses in enumerate(epoch_log_loss):
+        lost = [epoch for epoch, loss in enumerate(losses, start=1) if not math.isfinite(loss)]
+        if lost:
+            msg = (
+                f"member {member} of the network of {name} had a log-loss of"
+                f" {losses[lost[0] - 1]} after epoch {lost[0]}; expected a finite one: {_REMEDY}"
+            )
+            raise DataError(msg)
+    for candidate, found in said.items():
+        values = np.column_stack([found.probabilities, found.mean, found.noise, found.error])
+        broken = int((~np.isfinite(values)).any(axis=1).sum())
+        if broken:
+            msg = (
+                f"{candidate} of {name} gives {broken} of {len(found)} judging rows forecasts that"
+                f" are not finite; expected none: {_REMEDY}"
+            )
+            raise DataError(msg)
+
+
+_REMEDY = "lower forecast.learning_rate, or raise forecast.clip_quantile"
 
 
 def _passes(task: EnsembleTask) -> list[NDArray[np.float32]]:

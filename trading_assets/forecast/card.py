@@ -153,6 +153,13 @@ class ForecasterCard(_Written):
     data_sha256: str
     weights_sha256: str
 
+    @model_validator(mode="after")
+    def _served_is_known(self) -> Self:
+        if self.served not in self.metrics.candidates:
+            msg = f"served was {self.served}, of which metrics.candidates tells nothing"
+            raise ValueError(msg)
+        return self
+
     @property
     def temperature(self) -> float:
         """Temperature of the served model's probabilities."""

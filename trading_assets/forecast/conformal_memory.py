@@ -26,6 +26,8 @@ LEAST_SCORE_SESSIONS = 20
 # the symbol is gone.
 HORIZONS_TO_WAIT = 4
 LEAST_SESSIONS_TO_WAIT = 20
+# Policies are shown windows of at most so many sessions, each with the limits it was issued with.
+MOST_SHOWN_SESSIONS = 252
 
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -136,12 +138,20 @@ class ConformalMemory:
             )
 
     def _forget(self) -> None:
-        sessions = max(HORIZONS_TO_WAIT * self._rule.horizon_bars, LEAST_SESSIONS_TO_WAIT)
-        for day in list(self._issued)[:-sessions]:
+        sessions = list(self._issued)
+        waiting = count_waiting_sessions(self._rule.horizon_bars)
+        for day in sessions[: -max(waiting, MOST_SHOWN_SESSIONS)]:
             del self._issued[day]
-        rows = max(issued.rows for issued in self._issued.values())
+        for day in sessions[-MOST_SHOWN_SESSIONS:-waiting]:
+            self._issued[day].waiting.clear()
+        rows = max(self._issued[day].rows for day in sessions[-waiting:])
         self._interval_scores = keep_newest(self._interval_scores, rows)
         self._set_scores = keep_newest(self._set_scores, rows)
+
+
+def count_waiting_sessions(horizon_bars: int) -> int:
+    """Return over how many sessions forecasts wait for their outcome."""
+    return max(HORIZONS_TO_WAIT * horizon_bars, LEAST_SESSIONS_TO_WAIT)
 
 
 def keep_newest(scores: Array, rows: int) -> Array:

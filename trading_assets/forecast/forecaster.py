@@ -17,6 +17,7 @@ from trading_assets.forecast.calibration import temper
 from trading_assets.forecast.candidates import Candidate
 from trading_assets.forecast.card import ForecasterCard, read_card
 from trading_assets.forecast.class_rules import ClassRule
+from trading_assets.forecast.conformal_memory import count_waiting_sessions
 from trading_assets.forecast.conformal_state import ConformalState
 from trading_assets.forecast.dataset import Panel, Rows, build_panel, find_usable, rows_at
 from trading_assets.forecast.forecast_rows import (
@@ -115,7 +116,8 @@ class Forecaster:
 
         Their windows, and the volatility of sessions whose outcome the first of them may learn.
         """
-        return max(self.window_bars, 2 * self.horizon_bars + 5) + n_asked - 1
+        learned = count_waiting_sessions(self.horizon_bars) + 1
+        return max(self.window_bars, learned) + n_asked - 1
 
     @property
     def served(self) -> CandidateName:

@@ -59,4 +59,5 @@ def _label_end(day: date, sessions: Sequence[date], horizon_bars: int) -> date:
 
 
 def _is_seen(day: date, label_end: date, trained: Sequence[tuple[date, date]]) -> bool:
-    return any(day <= last and label_end > first for first, last in trained)
+    # A label whose end is not in the table yet still makes its own session a row that was seen.
+    return any(day <= last and (label_end > first or day == first) for first, last in trained)

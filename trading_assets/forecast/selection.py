@@ -1,5 +1,6 @@
 """Which candidate serves: the network if it beats the logistic model beyond chance, else a gate."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -59,10 +60,12 @@ def select_served(
     )
     gained = (
         f"the network with {means['network']:.4f} nats gains {found.difference:.4f} on logistic"
-        f" ({found.low:.4f} to {found.high:.4f}, p {found.p_value:.3f})"
     )
-    # Of few sessions there is no p, which is not below any.
-    if not found.p_value < MOST_P_VALUE:
+    if math.isnan(found.p_value):
+        unproven = f"{gained} over {found.sessions} sessions, too few to tell from chance"
+        return Selection(best, f"{unproven}; {said}", found)
+    gained += f" ({found.low:.4f} to {found.high:.4f}, p {found.p_value:.3f})"
+    if found.p_value >= MOST_P_VALUE:
         return Selection(best, f"{gained}, not with p below {MOST_P_VALUE:g}; {said}", found)
     if means[best] <= means["network"]:
         return Selection(best, f"{gained}, but {said}", found)

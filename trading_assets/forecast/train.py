@@ -1,17 +1,20 @@
 """Trains a forecaster on one window: labels, candidates, calibration, choice."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.errors import DataError
 from trading_assets.forecast.adaptive_limits import start
 from trading_assets.forecast.barriers import label_panel
-from trading_assets.forecast.candidates import fit_candidates
+from trading_assets.forecast.candidates import (
+    fit_candidates,
+    require_candidates,
+    require_finite,
+)
 from trading_assets.forecast.card import (
     CODE_VERSION,
     ArchitectureCard,
@@ -147,8 +150,10 @@ def fit_forecaster(task: TrainingTask) -> Forecaster:
     Raises
     ------
     DataError
-        If a class hardly occurs among the train rows, or a candidate's forecasts are not finite.
+        If a class hardly occurs among the train rows, or a candidate's training or forecasts are
+        not finite.
     """
+    require_candidates(task.candidates)
     split = task.split
     rule = fit_class_rule(task.labels, split.train, task.spec, task.name)
     train, stopping, judging = (
@@ -167,7 +172,7 @@ def fit_forecaster(task: TrainingTask) -> Forecaster:
     said: dict[CandidateName, Predictions] = {
         name: model.predict(inputs, judging.rows) for name, model in fitted.models.items()
     }
-    _require_finite(task.name, said)
+    require_finite(task.name, fitted.epoch_log_loss, said)
     judged = judge_candidates(said, judging, task.spec.horizon_bars, task.seed)
     metrics = MetricsCard(
         candidates=dict(judged.cards),
@@ -194,19 +199,6 @@ def fit_forecaster(task: TrainingTask) -> Forecaster:
 
 def _triple(shares: Array) -> tuple[float, float, float]:
     return float(shares[0]), float(shares[1]), float(shares[2])
-
-
-def _require_finite(name: str, said: Mapping[CandidateName, Predictions]) -> None:
-    for candidate, found in said.items():
-        values = np.column_stack([found.probabilities, found.mean, found.noise, found.error])
-        broken = int((~np.isfinite(values)).any(axis=1).sum())
-        if broken:
-            msg = (
-                f"{candidate} of {name} gives {broken} of {len(found)} judging rows forecasts that"
-                f" are not finite; expected none: lower forecast.learning_rate, or raise"
-                f" forecast.clip_quantile"
-            )
-            raise DataError(msg)
 
 
 def _fit_transforms(task: TrainingTask) -> tuple[TrainingTask, FoldTransforms]:

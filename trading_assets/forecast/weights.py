@@ -15,6 +15,8 @@ from trading_assets.forecast.gates.gate import restore_gate
 from trading_assets.forecast.networks.serving import ensemble_shapes, restore_ensemble
 from trading_assets.forecast.transforms import FoldTransforms, count_inputs, input_shapes
 
+_DOUBLES = ("inputs.components_centre", "inputs.components")
+
 
 @dataclass(frozen=True, slots=True)
 class FittedModels:
@@ -39,8 +41,8 @@ def restore_models(card: ForecasterCard, weights: bytes) -> FittedModels:
     Raises
     ------
     DataError
-        If the hash differs from the card's, the file is damaged, tensors have other names or shapes
-        than the card says, or hold nan or infinity.
+        If the hash differs from the card's, the file is damaged, tensors have other names, shapes
+        or types than the card says, or hold nan or infinity.
     """
     digest = hashlib.sha256(weights).hexdigest()
     if digest != card.weights_sha256:
@@ -76,16 +78,19 @@ def _require_tensors(
 ) -> None:
     different = sorted(set(tensors) ^ set(shapes))
     if different:
+        more = f" and {len(different) - 5} more" * (len(different) > 5)
         msg = (
-            f"forecaster weights differ from the card's architecture in {', '.join(different)};"
-            f" expected the same tensors: train the forecaster again"
+            f"forecaster weights differ from the card's architecture in"
+            f" {', '.join(different[:5])}{more}; expected the same tensors: train the forecaster"
+            f" again"
         )
         raise DataError(msg)
     for name, shape in shapes.items():
-        if tuple(tensors[name].shape) != shape:
+        dtype = torch.float64 if name in _DOUBLES else torch.float32
+        if tuple(tensors[name].shape) != shape or tensors[name].dtype != dtype:
             msg = (
-                f"forecaster weight {name} had shape {tuple(tensors[name].shape)}; expected"
-                f" {shape}: train the forecaster again"
+                f"forecaster weight {name} had shape {tuple(tensors[name].shape)} of"
+                f" {tensors[name].dtype}; expected {shape} of {dtype}: train the forecaster again"
             )
             raise DataError(msg)
         if not bool(torch.isfinite(tensors[name]).all()):

@@ -12,8 +12,6 @@ from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.simulation.core import Floats
 from trading_assets.simulation.market import panels_of
 
-# What a forecaster says of its own error; tables of one that says nothing do not have it.
-ESTIMATE_DEVIATION = "sigma_expected_return"
 # Expected returns are mostly within a tenth of the deviation of returns.
 _TYPICAL_SHARE = 0.1
 
@@ -25,9 +23,8 @@ def confidence_factors(
 
     `posterior_mean` is `s^2 / (s^2 + tau^2)`, what the mean of a normal posterior keeps of an
     estimate with the standard error tau, column `sigma_expected_return`, under a prior of mean 0
-    and standard deviation s, a tenth of `sigma_return`. Where nothing is said of an estimate's
-    error, by a table without that column or a policy without forecasts, there is nothing to shrink
-    by, and weights are taken as they are.
+    and standard deviation s, a tenth of `sigma_return`. A policy without forecasts has nothing to
+    shrink by, and its weights are taken as they are.
 
     `twice_confidence` is `min(2 c, 1)` with `c = |p_up - p_down|`: 0 for a forecast that sees no
     direction, however sure it is of the middle class.
@@ -46,11 +43,11 @@ def confidence_factors(
     if rules.confidence_sizing == "twice_confidence":
         panels = panels_of(forecasts, rules.symbols, sessions, ("p_down", "p_up"))
         return doubled_edge(panels["p_down"], panels["p_up"])
-    if not rules.uses_forecasts or ESTIMATE_DEVIATION not in forecasts.columns:
+    if not rules.uses_forecasts:
         return None
-    columns = ("sigma_return", ESTIMATE_DEVIATION)
-    panels = panels_of(forecasts, rules.symbols, sessions, columns)
-    return shrinkage(_TYPICAL_SHARE * panels["sigma_return"], panels[ESTIMATE_DEVIATION])
+    total, error = "sigma_return", "sigma_expected_return"
+    panels = panels_of(forecasts, rules.symbols, sessions, (total, error))
+    return shrinkage(_TYPICAL_SHARE * panels[total], panels[error])
 
 
 def shrinkage(prior: Floats, error: Floats) -> Floats:

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from trading_assets.features.redundancy import correlate_features, lay_correlations
-from trading_assets.forecast.fold import ForecastTables, measure_window
+from trading_assets.forecast.fold import measure_window
+from trading_assets.forecast.tables import ForecastTables
 from trading_assets.schema import conform
 from trading_assets_tests.backtest.markets import strategy_of
 from trading_assets_tests.features.synthetic_bars import NO_ACTIONS
@@ -32,13 +33,8 @@ def window_of(market: PlantedMarket) -> SimpleNamespace:
     )
 
 
-def tables_of(market: PlantedMarket) -> ForecastTables:
-    features, bars = market.up_to_validation()
-    return ForecastTables(features, bars, NO_ACTIONS)
-
-
 def test_the_planted_feature_is_worth_something_on_the_training_days(market: PlantedMarket):
-    quality = measure_window(tables_of(market), window_of(market), STRATEGY)
+    quality = measure_window(market.up_to_validation(), window_of(market), STRATEGY)
     assert conform("feature_quality", quality.features).equals(quality.features)
     assert conform("feature_correlations", quality.correlations).equals(quality.correlations)
     table = quality.features
@@ -50,7 +46,7 @@ def test_the_planted_feature_is_worth_something_on_the_training_days(market: Pla
 
 
 def test_correlations_are_of_the_training_days_in_the_order_of_the_table(market: PlantedMarket):
-    quality = measure_window(tables_of(market), window_of(market), STRATEGY)
+    quality = measure_window(market.up_to_validation(), window_of(market), STRATEGY)
     found = lay_correlations(quality.correlations, DECLARED)
     expected = correlate_features(market.features, DECLARED, market.train)
     np.testing.assert_array_equal(found, expected)
@@ -69,7 +65,7 @@ def test_no_row_from_validation_on_changes_what_a_feature_was_worth(market: Plan
             for name in names
         )
 
-    tables = tables_of(market)
+    tables = market.up_to_validation()
     changed = ForecastTables(
         scale(tables.features, DECLARED), scale(tables.bars, ("open", "close")), NO_ACTIONS
     )
@@ -83,7 +79,9 @@ def test_no_row_from_validation_on_changes_what_a_feature_was_worth(market: Plan
 def test_rows_before_the_window_are_left_out(market: PlantedMarket):
     window = window_of(market)
     window.train_start = market.train[50]
-    later = measure_window(tables_of(market), window, STRATEGY)
+    later = measure_window(market.up_to_validation(), window, STRATEGY)
     assert later.features["ic_sessions"].to_list() == [len(market.train) - 3 - 50] * 4
     window.train_start = market.train[49] + timedelta(days=1)
-    assert measure_window(tables_of(market), window, STRATEGY).features.equals(later.features)
+    assert measure_window(market.up_to_validation(), window, STRATEGY).features.equals(
+        later.features
+    )
