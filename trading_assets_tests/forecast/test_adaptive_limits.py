@@ -255,7 +255,9 @@ def test_a_forecast_whose_outcome_never_comes_is_given_up(horizon: int, sessions
     in_time, _ = step(state, day(sessions + 1), ["A"], sure(1), late)
     assert in_time.interval_scores[-1] == 3.0
     state, _ = step(state, day(sessions + 1), ["A"], sure(1), NOTHING)
-    assert state.issued[0].session == day(2)
+    # What it was issued with is still known, for policies that are shown a window.
+    assert (state.issued[0].session, state.issued[0].waiting) == (day(1), ())
+    assert state.issued[1].waiting
     too_late, _ = step(state, day(sessions + 2), ["A"], sure(1), late)
     assert too_late.interval_scores == state.interval_scores
 

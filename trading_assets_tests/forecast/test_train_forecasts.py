@@ -139,7 +139,7 @@ def test_models_that_saw_later_rows_flatter_where_eras_come_back(eras: PlantedMa
     compared = found.card["comparison"]
     assert found.card["train_forecasts"] == "expanding"
     assert models(found) == ["earlier-1", "part-2"]
-    assert compared["p_value"] < 0.01
+    assert compared["p_value"] < 0.05
     assert compared["cross_fitted_gain"] > compared["later_gain"] + 0.1
     assert 0.0 < compared["low"] < compared["difference"] < compared["high"]
     # Whoever saw later rows knows an era that earlier rows do not tell of.

@@ -55,7 +55,8 @@ def are_equal(one: FittedEnsemble, other: FittedEnsemble) -> bool:
 
 
 def test_members_learn_what_older_bars_tell():
-    fitted = fit_ensemble(make_task(epochs=12, learning_rate=2e-2, members=2))
+    task = make_task(epochs=12, learning_rate=2e-2, members=2, input_decay=0.1)
+    fitted = fit_ensemble(task)
     for losses in fitted.epoch_log_loss:
         assert min(losses) < 0.9 < np.log(3.0) - 0.15
 
