@@ -95,7 +95,11 @@ def evaluate_forecasts(
     }
     base = int(np.argmax(forecaster.prior))
     shown = show_believability(
-        "test window, after the fact", said, classes, float((classes == base).mean())
+        "test window, after the fact",
+        said,
+        classes,
+        float((classes == base).mean()),
+        spec.horizon_bars,
     )
     days, place = np.unique(rows.session, return_inverse=True)
     counts = np.bincount(place)
@@ -111,7 +115,7 @@ def evaluate_forecasts(
 
 
 def show_believability(
-    title: str, said: Array, classes: NDArray[np.int64], base_rate: float
+    title: str, said: Array, classes: NDArray[np.int64], base_rate: float, horizon_bars: int
 ) -> Believability:
     """Return what is drawn of probabilities float64 (n, 3) and what came of them."""
     table = reliability_table(said, classes)
@@ -126,4 +130,5 @@ def show_believability(
         kept_accuracy=curve.accuracy,
         base_rate=base_rate,
         calibration_error=expected_calibration_error(said, classes),
+        horizon_bars=horizon_bars,
     )

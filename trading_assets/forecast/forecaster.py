@@ -130,6 +130,11 @@ class Forecaster:
         return self._card.declared
 
     @property
+    def temperature(self) -> float:
+        """Temperature of the served candidate's probabilities."""
+        return self._card.temperature
+
+    @property
     def class_rule(self) -> ClassRule:
         """What makes a label down, flat or up."""
         return self._card.class_rule

@@ -45,6 +45,8 @@ class Believability:
         Accuracy of always naming one class.
     calibration_error : float
         Mean distance of accuracy from confidence.
+    horizon_bars : int
+        Bars of a label.
     """
 
     title: str
@@ -56,6 +58,7 @@ class Believability:
     kept_accuracy: Array
     base_rate: float
     calibration_error: float
+    horizon_bars: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +130,11 @@ def _draw_curves(axes: "Axes", curves: Sequence[Sequence[float]]) -> None:
 
 
 def _draw_reliability(axes: "Axes", shown: Believability) -> None:
-    ends = [min(shown.confidence.min(), shown.accuracy.min()), 0.0]
-    ends[1] = max(shown.confidence.max(), shown.accuracy.max())
+    ends = [shown.confidence.min(), shown.confidence.max()]
     axes.plot(ends, ends, color=_GUIDE, linewidth=0.8, linestyle=":", label="as said")
-    # Twice the standard error of a share, of rows taken as independent.
-    spread = 2.0 * np.sqrt(shown.accuracy * (1.0 - shown.accuracy) / np.maximum(shown.rows, 1))
+    # Twice the standard error of a share; labels over h bars overlap and count as a h-th each.
+    independent = np.maximum(shown.rows / shown.horizon_bars, 1.0)
+    spread = 2.0 * np.sqrt(shown.accuracy * (1.0 - shown.accuracy) / independent)
     axes.errorbar(
         shown.confidence,
         shown.accuracy,

@@ -29,6 +29,7 @@ def draw_forecaster(forecaster: Forecaster) -> bytes:
         training.judged.probabilities,
         training.judging.classes,
         float(metrics["base_rate"]),
+        forecaster.horizon_bars,
     )
     return plot_forecaster(metrics["epoch_log_loss"], shown)
 

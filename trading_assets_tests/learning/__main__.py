@@ -3,29 +3,44 @@
 import multiprocessing
 import os
 import sys
+from collections.abc import Callable, Mapping
 from math import isfinite
 from statistics import median
 
 from trading_assets_tests.benchmarks.figures import Figure, keep
 from trading_assets_tests.learning.cases import CASES, SEEDS
 from trading_assets_tests.learning.executor import EXECUTOR, execute_and_print
+from trading_assets_tests.learning.forecasting import learn_coverage, learn_forecasts
+from trading_assets_tests.learning.hybrid import learn_hybrids
 from trading_assets_tests.learning.trained import Trained, show_seed
 
 MOST_POSITION = 0.05
 MOST_EXCESS, MOST_HALF_TIME_GAP = 0.03, 0.02
 
 
+# Each uses all cores by itself.
+FORECASTS: Mapping[str, Callable[[], list[str]]] = {
+    "forecast_signal": lambda: learn_forecasts(SEEDS),
+    "forecast_coverage": learn_coverage,
+    "forecast_hybrid": lambda: learn_hybrids(SEEDS),
+}
+
+
 def main(only: list[str]) -> int:
     """Train the named cases, or all; return 1 if a figure is missed and 2 for an unknown case."""
+    known = (*CASES, EXECUTOR, *FORECASTS)
     for name in only:
-        if name not in (*CASES, EXECUTOR):
-            expected = ", ".join((*CASES, EXECUTOR))
+        if name not in known:
+            expected = ", ".join(known)
             print(f"ONLY was {name!r}; expected one of {expected}", file=sys.stderr)
             return 2
-    names = [name for name in only or CASES if name != EXECUTOR]
+    names = [name for name in only or CASES if name in CASES]
     missed = _learn_cases(names) if names else []
     if not only or EXECUTOR in only:
         missed += _learn_to_execute()
+    for name in only or FORECASTS:
+        if name in FORECASTS:
+            missed += FORECASTS[name]()
     print(f"missed: {', '.join(missed)}" if missed else "every figure is reached")
     return 1 if missed else 0
 
