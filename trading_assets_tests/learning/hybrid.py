@@ -1,8 +1,8 @@
 """World W4: what forecasts are worth to an agent that is trained with the same steps without them.
 
 The drift is hidden. One agent is shown the last 60 returns, the other the forecasts that the
-pipeline's own forecaster makes of the same 60 returns: cross-fitted where the agent is trained, by a
-forecaster of the whole history elsewhere.
+pipeline's own forecaster makes of the same 60 returns: cross-fitted where the agent is trained, by
+a forecaster of the whole history elsewhere.
 """
 
 from collections.abc import Sequence
