@@ -175,6 +175,15 @@ def test_the_comparison_is_that_of_the_forecasts_of_both_kinds(eras: PlantedMark
     assert compared["difference"] == pytest.approx(gains[0] - gains[1], rel=1e-4)
 
 
+def test_gains_are_on_the_class_shares_of_each_parts_own_train_rows(market: PlantedMarket):
+    compared = fit(market, "auto", labels="triple_barrier").card["comparison"]
+    for kind in ("cross_fitted", "later"):
+        # Barriers leave the classes less alike than terciles do.
+        shares_loss = compared[f"{kind}_gain"] + compared[f"{kind}_log_loss"]
+        assert shares_loss != pytest.approx(np.log(3.0), abs=1e-5)
+        assert shares_loss == pytest.approx(np.log(3.0), abs=0.02)
+
+
 def test_noise_is_mostly_cross_fitted():
     kinds = [
         fit(make_market(0.0, seed=seed), "auto").card["train_forecasts"] for seed in range(20, 30)

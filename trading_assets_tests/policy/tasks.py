@@ -6,11 +6,12 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from trading_assets.features.windows import VOLATILITY_COLUMN
 from trading_assets.policy.decision_rules import declared_rules
 from trading_assets.policy.encoding import encoder_shapes, n_outputs
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.recurrence import memory_shapes
-from trading_assets.schema import TABLES
+from trading_assets.schema import TABLES, conform
 from trading_assets.strategy import Strategy
 from trading_assets_tests.simulation.markets import random_market
 
@@ -45,19 +46,35 @@ def make_tables(market, seed=0):
         {
             "symbol": [s for s, _ in keys],
             "session": [d for _, d in keys],
+            VOLATILITY_COLUMN: np.full(len(keys), 0.02, dtype=np.float32),
             "momentum": draws[:, 0],
             "reversal": draws[:, 1],
         }
     ).with_columns(pl.when(pl.col("momentum") < 2.0).then("momentum").name.keep())
     parts = rng.dirichlet(np.ones(3) * 20, len(keys)).astype(np.float32)
+    expected = (0.01 * draws[:, 0]).astype(np.float32)
+    # Errors of estimates around a tenth of the deviation of returns.
+    noise, error = rng.uniform((0.03, 0.001), (0.05, 0.008), (len(keys), 2)).T.astype(np.float32)
+    sigma = np.hypot(noise, error)
+    half = rng.uniform(1.2, 2.0, len(keys)).astype(np.float32) * sigma
+    sets = rng.integers(1, 8, len(keys)).astype(np.int8)
     forecasts = features.select("symbol", "session").with_columns(
+        knowledge_time=pl.col("session").cast(pl.Datetime("us", "UTC")) + pl.duration(hours=21),
+        window=pl.lit("test"),
+        model=pl.lit("forecaster"),
         p_down=parts[:, 0],
         p_flat=parts[:, 1],
         p_up=parts[:, 2],
-        expected_return=(0.01 * draws[:, 0]).astype(np.float32),
-        sigma_return=np.full(len(keys), 0.04, dtype=np.float32),
+        expected_return=expected,
+        sigma_return=sigma,
+        sigma_noise=noise,
+        sigma_expected_return=error,
+        interval_low=expected - half,
+        interval_high=expected + half,
+        prediction_set=sets,
+        abstains=~np.isin(sets, (1, 2, 4)),
     )
-    return features, forecasts
+    return features, conform("forecasts", forecasts)
 
 
 def no_forecasts():

@@ -5,19 +5,17 @@ import polars as pl
 import pytest
 
 from trading_assets.agent_specs import DirectSpec
-from trading_assets.forecast.forecaster import Forecaster
 from trading_assets.forecast.train import train_forecaster
 from trading_assets.policy.bundle import Bundle
-from trading_assets.policy.confidence import ESTIMATE_DEVIATION, confidence_factors
+from trading_assets.policy.confidence import confidence_factors
 from trading_assets.policy.decision import decide
 from trading_assets.policy.decision_rules import DecisionRules, declared_rules
 from trading_assets.policy.direct import _Ascent
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import raw_weights
-from trading_assets.policy.rollout import build_task, policy_decision, roll_policy, roll_rows
+from trading_assets.policy.rollout import build_task, policy_decision, roll_rows
 from trading_assets.policy.training import Training
 from trading_assets.simulation.episodes import Episodes
-from trading_assets.simulation.market import build_market
 from trading_assets.simulation.traded_books import TradedBooks
 from trading_assets_tests.policy import test_decision as decisions
 from trading_assets_tests.policy.tasks import (
@@ -25,14 +23,13 @@ from trading_assets_tests.policy.tasks import (
     make_policy,
     make_strategy,
     make_tables,
+    no_forecasts,
     random_market,
 )
 
 MARKET = random_market(120)
-FEATURES, WITHOUT_ERRORS = make_tables(MARKET)
-# Errors of estimates around a tenth of the deviation of returns.
-ERRORS = np.random.default_rng(4).uniform(0.001, 0.008, len(WITHOUT_ERRORS)).astype(np.float32)
-FORECASTS = WITHOUT_ERRORS.with_columns(pl.Series(ESTIMATE_DEVIATION, ERRORS))
+FEATURES, FORECASTS = make_tables(MARKET)
+ERROR = "sigma_expected_return"
 SIZINGS = ("posterior_mean", "twice_confidence")
 
 
@@ -52,19 +49,21 @@ def said(column, forecasts=FORECASTS):
 
 def test_a_posterior_mean_is_the_share_of_the_estimate_that_is_left():
     deviation = np.linspace(0.0, 0.02, len(FORECASTS), dtype=np.float32)
-    forecasts = FORECASTS.with_columns(pl.Series(ESTIMATE_DEVIATION, deviation))
+    forecasts = FORECASTS.with_columns(pl.Series(ERROR, deviation))
     found = factors_of("posterior_mean", forecasts)
-    prior, tau = 0.1 * said("sigma_return", forecasts), said(ESTIMATE_DEVIATION, forecasts)
+    prior, tau = 0.1 * said("sigma_return", forecasts), said(ERROR, forecasts)
     np.testing.assert_allclose(found, prior**2 / (prior**2 + tau**2), rtol=1e-12)
     assert found[0, 0] == 1.0
     assert found[:, 2].mean() < 0.5
 
 
-def test_an_estimate_whose_error_nobody_knows_is_not_shrunk():
-    assert factors_of("posterior_mean", WITHOUT_ERRORS) is None
-    assert factors_of("posterior_mean") is not None
+def test_weights_are_taken_as_they_are_where_nothing_is_forecast_or_sized():
     unseen = declared_rules(strategy_of("posterior_mean", uses_forecasts=False), SYMBOLS)
     assert confidence_factors(FORECASTS, unseen, MARKET.sessions) is None
+    assert factors_of("none") is None
+    for sizing in SIZINGS:
+        nothing = factors_of(sizing, no_forecasts())
+        np.testing.assert_array_equal(nothing, np.zeros((120, 3)))
 
 
 def test_twice_the_confidence_is_cut_at_one_and_sees_no_direction_in_a_flat_market():
@@ -79,7 +78,7 @@ def test_twice_the_confidence_is_cut_at_one_and_sees_no_direction_in_a_flat_mark
 @pytest.mark.parametrize("sizing", SIZINGS)
 def test_a_factor_is_a_share_and_what_is_not_forecast_has_none(sizing):
     broken = FORECASTS.with_columns(
-        pl.when(pl.int_range(pl.len()) % 3 > 0).then(pl.col(ESTIMATE_DEVIATION, "p_up"))
+        pl.when(pl.int_range(pl.len()) % 3 > 0).then(pl.col(ERROR, "p_up"))
     )
     found = factors_of(sizing, broken)
     assert ((found >= 0.0) & (found <= 1.0)).all()
@@ -91,8 +90,6 @@ def test_a_factor_is_a_share_and_what_is_not_forecast_has_none(sizing):
 def test_posterior_means_are_the_default_and_twice_the_confidence_needs_forecasts():
     rules = declared_rules(make_strategy(), SYMBOLS)
     assert rules.confidence_sizing == "posterior_mean"
-    none = declared_rules(strategy_of("none"), SYMBOLS)
-    assert confidence_factors(FORECASTS, none, MARKET.sessions) is None
     with pytest.raises(ValueError, match="twice_confidence and uses_forecasts false; expected"):
         strategy_of("twice_confidence", uses_forecasts=False)
 
@@ -157,7 +154,7 @@ def test_the_direct_trainer_is_paid_for_what_the_sized_policy_earns():
 
 
 def test_a_changed_forecast_error_is_another_training():
-    forecasts = FORECASTS.with_columns(pl.lit(0.01).alias(ESTIMATE_DEVIATION))
+    forecasts = FORECASTS.with_columns(pl.lit(0.01).alias(ERROR))
     strategy = strategy_of("posterior_mean")
     keys = {
         Training(
@@ -176,7 +173,7 @@ def test_a_changed_forecast_error_is_another_training():
 
 
 @pytest.mark.parametrize("sizing", SIZINGS)
-def test_day_by_day_decisions_are_the_weights_of_the_backtest(sizing, monkeypatch):
+def test_day_by_day_decisions_are_the_weights_of_the_backtest(sizing):
     # Across a late listing, whose first sessions have no forecast, and a split.
     policy = {
         "observed_features": ["log_return_5", "ewma_volatility"],
@@ -184,42 +181,26 @@ def test_day_by_day_decisions_are_the_weights_of_the_backtest(sizing, monkeypatc
     }
     strategy = make_strategy(
         features={"names": decisions.NAMES},
-        forecast={"window_bars": 12, "hidden_units": 4, "epochs": 1},
+        forecast={"window_bars": 12, "network": "small", "members": 2, "epochs": 1},
         policy=policy,
     )
-    days, tables = decisions.DAYS, (decisions.BARS, decisions.ACTIONS)
+    days = decisions.DAYS
     forecaster = train_forecaster(
-        decisions.FEATURES,
-        *tables,
-        days[300:520],
-        days[520:570],
-        strategy.forecast,
-        decisions.NAMES,
+        decisions.KNOWN, days[300:520], days[520:570], strategy.forecast, decisions.NAMES
     )
-    predict = Forecaster.predict
-
-    def predict_with_error(*given):
-        error = (0.5 * pl.col("expected_return")).abs() + 0.05 * pl.col("sigma_return")
-        return predict(*given).with_columns(error.alias(ESTIMATE_DEVIATION))
-
-    # As one does that knows its own error.
-    monkeypatch.setattr(Forecaster, "predict", predict_with_error)
     policies = [make_policy(strategy, decisions.SYMBOLS, seed) for seed in range(2)]
     bundle = Bundle.from_parts(strategy, decisions.NAMES, forecaster, {"ppo": policies})
     loaded = Bundle.from_files(bundle.to_files(), bundle.digest)
     sessions = days[588:606]
-    forecasts = forecaster.predict(decisions.FEATURES, sessions)
-    market = build_market(*tables, decisions.SYMBOLS, days)
-    rolled = roll_policy(policies, market, decisions.FEATURES, forecasts, sessions, strategy)
-    for index, session in enumerate(sessions):
-        held = decisions.account_at(rolled, index)
-        decision = decide(loaded, *tables, decisions.SERIES, held, session)
+    rolled, _ = decisions.backtest(bundle, sessions, strategy)
+    for index, decision in enumerate(decisions.decide_daily(loaded, sessions, rolled)):
         np.testing.assert_array_equal(decision.raw_weights, rolled.raw_weights[index])
         np.testing.assert_array_equal(decision.weights, rolled.weights[index])
     unsized = replace(bundle.rules, confidence_sizing="none")
     plain = replace(
         bundle, rules=unsized, policies={"ppo": tuple(replace(p, rules=unsized) for p in policies)}
     )
-    free = decide(plain, *tables, decisions.SERIES, {}, sessions[0])
-    sized = decide(loaded, *tables, decisions.SERIES, {}, sessions[0])
+    tables = (decisions.BARS, decisions.ACTIONS, decisions.SERIES)
+    free = decide(plain, *tables, {}, sessions[0])
+    sized = decide(loaded, *tables, {}, sessions[0])
     assert (sized.raw_weights < free.raw_weights).all()

@@ -10,6 +10,8 @@ from trading_assets.encoder_specs import LstmEncoderSpec
 from trading_assets.errors import DataError
 from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.features.compute import compute_features
+from trading_assets.forecast.forecaster import Forecaster
+from trading_assets.forecast.tables import ForecastTables
 from trading_assets.forecast.train import train_forecaster
 from trading_assets.paper.account_memory import memory_after, memory_before
 from trading_assets.policy.bundle import Bundle
@@ -20,7 +22,7 @@ from trading_assets.risk.limits import WeightLimits
 from trading_assets.schema import TABLES, conform
 from trading_assets.simulation.core import held_weights
 from trading_assets.simulation.market import build_market
-from trading_assets.strategy import ForecastSpec, RiskSpec
+from trading_assets.strategy import RiskSpec
 from trading_assets_tests.policy.tasks import make_policy, make_strategy
 
 SYMBOLS = ("AAA", "BBB", "CCC")
@@ -87,31 +89,62 @@ SERIES = TABLES["series"].empty()
 DAYS = weekdays(640)
 SPEC = FeaturesSpec(names=NAMES)
 FEATURES = compute_features(BARS, ACTIONS, SERIES, SPEC, DAYS)
+KNOWN = ForecastTables(FEATURES, BARS, ACTIONS)
 STRATEGY = make_strategy(
     features={"names": NAMES},
     forecast={"window_bars": 12, "network": "small", "members": 2, "epochs": 1},
-    policy={"observed_features": ["log_return_5", "ewma_volatility"]},
+    # Weights as they are wanted: those by the confidence of forecasts are tested where that is.
+    policy={
+        "observed_features": ["log_return_5", "ewma_volatility"],
+        "confidence_sizing": "none",
+    },
 )
 
 
 @pytest.fixture(scope="module")
 def bundle():
-    spec: ForecastSpec = STRATEGY.forecast
-    forecaster = train_forecaster(
-        FEATURES, BARS, ACTIONS, DAYS[300:520], DAYS[520:570], spec, NAMES
-    )
+    forecaster = train_forecaster(KNOWN, DAYS[300:520], DAYS[520:570], STRATEGY.forecast, NAMES)
     policies = {"ppo": [make_policy(STRATEGY, SYMBOLS, seed) for seed in range(3)]}
     return Bundle.from_parts(STRATEGY, NAMES, forecaster, policies)
 
 
+def forecaster_of(bundle):
+    return Forecaster.from_files(dict(bundle.forecaster_files))
+
+
+def backtest(bundle, sessions, strategy=STRATEGY, earlier=0):
+    """Return a bundle's rollout, and the forecasts that it was shown."""
+    first = DAYS.index(sessions[0]) - earlier
+    shown = DAYS[first : DAYS.index(sessions[-1]) + 1]
+    forecasts = forecaster_of(bundle).predict(KNOWN, shown)
+    market = build_market(BARS, ACTIONS, SYMBOLS, DAYS)
+    return roll_policy(bundle.members, market, FEATURES, forecasts, sessions, strategy), forecasts
+
+
+def decide_daily(bundle, sessions, rolled, summary=None):
+    """Decide session after session; memory travels as a record's summary keeps it, in JSON."""
+    for index, session in enumerate(sessions):
+        memory = memory_before(summary, bundle)
+        decision = decide(
+            bundle,
+            BARS,
+            ACTIONS,
+            SERIES,
+            account_at(rolled, index),
+            session,
+            None,
+            memory.states,
+            memory.carried,
+            memory.forecast_state,
+        )
+        decided = memory.to_summary(decision.carried, decision.forecast_state)
+        summary = memory_after(json.loads(json.dumps(decided)), 0.01, 0.1)
+        yield decision
+
+
 @pytest.fixture(scope="module")
 def rolled(bundle):
-    from trading_assets.forecast.forecaster import Forecaster
-
-    sessions = DAYS[585:620]
-    forecasts = Forecaster.from_files(dict(bundle.forecaster_files)).predict(FEATURES, sessions)
-    market = build_market(BARS, ACTIONS, SYMBOLS, DAYS)
-    return roll_policy(bundle.members, market, FEATURES, forecasts, sessions, STRATEGY)
+    return backtest(bundle, DAYS[585:620])[0]
 
 
 def account_at(rolled, index):
@@ -123,81 +156,65 @@ def account_at(rolled, index):
 
 def test_day_by_day_decisions_are_the_weights_of_the_backtest(bundle, rolled):
     # Across the late listing, the split and a change of month.
-    loaded = Bundle.from_files(bundle.to_files())
-    for index, session in enumerate(DAYS[585:620]):
-        decision = decide(loaded, BARS, ACTIONS, SERIES, account_at(rolled, index), session)
+    loaded, sessions = Bundle.from_files(bundle.to_files()), DAYS[585:620]
+    forecasts = forecaster_of(bundle).predict(KNOWN, sessions)
+    for index, decision in enumerate(decide_daily(loaded, sessions, rolled)):
         np.testing.assert_array_equal(decision.weights, rolled.weights[index])
         np.testing.assert_array_equal(decision.raw_weights, rolled.raw_weights[index])
         assert decision.decided_by == bundle.digest
+        assert decision.forecasts.equals(forecasts.filter(pl.col("session") == sessions[index]))
     assert (rolled.weights[:5, 2] == 0.0).all()
     assert (rolled.weights[-1, 2] > 0.0).all()
 
 
 def test_decisions_with_unequal_weights_are_the_weights_of_the_backtest(bundle):
-    from trading_assets.forecast.forecaster import Forecaster
-
     weights = {"ppo/seed-0": 0.05, "ppo/seed-1": 0.8, "ppo/seed-2": 0.15}
     weighted = replace(bundle, ensemble_rule="exponentiated_gradient", weights=weights)
     loaded = Bundle.from_files(weighted.to_files(), weighted.digest)
     sessions = DAYS[585:600]
-    forecasts = Forecaster.from_files(dict(bundle.forecaster_files)).predict(FEATURES, sessions)
-    market = build_market(BARS, ACTIONS, SYMBOLS, DAYS)
-    rolled = roll_policy(weighted.members, market, FEATURES, forecasts, sessions, STRATEGY)
-    plain = roll_policy(bundle.members, market, FEATURES, forecasts, sessions, STRATEGY)
-    for index, session in enumerate(sessions):
-        decision = decide(loaded, BARS, ACTIONS, SERIES, account_at(rolled, index), session)
+    rolled, _ = backtest(weighted, sessions)
+    plain, _ = backtest(bundle, sessions)
+    for index, decision in enumerate(decide_daily(loaded, sessions, rolled)):
         np.testing.assert_array_equal(decision.weights, rolled.weights[index])
         np.testing.assert_array_equal(decision.raw_weights, rolled.raw_weights[index])
         assert decision.decided_by == weighted.digest != bundle.digest
     assert (rolled.raw_weights != plain.raw_weights).any(axis=1).all()
 
 
-@pytest.mark.parametrize("encoder", [None, LSTM], ids=["flat", "lstm"])
-def test_decisions_on_windows_are_the_weights_of_the_backtest(bundle, encoder):
-    from trading_assets.forecast.forecaster import Forecaster
-
-    policy = STRATEGY.policy.model_copy(update={"window_bars": 6})
+@pytest.mark.parametrize(
+    ("bars", "encoder"), [(6, None), (6, LSTM), (25, None)], ids=["flat", "lstm", "long"]
+)
+def test_decisions_on_windows_are_the_weights_of_the_backtest(bundle, bars, encoder):
+    policy = STRATEGY.policy.model_copy(update={"window_bars": bars})
     strategy = STRATEGY.model_copy(update={"policy": policy})
-    forecaster = Forecaster.from_files(dict(bundle.forecaster_files))
     policies = [make_policy(strategy, SYMBOLS, seed, encoder=encoder) for seed in range(2)]
-    shown = Bundle.from_parts(strategy, NAMES, forecaster, {"ppo": policies})
+    shown = Bundle.from_parts(strategy, NAMES, forecaster_of(bundle), {"ppo": policies})
     loaded = Bundle.from_files(shown.to_files(), shown.digest)
-    # Across the late listing and the split.
-    sessions = DAYS[588:606]
-    market = build_market(BARS, ACTIONS, SYMBOLS, DAYS)
-    forecasts = forecaster.predict(FEATURES, DAYS[583:606])
-    rolled = roll_policy(shown.members, market, FEATURES, forecasts, sessions, strategy)
-    for index, session in enumerate(sessions):
-        decision = decide(loaded, BARS, ACTIONS, SERIES, account_at(rolled, index), session)
+    # Across the late listing or what is shown of it, and the split.
+    sessions = DAYS[582 + bars : 606 + bars]
+    rolled, forecasts = backtest(shown, sessions, strategy, bars - 1)
+    for index, decision in enumerate(decide_daily(loaded, sessions, rolled)):
         np.testing.assert_array_equal(decision.raw_weights, rolled.raw_weights[index])
         np.testing.assert_array_equal(decision.weights, rolled.weights[index])
-        assert decision.forecasts["session"].unique().to_list() == [session]
+        assert decision.forecasts.equals(forecasts.filter(pl.col("session") == sessions[index]))
 
 
 def test_decisions_of_policies_that_remember_are_the_weights_of_the_backtest(bundle):
-    from trading_assets.forecast.forecaster import Forecaster
-
-    forecaster = Forecaster.from_files(dict(bundle.forecaster_files))
+    forecaster = forecaster_of(bundle)
     policies = [make_policy(STRATEGY, SYMBOLS, seed, memory_units=units) for seed, units in MIXED]
     remembering = Bundle.from_parts(STRATEGY, NAMES, forecaster, {"ppo": policies})
     sessions = DAYS[585:600]
-    market = build_market(BARS, ACTIONS, SYMBOLS, DAYS)
-    forecasts = forecaster.predict(FEATURES, sessions)
-    rolled = roll_policy(remembering.members, market, FEATURES, forecasts, sessions, STRATEGY)
-    summary = None
-    for index, session in enumerate(sessions):
-        held = account_at(rolled, index)
-        # As a session's record keeps it, in JSON.
-        memory = memory_before(summary, remembering)
-        before = (memory.states, memory.carried)
-        decision = decide(remembering, BARS, ACTIONS, SERIES, held, session, None, *before)
+    rolled, _ = backtest(remembering, sessions)
+    for index, decision in enumerate(decide_daily(remembering, sessions, rolled)):
         np.testing.assert_array_equal(decision.raw_weights, rolled.raw_weights[index])
-        decided = json.loads(json.dumps(memory.to_summary(decision.carried)))
-        summary = memory_after(decided, 0.01, 0.1)
-        assert "carried_on" in summary["memory"]
-    forgetful = decide(remembering, BARS, ACTIONS, SERIES, held, sessions[-1])
+    held, session = account_at(rolled, len(sessions) - 1), sessions[-1]
+    state = decision.forecast_state
+    forgetful = decide(remembering, BARS, ACTIONS, SERIES, held, session, forecast_state=state)
     assert (forgetful.raw_weights != rolled.raw_weights[-1]).any()
     # Another bundle's members know nothing of the account.
+    summary = memory_before(None, remembering).to_summary(decision.carried, state)
+    summary = memory_after(summary, 0.01, 0.1)
+    assert memory_before(summary, remembering).carried == decision.carried
     other = Bundle.from_parts(STRATEGY, NAMES, forecaster, {"ppo": policies[:2]})
     assert memory_before(summary, other).carried == [[0.0] * 8, []]
     with pytest.raises(DataError, match=r"expected as many finite numbers as \[8, 0, 6\]"):
@@ -205,8 +222,6 @@ def test_decisions_of_policies_that_remember_are_the_weights_of_the_backtest(bun
 
 
 def test_decisions_under_every_limit_are_the_weights_of_the_backtest(bundle):
-    from trading_assets.forecast.forecaster import Forecaster
-
     risk = {
         "max_weight": 0.5,
         "max_gross": 0.9,
@@ -217,17 +232,13 @@ def test_decisions_under_every_limit_are_the_weights_of_the_backtest(bundle):
         "sectors": {"AAA": "one", "BBB": "one"},
     }
     strategy = STRATEGY.model_copy(update={"risk": RiskSpec.model_validate(risk)})
-    forecaster = Forecaster.from_files(dict(bundle.forecaster_files))
     policies = [make_policy(strategy, SYMBOLS, seed) for seed in range(3)]
-    limited = Bundle.from_parts(strategy, NAMES, forecaster, {"ppo": policies})
+    limited = Bundle.from_parts(strategy, NAMES, forecaster_of(bundle), {"ppo": policies})
     sessions = DAYS[585:597]
-    market = build_market(BARS, ACTIONS, SYMBOLS, DAYS)
-    forecasts = forecaster.predict(FEATURES, sessions)
-    rolled = roll_policy(limited.members, market, FEATURES, forecasts, sessions, strategy)
+    rolled, _ = backtest(limited, sessions, strategy)
     named = set()
-    for index, session in enumerate(sessions):
+    for index, decision in enumerate(decide_daily(limited, sessions, rolled)):
         held = account_at(rolled, index)
-        decision = decide(limited, BARS, ACTIONS, SERIES, held, session)
         np.testing.assert_array_equal(decision.weights, rolled.weights[index])
         turnover = np.abs(decision.weights - [held.get(s, 0.0) for s in SYMBOLS])
         assert turnover[decision.tradable].sum() <= 0.2 + 1e-12
