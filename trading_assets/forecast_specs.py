@@ -65,7 +65,7 @@ class ForecastSpec(Declared):
     )
     members: int = Field(default=5, ge=1, le=32, description="Networks of the ensemble.")
     resampling: Literal["blocks", "none"] = Field(
-        default="blocks",
+        default="none",
         description="Whether each member of an ensemble learns from blocks drawn anew.",
     )
     dropout: float = Field(

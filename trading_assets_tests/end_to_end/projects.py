@@ -36,7 +36,13 @@ TINY: dict[str, Any] = {
         "names": ["log_return_1", "log_return_5", "ewma_volatility"],
         "scale_bars": 60,
     },
-    "forecast": {"window_bars": 20, "network": "small", "members": 1, "epochs": 1},
+    "forecast": {
+        "window_bars": 20,
+        "network": "small",
+        "members": 1,
+        "epochs": 1,
+        "cross_fit_parts": 2,
+    },
     "policy": {
         "agents": {
             "ppo": {

@@ -44,7 +44,7 @@ attributes:
   features:
     names: [signal, log_return_1, log_return_5, ewma_volatility]
     scale_bars: 20
-  forecast: {horizon_bars: 2, window_bars: 10, network: small, members: 1, epochs: 1}
+  forecast: {horizon_bars: 2, window_bars: 10, network: small, members: 1, epochs: 1, cross_fit_parts: 2}
   policy:
     agents:
       ppo: {seeds: 1, total_steps: 2000, n_envs: 16, n_steps: 32, n_epochs: 2, batch_size: 128}
@@ -53,7 +53,7 @@ attributes:
     sizing: constant_notional
     observed_features: [signal]
     uses_forecasts: false
-  folds: {period: quarter, first: 2022-07-01, train_months: 6, validation_months: 1}
+  folds: {period: quarter, first: 2022-07-01, train_months: 6, validation_months: 2}
   risk: {max_weight: 1.0, max_gross: 1.0, max_order_notional_usd: 3000000}
   governance:
     retrain: RETRAIN
