@@ -59,7 +59,7 @@ class ConformalMemory:
         session : int
             Days since 1970-01-01, later than every session before.
         known : sequence of Outcome
-            In order of session and symbol; what nothing waits for is passed over.
+            As `known_by` yields them; what nothing waits for is passed over.
         forecasts : mapping of str to Forecast
             Of the session, by symbol.
 
