@@ -20,6 +20,7 @@ from trading_assets.forecast.scores import Array, Mask
 # Mean, deviation and the probabilities of down, flat and up.
 Forecast = tuple[float, float, float, float, float]
 
+# Fewer give a rough quantile, more are slow to forget what was before a break.
 LEAST_SCORES = 500
 LEAST_SCORE_SESSIONS = 20
 # Forecasts without an outcome are given up after so many horizons, and as many sessions at least:
