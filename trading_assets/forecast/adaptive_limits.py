@@ -168,7 +168,7 @@ def _pass(
         )
         raise DataError(msg)
     days, named = as_days(sessions), np.asarray(symbols, dtype=np.str_)
-    order = np.lexsort((named, days))
+    order = np.argsort(days, kind="stable")
     bounds = np.searchsorted(days[order], closes, side="right").tolist()
     columns = (predictions.mean, predictions.deviation, *predictions.probabilities.T)
     values: list[Forecast] = list(zip(*(c[order].tolist() for c in columns), strict=True))

@@ -50,16 +50,16 @@ def conformal_quantile(scores: Array, alpha: float) -> float:
     scores : float64 (n,)
         Past scores in any order, at least one and at least 0.
     alpha : float
-        Share to be missed; counts as 0 below 0 and as 1 above 1.
+        Share to be missed; below 0 all are to be reached, above 1 none.
 
     Returns
     -------
     float
-        The largest score where too few are known for so small a share, and where the share is 0;
+        The largest score where too few are known for so small a share, or all are to be reached;
         in theory it is infinite there. 0 where all are to be missed.
     """
     count = len(scores)
-    rank = math.ceil((count + 1) * (1.0 - min(max(alpha, 0.0), 1.0)) - _ROUNDING)
+    rank = math.ceil((count + 1) * (1.0 - alpha) - _ROUNDING)
     if rank < 1:
         return 0.0
     if rank >= count:

@@ -20,6 +20,7 @@ from trading_assets.forecast.scores import Array, Mask
 # Mean, deviation and the probabilities of down, flat and up.
 Forecast = tuple[float, float, float, float, float]
 
+# Fewer give a rough quantile, more are slow to forget what was before a break.
 LEAST_SCORES = 500
 LEAST_SCORE_SESSIONS = 20
 # Forecasts without an outcome are given up after so many horizons, and as many sessions at least:
@@ -61,7 +62,7 @@ class ConformalMemory:
         session : int
             Days since 1970-01-01, later than every session before.
         known : sequence of Outcome
-            In order of session and symbol; what nothing waits for is passed over.
+            As `known_by` yields them; what nothing waits for is passed over.
         forecasts : mapping of str to Forecast
             Of the session, by symbol.
 

@@ -108,7 +108,7 @@ def known_by(outcomes: Outcomes, closes: NDArray[np.int64]) -> Iterator[list[Out
     Yields
     ------
     list of Outcome
-        In order of session and symbol, whatever the order of the rows.
+        In order of label end, session and symbol, whatever the order of the rows.
     """
     ends, days = as_days(outcomes.label_end), as_days(outcomes.session)
     symbols = np.asarray(outcomes.symbol, dtype=np.str_)
@@ -124,4 +124,4 @@ def known_by(outcomes: Outcomes, closes: NDArray[np.int64]) -> Iterator[list[Out
         )
     )
     for first, last in zip([0, *bounds][:-1], bounds, strict=True):
-        yield sorted(rows[first:last], key=lambda outcome: (outcome[1], outcome[0]))
+        yield rows[first:last]

@@ -3,6 +3,7 @@
 Used by tests and by the benchmark of conformal limits.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +87,25 @@ def frozen_misses(series: Series, coverage: float = 0.9) -> np.ndarray:
     """Return whether each return (T, N) lay outside the interval of split conformal inference."""
     scores = np.abs(series.calibration.ravel())
     return np.abs(series.returns) > conformal_quantile(scores, 1.0 - coverage)
+
+
+def summarise(
+    seeds: Sequence[int], horizon_bars: int, ratio: float, symbols: int = 1, bars: int = 5000
+) -> dict[str, float]:
+    """Return the lowest and highest coverage over seeds, the worst window and where it was."""
+    drawn = [draw_series(seed, bars, horizon_bars, ratio, symbols) for seed in seeds]
+    adaptive = [adaptive_misses(series) for series in drawn]
+    coverage = [1.0 - float(misses.mean()) for misses in adaptive]
+    windows = [float(window_coverage(misses).min()) for misses in adaptive]
+    frozen = [1.0 - float(frozen_misses(series)[bars // 2 :].mean()) for series in drawn]
+    return {
+        "lowest_coverage": min(coverage),
+        "highest_coverage": max(coverage),
+        "worst_window": min(windows),
+        "worst_seed": seeds[windows.index(min(windows))],
+        "share_above_85": float(np.mean(np.array(windows) >= 0.85)),
+        "frozen_after": float(np.mean(frozen)),
+    }
 
 
 def window_coverage(misses: np.ndarray) -> np.ndarray:

@@ -157,9 +157,11 @@ def test_what_is_known_later_changes_nothing(seed, cut):
 def test_the_order_of_rows_does_not_matter(seed, random):
     predictions, outcomes, _ = drawn(seed)
     state, limits = run(begun(seed), outcomes.session, outcomes.symbol, predictions, outcomes)
+    before = start(RULE, predictions, outcomes)
     order = list(range(len(outcomes)))
     random.shuffle(order)
     shuffled = pick(outcomes, order)
+    assert start(RULE, take(predictions, order), shuffled).to_json() == before.to_json()
     known = pick(shuffled, np.argsort(shuffled.scaled_return))
     again, other = run(
         begun(seed), shuffled.session, shuffled.symbol, take(predictions, order), known

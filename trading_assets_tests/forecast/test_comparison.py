@@ -113,6 +113,15 @@ def test_forecasts_that_do_too_well_on_their_own_rows_are_found():
     assert found[0].sessions == 120
 
 
+def test_sets_without_noise_differ_by_what_they_differ():
+    first, second = np.arange(400), np.arange(300, 360)
+    found = compare_sets(
+        LossRows(np.full(400, 0.2), first), LossRows(np.full(60, 0.5), second), resampling()
+    )
+    assert (found.difference, found.low, found.high) == pytest.approx((0.3, 0.3, 0.3))
+    assert found.sessions == 60
+
+
 def test_what_moves_both_sets_cancels():
     series = noise(1, 400)
     session = np.arange(400)

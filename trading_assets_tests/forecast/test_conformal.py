@@ -21,8 +21,10 @@ ALPHAS = st.floats(-0.5, 1.5)
     ("alpha", "quantile"),
     [
         (0.1, 9.0),
+        (0.15, 9.0),
         (0.2, 8.0),
         (0.5, 5.0),
+        (0.7, 3.0),
         (0.95, 1.0),
         (1.0, 0.0),
         (1.3, 0.0),
@@ -43,8 +45,8 @@ def test_too_few_scores_give_the_largest():
 def test_new_scores_stay_below_as_often_as_promised():
     rng = np.random.default_rng(1)
     drawn = rng.exponential(size=(4000, 20))
-    covered = [row[-1] <= conformal_quantile(row[:-1], 0.25) for row in drawn]
-    assert np.mean(covered) == pytest.approx(15 / 20, abs=0.02)
+    covered = [row[-1] <= conformal_quantile(row[:-1], 0.22) for row in drawn]
+    assert np.mean(covered) == pytest.approx(16 / 20, abs=0.02)
 
 
 @given(SCORES, ALPHAS, ALPHAS)

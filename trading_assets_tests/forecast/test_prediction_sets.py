@@ -50,9 +50,12 @@ def test_a_set_contains_the_classes_of_its_bits():
 
 
 def test_rounding_rules_no_class_out():
-    thirds = np.array([[0.1 + 0.2, 0.3, 0.4], [1 / 3, 1 / 3, 1 / 3]])
-    assert class_scores(thirds).max(axis=1).tolist() == [1.0, 1.0]
-    assert prediction_sets(thirds, 1.0).tolist() == [7, 7]
+    # Added up one by one they come to less than 1, and to more.
+    rows = np.array([[0.7, 0.2, 0.1], [0.55, 0.34, 0.11], [0.6, 0.4 + 1e-12, 0.0]])
+    assert (rows.cumsum(axis=1)[:, 2] - 1.0 > 0.0).tolist() == [False, True, True]
+    assert rows[0].cumsum()[2] < 1.0
+    assert class_scores(rows).max(axis=1).tolist() == [1.0, 1.0, 1.0]
+    assert prediction_sets(rows, 1.0).tolist() == [7, 7, 7]
 
 
 def test_of_equal_classes_the_first_comes_first():
