@@ -125,7 +125,7 @@ class ConformalState(_Kept):
         return self
 
     def rename(self, current: Mapping[str, str]) -> Self:
-        """Return the state with forecasts that wait under other symbols, old to new in `current`."""
+        """Return the state with forecasts that wait under other symbols, from old to new."""
         issued = tuple(each.rename(current) for each in self.issued)
         return self.model_copy(update={"issued": issued})
 
