@@ -1,6 +1,7 @@
 """What adaptive conformal inference remembers from session to session, as plain data."""
 
 import json
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal, Self
 
@@ -62,6 +63,15 @@ class IssuedSession(_Kept):
     rows: int = Field(ge=0)
     waiting: tuple[WaitingForecast, ...]
 
+    def rename(self, current: Mapping[str, str]) -> Self:
+        """Return the session with forecasts that wait under other symbols."""
+        waiting = [
+            forecast.model_copy(update={"symbol": current.get(forecast.symbol, forecast.symbol)})
+            for forecast in self.waiting
+        ]
+        ordered = tuple(sorted(waiting, key=lambda forecast: forecast.symbol))
+        return self.model_copy(update={"waiting": ordered})
+
     @model_validator(mode="after")
     def _waiting_fit(self) -> Self:
         symbols = [forecast.symbol for forecast in self.waiting]
@@ -113,6 +123,11 @@ class ConformalState(_Kept):
             msg = f"issued sessions were not in order up to {self.session}, each once"
             raise ValueError(msg)
         return self
+
+    def rename(self, current: Mapping[str, str]) -> Self:
+        """Return the state with forecasts that wait under other symbols, from old to new."""
+        issued = tuple(each.rename(current) for each in self.issued)
+        return self.model_copy(update={"issued": issued})
 
     def to_json(self) -> bytes:
         """Return the state as JSON with sorted keys; equal states are equal bytes."""

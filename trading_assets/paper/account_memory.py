@@ -1,9 +1,11 @@
 """What policies remember of a paper account, carried from record to record."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from trading_assets.forecast.conformal_state import ConformalState
 from trading_assets.policy.acting import Carried, carry_nothing
 from trading_assets.policy.bundle import Bundle
 from trading_assets.simulation.trackers.card import TrackerCard
@@ -91,6 +93,19 @@ def memory_before(summary: Mapping[str, Any] | None, bundle: Bundle) -> AccountM
         forecast_state = kept.get("forecast_state", {})
         carried = kept.get("carried_on", carried) if is_settled else carried
     return AccountMemory(cards, states, bundle.digest, carried, forecast_state)
+
+
+def rename_memory(summary: Mapping[str, Any], current: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a record's summary holds once companies are called as `current` says.
+
+    Forecasts wait for their outcome under a symbol; all else is of the account as a whole.
+    """
+    kept = summary.get(MEMORY, {})
+    if not kept.get("forecast_state"):
+        return {}
+    state = ConformalState.from_json(json.dumps(kept["forecast_state"]).encode())
+    renamed = state.rename(current).model_dump(mode="json")
+    return {MEMORY: {**kept, "forecast_state": renamed}}
 
 
 def memory_after(summary: Mapping[str, Any], net_return: float, traded: float) -> dict[str, Any]:

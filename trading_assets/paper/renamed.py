@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from trading_assets.bars.actions.companies import newest_tickers, symbols_since
+from trading_assets.paper.account_memory import rename_memory
 from trading_assets.paper.ledger import AccountState
 from trading_assets.paper.record import SessionRecord
 from trading_assets.simulation.market import Market
@@ -61,6 +62,7 @@ class Renaming:
             opening=self._state(record.opening),
             closing=None if record.closing is None else self._state(record.closing),
             broker_state=self._broker_state(record.broker_state),
+            summary={**record.summary, **rename_memory(record.summary, self.current)},
         )
 
     def _name(self, symbol: str) -> str:

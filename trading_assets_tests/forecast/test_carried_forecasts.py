@@ -206,3 +206,20 @@ def test_a_session_without_forecasts_changes_no_state(logistic: Forecaster, mark
     both = logistic.forecast(tables, market.test[5:9], first.state)
     after = logistic.forecast(tables, market.test[6:9], found.state)
     assert after.rows.equals(both.rows)
+
+
+def test_forecasts_wait_under_the_names_that_companies_have_now(
+    logistic: Forecaster, market: PlantedMarket
+):
+    state = logistic.forecast(market.tables(), market.test[:9]).state
+    swapped = state.rename({"AAA": "CCC", "CCC": "AAA", "BBB": "ZZZ"})
+    assert ConformalState.from_json(swapped.to_json()) == swapped
+    for before, after in zip(state.issued, swapped.issued, strict=True):
+        names = [each.symbol for each in after.waiting]
+        assert names == (["AAA", "CCC", "ZZZ"] if before.waiting else [])
+        values = {each.symbol: each.mean for each in before.waiting}
+        for each in after.waiting:
+            old = {"AAA": "CCC", "CCC": "AAA", "ZZZ": "BBB"}[each.symbol]
+            assert each.mean == values[old]
+    assert state.issued[-1].waiting != ()
+    assert swapped.rename({"AAA": "CCC", "CCC": "AAA", "ZZZ": "BBB"}) == state

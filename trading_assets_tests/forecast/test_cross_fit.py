@@ -96,9 +96,12 @@ def test_a_label_that_lives_into_the_training_is_found(fitted: Fitted):
     days = table["session"].unique().sort().to_list()
     leaky = copy.deepcopy(card)
     last = leaky["parts"]["part-0"]["predicted"][1]
-    after = str(days[[str(day) for day in days].index(last) + SPEC.horizon_bars - 1])
-    leaky["parts"]["part-0"]["trained"][0][0] = after
+    label_end = [str(day) for day in days].index(last) + SPEC.horizon_bars
+    leaky["parts"]["part-0"]["trained"][0][0] = str(days[label_end - 1])
     assert "part-0 predicted" in find_seen_rows(table, leaky)[0]
+    # A row decided at the close on which the label ends has nothing in common with it.
+    leaky["parts"]["part-0"]["trained"][0][0] = str(days[label_end])
+    assert find_seen_rows(table, leaky) == []
 
 
 def test_a_model_without_a_card_is_found(fitted: Fitted):

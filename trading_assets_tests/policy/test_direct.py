@@ -117,7 +117,8 @@ def test_the_served_policy_earns_what_training_paid(changes):
     books.open(slice(None), rows[0])
     raw, weights, earned = [], [], []
     for _ in range(8):
-        raw.append(raw_weights(policy.act(books.observe()), training.rules))
+        wanted = raw_weights(policy.act(books.observe()), training.rules)
+        raw.append(task.view.size_weights(wanted, books.rows))
         weights.append(task.view.project(raw[-1], books.rows, books.held))
         earned.append(books.trade(weights[-1]))
     bound_share = (np.abs(np.array(raw) - np.array(weights)) > 1e-3).mean()

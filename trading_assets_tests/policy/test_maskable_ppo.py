@@ -28,7 +28,8 @@ def halted_market():
 
 def make_task(position="long_short", market=None):
     market = market or halted_market()
-    return build_task(market, *make_tables(market), make_strategy(policy={"position": position}))
+    policy = {"position": position, "confidence_sizing": "none"}
+    return build_task(market, *make_tables(market), make_strategy(policy=policy))
 
 
 def make_env(**changes):

@@ -49,7 +49,11 @@ def test_an_agent_of_a_module_named_in_yaml_trains_and_trades(tmp_path):
         (tmp_path / name / "defs.yaml").write_text(text, encoding="utf-8")
     declared = load_declarations([tmp_path], "development").strategies["own"].policy
     market = random_market(120)
-    policy_spec = {"modules": declared.modules, "agents": dict(declared.agents)}
+    policy_spec = {
+        "modules": declared.modules,
+        "agents": dict(declared.agents),
+        "confidence_sizing": "none",
+    }
     strategy, tables, days = make_strategy(policy=policy_spec), make_tables(market), days_of(market)
     agent = declared.agents["mine"]
     policy = train_agent(market, *tables, days[1:80], days[80:110], strategy, agent, 5)
