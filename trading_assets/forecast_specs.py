@@ -109,10 +109,10 @@ class ForecastSpec(Declared):
         default=0.9, gt=0.5, lt=1, description="Share of returns meant to lie in the intervals."
     )
     set_coverage: float = Field(
-        default=0.9, gt=0.4, lt=1, description="Share of classes meant to lie in prediction sets."
+        default=0.6, gt=0.4, lt=1, description="Share of classes meant to lie in prediction sets."
     )
     adaptation_rate: float = Field(
-        default=0.02, ge=0, le=0.5, description="Step by which coverage corrects itself."
+        default=0.05, ge=0, le=0.5, description="Step by which coverage corrects itself."
     )
     clip_quantile: float = Field(
         default=0.001,

@@ -19,8 +19,8 @@ from trading_assets.errors import DataError
 from trading_assets.forecast.dataset import Days, Index, LabelGrid, Mask, Panel, Rows
 
 LEAST_TRAIN_ROWS = 50
-LEAST_STOPPING_ROWS = 10
-LEAST_JUDGING_ROWS = 10
+LEAST_STOPPING_ROWS = 5
+LEAST_JUDGING_ROWS = 5
 # Share of a part's own sessions, its newest, that are held out of training.
 _PART_HELD_OUT_SHARE = 0.2
 

@@ -38,7 +38,7 @@ def project(tmp_path: Path) -> Project:
 @pytest.mark.parametrize(
     ("wrong", "line", "said"),
     [
-        (("hidden_units: 8", "hidden_units: many"), "hidden_units", "was 'many'; input should be"),
+        (("members: 1", "members: many"), "members", "was 'many'; input should be"),
         (("epochs: 1", "epoch: 1"), "epoch", "unknown field; did you mean 'epochs'?"),
         (("train_months: 12", "train_months: 13"), "folds", "expected a multiple of 3"),
         (("market_data: tiny_bars", "market_data: tiny_bar"), "market_data", "'tiny_bars'"),

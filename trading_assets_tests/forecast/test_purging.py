@@ -101,7 +101,7 @@ def test_the_embargo_is_a_share_of_the_window_but_at_least_the_horizon(
     [
         (range(291, 400), r"^12 train windows .* at least 50: raise folds.train_months, or"),
         ([*range(250), *range(346, 400)], r"^0 stopping windows .* 10: raise folds.validation_m"),
-        ([*range(338)], r"^0 judging windows .* least 10: raise folds.validation_months, or lower"),
+        ([*range(338)], r"^0 judging windows .* least 5: raise folds.validation_months, or lower"),
     ],
 )
 def test_too_few_windows_say_of_which_set_how_many_and_what_to_change(
@@ -116,7 +116,7 @@ def test_too_few_windows_say_of_which_set_how_many_and_what_to_change(
 def test_too_few_windows_of_a_part_ask_for_a_longer_train_window():
     panel, labels, rows = grid(5)
     few = rows.where(rows.session < 60)
-    with pytest.raises(DataError, match=r"^0 stopping windows .* least 10: raise folds.train_mon"):
+    with pytest.raises(DataError, match=r"^0 stopping windows .* least 5: raise folds.train_mon"):
         cross_fit_part(panel, labels, few, np.arange(25, 30), 5, 5)
 
 

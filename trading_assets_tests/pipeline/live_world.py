@@ -53,7 +53,7 @@ attributes:
     sizing: constant_notional
     observed_features: [signal]
     uses_forecasts: false
-  folds: {period: quarter, first: 2022-07-01, train_months: 6, validation_months: 2}
+  folds: {period: quarter, first: 2022-07-01, train_months: 6, validation_months: 1}
   risk: {max_weight: 1.0, max_gross: 1.0, max_order_notional_usd: 3000000}
   governance:
     retrain: RETRAIN

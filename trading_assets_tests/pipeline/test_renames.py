@@ -51,7 +51,7 @@ attributes:
     names: [log_return_1, log_return_5, ewma_volatility, volume_z_63, series_score]
     scale_bars: 20
   policy: {agents: {ppo: {}}, observed_features: [log_return_1], uses_forecasts: false}
-  folds: {period: quarter, first: 2022-04-01, train_months: 6, validation_months: 2}
+  folds: {period: quarter, first: 2022-04-01, train_months: 6, validation_months: 1}
 """
 ACTIONS = f"""Ticker,ExDate,Type,Ratio,Amount,NewTicker
 FB,{SPLIT},forward split,2,,
