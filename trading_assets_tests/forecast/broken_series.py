@@ -14,7 +14,7 @@ from trading_assets.forecast.conformal_state import CoverageRule
 from trading_assets.forecast.outcomes import Outcomes
 from trading_assets.forecast.predictions import Predictions
 
-RULE = CoverageRule(horizon_bars=5, interval_coverage=0.9, set_coverage=0.9, adaptation_rate=0.02)
+RULE = CoverageRule(horizon_bars=5, interval_coverage=0.9, set_coverage=0.9, adaptation_rate=0.05)
 FIRST_DAY = np.datetime64("2000-01-03", "D")
 WINDOW_BARS = 250
 # Classes of a scaled return by its terciles.

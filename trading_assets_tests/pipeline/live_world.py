@@ -44,7 +44,8 @@ attributes:
   features:
     names: [signal, log_return_1, log_return_5, ewma_volatility]
     scale_bars: 20
-  forecast: {horizon_bars: 2, window_bars: 10, network: small, members: 1, epochs: 1, cross_fit_parts: 2}
+  forecast:
+    {horizon_bars: 2, window_bars: 10, network: small, members: 1, epochs: 1, cross_fit_parts: 2}
   policy:
     agents:
       ppo: {seeds: 1, total_steps: 2000, n_envs: 16, n_steps: 32, n_epochs: 2, batch_size: 128}
