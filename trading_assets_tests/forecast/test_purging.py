@@ -100,7 +100,7 @@ def test_the_embargo_is_a_share_of_the_window_but_at_least_the_horizon(
     ("sessions", "message"),
     [
         (range(291, 400), r"^12 train windows .* at least 50: raise folds.train_months, or"),
-        ([*range(250), *range(346, 400)], r"^0 stopping windows .* 10: raise folds.validation_m"),
+        ([*range(250), *range(346, 400)], r"^0 stopping windows .* 5: raise folds.validation_m"),
         ([*range(338)], r"^0 judging windows .* least 5: raise folds.validation_months, or lower"),
     ],
 )
