@@ -223,3 +223,18 @@ def test_forecasts_wait_under_the_names_that_companies_have_now(
             assert each.mean == values[old]
     assert state.issued[-1].waiting != ()
     assert swapped.rename({"AAA": "CCC", "CCC": "AAA", "ZZZ": "BBB"}) == state
+
+
+def test_a_forecast_that_never_comes_true_is_given_up_but_its_session_stays_known(
+    logistic: Forecaster,
+):
+    gone = with_gap(make_market(0.6, count=400), 20, 60)
+    early = logistic.forecast(gone.tables(), gone.test[:36]).state
+    lost = {issued.session: [w.symbol for w in issued.waiting] for issued in early.issued}
+    # Labels of three bars do not end where the bars do.
+    assert [lost[day] for day in gone.test[15:21]] == [[], [], ["BBB"], ["BBB"], ["BBB"], []]
+    late = logistic.forecast(gone.tables(), gone.test).state
+    assert [issued.session for issued in late.issued] == gone.test
+    assert not any(issued.waiting for issued in late.issued[:-3])
+    assert late.issued[17].quantile == early.issued[17].quantile
+    assert (late.issued[17].rows, late.issued[20].rows) == (3, 2)
