@@ -133,7 +133,7 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
     shown = _shown_sessions(sessions, rules)
     entitled = actions.filter(pl.col("ex_date") <= decision_session)
     forecaster = _read_forecaster(bundle)
-    past = _past_forecasts(bundle, forecast_state, sessions)
+    past = _past_forecasts(bundle, rules.symbols, forecast_state, sessions)
     asked = [day for day in sessions if day in shown or (past is not None and past.session < day)]
     n_needed = forecaster.count_sessions(len(asked)) if forecaster else len(shown)
     features = compute_features(
@@ -285,14 +285,19 @@ def _read_forecaster(bundle: Bundle) -> "Forecaster | None":
 
 
 def _past_forecasts(
-    bundle: Bundle, forecast_state: Mapping[str, Any] | None, sessions: Sequence[date]
+    bundle: Bundle,
+    symbols: Sequence[str],
+    forecast_state: Mapping[str, Any] | None,
+    sessions: Sequence[date],
 ) -> ConformalState | None:
     """Return the state that intervals go on from, unless there is none or it is too old."""
-    kept = json.dumps(forecast_state).encode() if forecast_state else b""
-    kept = kept or bundle.forecaster_files.get(STATE_FILE, b"")
-    if not kept:
+    if forecast_state:
+        state = ConformalState.from_json(json.dumps(forecast_state).encode())
+    elif STATE_FILE in bundle.forecaster_files:
+        state = ConformalState.from_json(bundle.forecaster_files[STATE_FILE])
+        state = state.rename(dict(zip(bundle.rules.symbols, symbols, strict=True)))
+    else:
         return None
-    state = ConformalState.from_json(kept)
     missed = sum(state.session < day for day in sessions) - 1
     return state if missed <= _MOST_MISSED_SESSIONS else None
 

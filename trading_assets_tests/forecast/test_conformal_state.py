@@ -63,7 +63,7 @@ def test_every_float_is_as_it_was(scores, mean, deviation):
 def test_the_rule_is_what_a_forecaster_declares():
     rule = CoverageRule.of(ForecastSpec(horizon_bars=3, set_coverage=0.7))
     assert rule == CoverageRule(
-        horizon_bars=3, interval_coverage=0.9, set_coverage=0.7, adaptation_rate=0.02
+        horizon_bars=3, interval_coverage=0.9, set_coverage=0.7, adaptation_rate=0.05
     )
 
 

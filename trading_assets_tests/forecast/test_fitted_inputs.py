@@ -187,6 +187,20 @@ def test_only_rows_of_the_train_window_say_which_features_are_counted(market: Pl
     assert not is_usable[:, : len(market.train)].any()
 
 
+def test_a_feature_that_comes_after_the_train_rows_makes_none_of_them_unusable(
+    market: PlantedMarket,
+):
+    # Counted from validation on, three of four features would be missing in every train row.
+    features = market.features.with_columns(
+        pl.when(pl.col("session") >= market.validation[0]).then(pl.col(name)).alias(name)
+        for name in NAMES[1:]
+    )
+    late = replace(market, features=features)
+    trained = train(late, SPEC.model_copy(update={"epochs": 1}))
+    assert trained.card["inputs"]["dropped"] == list(NAMES[1:])
+    assert trained.card["train"][0] == str(market.train[SPEC.window_bars - 1])
+
+
 def test_more_components_than_features_are_refused_in_training(market: PlantedMarket):
     spec = SPEC.model_copy(update={"principal_components": 4})
     with pytest.raises(UserError, match="principal_components was 4; expected at most 3"):

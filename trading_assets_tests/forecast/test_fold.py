@@ -114,6 +114,8 @@ def test_a_window_is_predicted_by_parts_and_what_follows_by_the_forecaster(
     assert rows.select("symbol", "session").is_unique().all()
     tested = rows.filter(pl.col("window") == "test")
     assert tested.equals(forecaster.predict(market.tables(), market.test[:41]))
+    before = forecaster.forecast(market.tables(), market.test[:40])
+    assert found.state_before_last == before.state
     trained = rows.filter(pl.col("window") == "train")
     days = (market.train + market.validation)[SPEC.window_bars - 1 :]
     assert trained["session"].unique().sort().to_list() == days
@@ -130,6 +132,11 @@ def test_nothing_is_predicted_after_the_last_day_asked_for(
     window = window_of(market)
     found = predict_window(market.tables(), window, forecaster, SERVED, window.train_end)
     assert set(found.rows["window"]) == {"train"}
+    assert found.state_before_last is None
+    one = predict_window(market.tables(), window, forecaster, SERVED, market.test[0])
+    assert one.state_before_last == forecaster.start_state
+    tested = one.rows.filter(pl.col("window") == "test")
+    assert tested.equals(forecaster.predict(market.tables(), market.test[:1]))
     assert found.rows["session"].max() == window.train_end
 
 

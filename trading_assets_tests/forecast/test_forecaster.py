@@ -8,9 +8,11 @@ from safetensors.torch import load
 
 from trading_assets.errors import DataError
 from trading_assets.forecast.class_rules import TercileRule
+from trading_assets.forecast.dataset import Rows, rows_at
 from trading_assets.forecast.forecaster import WEIGHTS_FILE, Forecaster
 from trading_assets.forecast.labels import compute_labels
-from trading_assets.forecast.predictions import CANDIDATES, CandidateName
+from trading_assets.forecast.networks.serving import NetworkEnsemble
+from trading_assets.forecast.predictions import CANDIDATES, CandidateName, Predictions
 from trading_assets.forecast.scores import log_loss
 from trading_assets.schema import conform
 from trading_assets_tests.features.synthetic_bars import NO_ACTIONS
@@ -133,16 +135,19 @@ def test_threads_change_no_byte(market: PlantedMarket, network: Forecaster):
     assert side_by_side.to_files() == network.to_files()
 
 
-def test_members_learn_from_other_rows_unless_nothing_is_resampled(
+def test_members_learn_from_other_rows_where_blocks_are_drawn(
     market: PlantedMarket, network: Forecaster
 ):
+    drawn = train(market, ["network"], resampling="blocks")
     plain = train(market, ["network"], resampling="none")
-    assert plain.to_files()[WEIGHTS_FILE] != network.to_files()[WEIGHTS_FILE]
-    # Weights and batches of their own still set members apart.
-    tensors = load(plain.to_files()[WEIGHTS_FILE])
-    assert not torch.equal(tensors["network.0.dense.weight"], tensors["network.1.dense.weight"])
-    table = plain.predict(market.tables(), market.test)
-    assert (table["sigma_expected_return"] > 0.0).all()
+    assert plain.to_files()[WEIGHTS_FILE] == network.to_files()[WEIGHTS_FILE]
+    assert drawn.to_files()[WEIGHTS_FILE] != network.to_files()[WEIGHTS_FILE]
+    for trained in (drawn, plain):
+        # Weights and batches of their own set members apart either way.
+        tensors = load(trained.to_files()[WEIGHTS_FILE])
+        assert not torch.equal(tensors["network.0.dense.weight"], tensors["network.1.dense.weight"])
+        table = trained.predict(market.tables(), market.test)
+        assert (table["sigma_expected_return"] > 0.0).all()
 
 
 def test_one_network_tells_its_error_by_dropout(market: PlantedMarket):
@@ -248,7 +253,66 @@ def test_intervals_and_sets_hold_what_they_promise(forecaster: Forecaster, marke
     scaled = earned / (0.01 * np.sqrt(SPEC.horizon_bars))
     classes = TercileRule(**forecaster.card["class_rule"]).classify(scaled)
     held = (rows["prediction_set"].to_numpy() & (1 << classes)) != 0
-    assert held.mean() > 0.85
+    assert held.mean() == pytest.approx(SPEC.set_coverage, abs=0.06)
+
+
+@pytest.mark.parametrize("served", CANDIDATES)
+def test_the_table_says_what_the_served_model_does_in_returns_and_tempered(
+    market: PlantedMarket, served: CandidateName
+):
+    forecaster = train(market, [served], epochs=1)
+    assert forecaster.training is not None
+    tables = market.tables()
+    panel, inputs = forecaster.model_inputs(tables)
+    rows = rows_at(panel, market.test, SPEC.window_bars, np.ones(4, np.bool_))
+    said = forecaster.training.candidates[served].predict(inputs, rows)
+    raised = said.probabilities ** (1.0 / forecaster.temperature)
+    found = forecaster.predict(tables, market.test).sort("session", "symbol")
+    expected = raised / raised.sum(axis=1, keepdims=True)
+    probabilities = found.select("p_down", "p_flat", "p_up").to_numpy()
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    if served != "prior":
+        assert np.abs(said.probabilities - expected).max() > 1e-3
+    for column, value in (
+        ("expected_return", said.mean),
+        ("sigma_noise", said.noise),
+        ("sigma_expected_return", said.error),
+        ("sigma_return", np.hypot(said.noise, said.error)),
+    ):
+        scaled = value * 0.01 * np.sqrt(SPEC.horizon_bars)
+        np.testing.assert_allclose(found[column], scaled, rtol=1e-5, atol=1e-8)
+
+
+def test_intervals_start_from_what_was_said_of_the_judging_rows(forecaster: Forecaster):
+    assert forecaster.training is not None
+    judging, said = forecaster.training.judging, forecaster.training.judged
+    misses = np.abs(judging.scaled_returns - said.mean) / np.hypot(said.noise, said.error)
+    state = forecaster.start_state
+    np.testing.assert_allclose(sorted(state.interval_scores), sorted(misses), rtol=1e-9)
+    # A class scores what it and all that are likelier have together, as tempered.
+    own = said.probabilities[np.arange(len(judging)), judging.classes]
+    at_least = said.probabilities >= own[:, None]
+    scores = (said.probabilities * at_least).sum(axis=1)
+    np.testing.assert_allclose(sorted(state.set_scores), sorted(scores), rtol=1e-9)
+    assert state.issued == ()
+    assert state.rule.horizon_bars == SPEC.horizon_bars
+    assert (state.interval_alpha, state.set_alpha) == pytest.approx((0.1, 0.4))
+
+
+def test_each_session_is_predicted_by_itself(
+    network: Forecaster, market: PlantedMarket, monkeypatch: pytest.MonkeyPatch
+):
+    # Bytes may depend on which rows are asked together.
+    asked: list[list[int]] = []
+    predict = NetworkEnsemble.predict
+
+    def watch(self: NetworkEnsemble, inputs: torch.Tensor, rows: Rows) -> Predictions:
+        asked.append(np.unique(rows.session).tolist())
+        return predict(self, inputs, rows)
+
+    monkeypatch.setattr(NetworkEnsemble, "predict", watch)
+    network.predict(market.tables(), market.test[:7])
+    assert [len(sessions) for sessions in asked] == [1] * 7
 
 
 def test_sessions_of_the_train_window_are_refused(forecaster: Forecaster, market: PlantedMarket):
