@@ -17,7 +17,17 @@ from trading_assets.lake.store import Lake
 from trading_assets.pages import DEFAULT_URL, page_url
 from trading_assets.pipeline.settings import read_credentials, read_settings
 
-RECORDED_PACKAGES = ("trading_assets", "dagster", "polars", "numpy", "torch", "stable_baselines3")
+RECORDED_PACKAGES = (
+    "trading_assets",
+    "dagster",
+    "polars",
+    "numpy",
+    "numba",
+    "torch",
+    "onnxruntime",
+    "scikit-learn",
+    "stable_baselines3",
+)
 
 
 class LakeResource(dg.ConfigurableResource):
