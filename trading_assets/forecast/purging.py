@@ -21,6 +21,9 @@ from trading_assets.forecast.dataset import Days, Index, LabelGrid, Mask, Panel,
 LEAST_TRAIN_ROWS = 50
 LEAST_STOPPING_ROWS = 5
 LEAST_JUDGING_ROWS = 5
+# What brings more rows, of a fold and of a challenger.
+_MORE_TRAINING = "raise folds.train_months (of a challenger governance.challenger_sessions)"
+_MORE_VALIDATION = "raise folds.validation_months (of a challenger governance.validation_sessions)"
 # Share of a part's own sessions, its newest, that are held out of training.
 _PART_HELD_OUT_SHARE = 0.2
 
@@ -96,7 +99,7 @@ def split_at_validation(
     split = _split_at(panel, labels, rows.where(is_over & is_asked), wanted)
     n_reaching_out = int((is_asked & ~is_over).sum())
     split = replace(split, purged_rows=split.purged_rows + n_reaching_out)
-    require_rows(split, "raise folds.validation_months")
+    require_rows(split, _MORE_VALIDATION)
     return split
 
 
@@ -106,7 +109,7 @@ def require_rows(split: SplitRows, remedy: str) -> None:
     `remedy` is what brings more stopping and judging rows.
     """
     for name, rows, least, more in (
-        ("train", split.train, LEAST_TRAIN_ROWS, "raise folds.train_months"),
+        ("train", split.train, LEAST_TRAIN_ROWS, _MORE_TRAINING),
         ("stopping", split.stopping, LEAST_STOPPING_ROWS, remedy),
         ("judging", split.judging, LEAST_JUDGING_ROWS, remedy),
     ):
@@ -222,7 +225,7 @@ def _make_part(
     held_out = panel.sessions[sessions[int(len(sessions) * (1.0 - _PART_HELD_OUT_SHARE)) :]]
     split = _split_at(panel, labels, usable, held_out)
     split = replace(split, purged_rows=split.purged_rows + int((~is_usable).sum()))
-    require_rows(split, "raise folds.train_months")
+    require_rows(split, _MORE_TRAINING)
     seen = split.seen
     is_older = seen.session < predicted.session.min()
     stretches = [seen.where(is_older), seen.where(~is_older)]

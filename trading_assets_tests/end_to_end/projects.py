@@ -63,7 +63,7 @@ TINY: dict[str, Any] = {
     },
     "backtest": {"bootstrap_samples": 200},
     "governance": {
-        "challenger_sessions": 220,
+        "challenger_sessions": 300,
         "validation_sessions": 40,
         "drift_sessions": 30,
     },
