@@ -1,5 +1,7 @@
 """Trains an ensemble: members side by side, each seeded, stopped by purged log-loss."""
 
+from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -80,14 +82,12 @@ def fit_ensemble(task: EnsembleTask) -> FittedEnsemble:
     table = StripTable(task.inputs, task.spec.window_bars)
     device = pick_device()
     table.move_to(device)
-    with ThreadPoolExecutor(max(1, min(task.threads, len(networks)))) as pool:
-        waiting = [
-            pool.submit(_fit_member, task, table, network.to(device), member)
-            for member, network in enumerate(networks)
-        ]
-        losses = [member.result() for member in waiting]
-    trained = tuple(network.to("cpu").eval() for network in networks)
-    return FittedEnsemble(trained, tuple(losses))
+    members = [
+        _Member(task, table, network.to(device), number) for number, network in enumerate(networks)
+    ]
+    _train_in_turns(members, min(task.threads, len(members)))
+    trained = tuple(member.finish().to("cpu").eval() for member in members)
+    return FittedEnsemble(trained, tuple(tuple(member.losses) for member in members))
 
 
 def run_network(
@@ -126,33 +126,69 @@ def _member_seed(seed: int, member: int) -> int:
     return int(np.random.SeedSequence([seed, member]).generate_state(1)[0])
 
 
-def _fit_member(
-    task: EnsembleTask, table: StripTable, network: ForecastNetwork, member: int
-) -> tuple[float, ...]:
-    # Threads of torch's own are counted for each thread of Python's.
-    torch.set_num_threads(1)
-    spec = task.spec
-    generator = np.random.default_rng([task.seed, member])
-    train = task.train
-    if spec.members > 1 and spec.resampling == "blocks":
-        train = resample_rows(train, BLOCK_HORIZONS * spec.horizon_bars, generator)
-    clipped = np.clip(train.scaled_returns, -RETURN_CLIP, RETURN_CLIP)
-    train = replace(train, scaled_returns=clipped)
-    optimizer = _make_optimizer(network, spec)
-    losses: list[float] = []
-    average = AveragedWeights(network)
-    best = _copy_state(network)
-    for epoch in range(spec.epochs):
-        _train_epoch((network, optimizer, average), table, train, spec, (epoch, generator))
-        output = run_network(average.network, table, task.stopping)
+class _Member:
+    """One network in training, an epoch at a time."""
+
+    def __init__(
+        self, task: EnsembleTask, table: StripTable, network: ForecastNetwork, number: int
+    ) -> None:
+        spec = task.spec
+        self.losses: list[float] = []
+        self._spec, self._table, self._stopping = spec, table, task.stopping
+        self._generator = np.random.default_rng([task.seed, number])
+        train = task.train
+        if spec.members > 1 and spec.resampling == "blocks":
+            train = resample_rows(train, BLOCK_HORIZONS * spec.horizon_bars, self._generator)
+        clipped = np.clip(train.scaled_returns, -RETURN_CLIP, RETURN_CLIP)
+        self._train = replace(train, scaled_returns=clipped)
+        self._learner = network, _make_optimizer(network, spec), AveragedWeights(network)
+        self._best = _copy_state(network)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all epochs have passed, or too many without progress."""
+        n_epochs = len(self.losses)
+        if n_epochs in {0, self._spec.epochs}:
+            return n_epochs > 0
+        return n_epochs - 1 - int(np.argmin(self.losses)) >= self._spec.patience_epochs
+
+    def train_epoch(self) -> None:
+        """Train one epoch and keep the weights if they are the best so far."""
+        moment = len(self.losses), self._generator
+        _train_epoch(self._learner, self._table, self._train, self._spec, moment)
+        average = self._learner[2].network
+        output = run_network(average, self._table, self._stopping)
         probabilities = class_probabilities(output.logits.double().numpy())
-        losses.append(log_loss(probabilities, task.stopping.classes))
-        if losses[-1] == min(losses):
-            best = _copy_state(average.network)
-        if len(losses) - 1 - int(np.argmin(losses)) >= spec.patience_epochs:
-            break
-    network.load_state_dict(best)
-    return tuple(losses)
+        self.losses.append(log_loss(probabilities, self._stopping.classes))
+        if self.losses[-1] == min(self.losses):
+            self._best = _copy_state(average)
+
+    def finish(self) -> ForecastNetwork:
+        """Return the network with its best weights."""
+        network = self._learner[0]
+        network.load_state_dict(self._best)
+        return network
+
+
+def _train_in_turns(members: Sequence[_Member], threads: int) -> None:
+    """Train members epoch by epoch, so that no thread waits for the last whole member."""
+    waiting = deque(members)
+
+    def train() -> None:
+        # Threads of torch's own are counted for each thread of Python's.
+        torch.set_num_threads(1)
+        while True:
+            try:
+                member = waiting.popleft()
+            except IndexError:
+                return  # each of the other threads holds one, and none is left to begin
+            member.train_epoch()
+            if not member.is_done:
+                waiting.append(member)
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        for trained in [pool.submit(train) for _ in range(max(1, threads))]:
+            trained.result()
 
 
 def _make_optimizer(network: ForecastNetwork, spec: ForecastSpec) -> torch.optim.Optimizer:
@@ -163,7 +199,7 @@ def _make_optimizer(network: ForecastNetwork, spec: ForecastSpec) -> torch.optim
         {"params": [first], "weight_decay": spec.input_decay},
         {"params": others, "weight_decay": spec.weight_decay},
     ]
-    return torch.optim.AdamW(groups, lr=spec.learning_rate)
+    return torch.optim.AdamW(groups, lr=spec.learning_rate, fused=True)
 
 
 def _train_epoch(

@@ -12,6 +12,7 @@ from trading_assets.compiling import reordering_entry_point
 from trading_assets.forecast.networks.compiled.arithmetic import (
     add_outer,
     add_product,
+    add_turned_product,
     logistic,
     tangent,
 )
@@ -92,10 +93,10 @@ def reverse_recurrence(
     """
     n_strips, n_bars, length, width = gates.shape
     units = weight.shape[0]
-    turned = weight.T.copy()
     gate_gradient = np.empty((length, width), np.float32)
     state_gradient = np.empty((length, units), np.float32)
     cell_gradient = np.empty((length, units), np.float32)
+    bent, of_cell = np.empty(units, np.float32), np.empty(units, np.float32)
     for strip in range(n_strips):
         cell_gradient[:] = 0.0
         for bar in range(n_bars - 1, -1, -1):
@@ -103,20 +104,32 @@ def reverse_recurrence(
                 for u in range(units):
                     state_gradient[row, u] = gradient[strip, bar, row, u]
             if bar < n_bars - 1:
-                add_product(state_gradient, gate_gradient, turned)
+                add_turned_product(state_gradient, gate_gradient, weight)
             gate = gates[strip, bar]
             before, cell = cells[strip, bar], cells[strip, bar + 1]
+            # One array is written in each loop: more, and loops are not made into vectors.
             for row in range(length):
+                held, of_state = gate[row], state_gradient[row]
+                wanted, of_kept = gate_gradient[row], cell_gradient[row]
                 for u in range(units):
-                    put, kept = gate[row, u], gate[row, units + u]
-                    shown, new = gate[row, 2 * units + u], gate[row, 3 * units + u]
-                    bent, of_state = tangent(cell[row, u]), state_gradient[row, u]
-                    of_cell = cell_gradient[row, u] + of_state * shown * (_ONE - bent * bent)
-                    gate_gradient[row, u] = of_cell * new * put * (_ONE - put)
-                    gate_gradient[row, units + u] = of_cell * before[row, u] * kept * (_ONE - kept)
-                    gate_gradient[row, 2 * units + u] = of_state * bent * shown * (_ONE - shown)
-                    gate_gradient[row, 3 * units + u] = of_cell * put * (_ONE - new * new)
-                    cell_gradient[row, u] = of_cell * kept
+                    bent[u] = tangent(cell[row, u])
+                for u in range(units):
+                    shown = held[2 * units + u]
+                    of_cell[u] = of_kept[u] + of_state[u] * shown * (_ONE - bent[u] * bent[u])
+                for u in range(units):
+                    put, new = held[u], held[3 * units + u]
+                    wanted[u] = of_cell[u] * new * put * (_ONE - put)
+                for u in range(units):
+                    kept = held[units + u]
+                    wanted[units + u] = of_cell[u] * before[row, u] * kept * (_ONE - kept)
+                for u in range(units):
+                    shown = held[2 * units + u]
+                    wanted[2 * units + u] = of_state[u] * bent[u] * shown * (_ONE - shown)
+                for u in range(units):
+                    put, new = held[u], held[3 * units + u]
+                    wanted[3 * units + u] = of_cell[u] * put * (_ONE - new * new)
+                for u in range(units):
+                    of_kept[u] = of_cell[u] * held[units + u]
                 for g in range(width):
                     bars_gradient[strip, row + bar, g] += gate_gradient[row, g]
             if bar > 0:
