@@ -1,14 +1,17 @@
 """Writes the generated parts of README.md, docs/figures.md, docs/features.md and data/README.md.
 
 `python docs/generate.py` replaces what stands between the markers `<!-- NAME:begin -->` and
-`<!-- NAME:end -->`: the figures of docs/figures.jsonl, the columns of every stored table, and the
-catalogue of features. A test holds the files against this module.
+`<!-- NAME:end -->`: the figures of docs/figures.jsonl, the claims of docs/claims.yaml, the columns
+of every stored table, and the catalogue of features. A test holds the files against this module.
 """
 
 import json
+import re
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import yaml
 
 from trading_assets.features.catalogue import PANDAS_TA
 from trading_assets.features.feature_list import list_features
@@ -16,7 +19,7 @@ from trading_assets.features.windows import VOLATILITY_COLUMN
 from trading_assets.schema import TABLES
 
 ROOT = Path(__file__).parent.parent
-FIGURES = ROOT / "docs" / "figures.jsonl"
+FIGURES, CLAIMS = ROOT / "docs" / "figures.jsonl", ROOT / "docs" / "claims.yaml"
 VERDICT = "verdict."
 # What a reader of the README asks first, of each stage.
 HEADLINES = frozenset(
@@ -24,15 +27,12 @@ HEADLINES = frozenset(
         "bars.ingest_s",
         "cli_month.s",
         "demo.minutes",
-        "demo.peak_gb",
         "features.online_p99_ms",
+        "forecast.train_speedup",
         "import.s",
-        "learn.w0_mean_abs_position",
-        "learn.w1_direct",
         "learn.w1_ppo_400k_median",
         "learn.w2_ppo",
         "policy.ppo_vs_sb3_default",
-        "run_again.s",
         "simulation.env1_steps_per_s",
         "simulation.env30_steps_per_s",
     }
@@ -106,6 +106,22 @@ def render_measured(figures: Iterable[Figure]) -> str:
     return _table(header, [_measured_row(figure) for figure in measured]) if measured else NONE_YET
 
 
+def render_claims(figures: Iterable[Figure], path: Path = CLAIMS) -> str:
+    """Return the table of claims as Markdown; a figure stands in their texts as `{its.name}`.
+
+    Raises
+    ------
+    KeyError
+        If a text names a figure that was never measured.
+    """
+    values = {figure.name: _value(figure) for figure in figures}
+    rows = [
+        (row["claim"], re.sub(r"\{([\w.]+)\}", lambda found: values[found[1]], row["measured"]))
+        for row in yaml.safe_load(path.read_text(encoding="utf-8"))
+    ]
+    return _table(("Claim", "Measured here"), rows)
+
+
 def render_columns() -> str:
     """Return the columns of every table of `trading_assets.schema`, and the features' own."""
     parts: list[str] = []
@@ -152,16 +168,20 @@ def replace_between(text: str, name: str, content: str) -> str:
 
 def generated(root: Path = ROOT, figures: Path = FIGURES) -> dict[Path, str]:
     """Return the whole text of each file that has a generated part."""
+    measured = read_figures(figures)
+    readme = {"figures": render_figures(measured, HEADLINES), "claims": render_claims(measured)}
     contents = {
-        root / "README.md": ("figures", render_figures(read_figures(figures), HEADLINES)),
-        root / "docs" / "figures.md": ("figures", render_measured(read_figures(figures))),
-        root / "docs" / "features.md": ("features", render_features()),
-        root / "data" / "README.md": ("columns", render_columns()),
+        root / "README.md": readme,
+        root / "docs" / "figures.md": {"figures": render_measured(measured)},
+        root / "docs" / "features.md": {"features": render_features()},
+        root / "data" / "README.md": {"columns": render_columns()},
     }
-    return {
-        path: replace_between(path.read_text(encoding="utf-8"), name, content)
-        for path, (name, content) in contents.items()
-    }
+    texts: dict[Path, str] = {}
+    for path, parts in contents.items():
+        texts[path] = path.read_text(encoding="utf-8")
+        for name, content in parts.items():
+            texts[path] = replace_between(texts[path], name, content)
+    return texts
 
 
 def main() -> None:
@@ -225,6 +245,8 @@ def _value(figure: Figure) -> str:
         return "-"
     if isinstance(figure.value, str):
         return figure.value
+    if isinstance(figure.value, int):
+        return f"{figure.value:,}"
     if figure.unit == "fraction":
         return f"{100 * figure.value:.1f} %"
     is_usual = figure.value == 0 or 0.01 <= abs(figure.value) < 100
