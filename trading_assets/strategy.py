@@ -253,6 +253,18 @@ class Strategy(Declared):
         return self
 
     @model_validator(mode="after")
+    def _bundles_forecast_what_is_shown(self) -> Self:
+        shown, own = self.policy.window_bars, self.governance.validation_sessions
+        if self.policy.uses_forecasts and shown > own:
+            msg = (
+                f"policy.window_bars was {shown} with governance.validation_sessions {own}; expected"
+                " at most as many bars as sessions, since a bundle has no forecasts of sessions it"
+                " was trained on: lower the one, raise the other, or set uses_forecasts false"
+            )
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _graphs_have_sectors(self) -> Self:
         for name, agent in self.policy.agents.items():
             encoder = agent.encoder

@@ -107,6 +107,11 @@ class Forecaster:
         return self._card.architecture.window_bars
 
     @property
+    def trained_to(self) -> date:
+        """Last session that had a say in the model; only later ones can be asked of it."""
+        return self._card.validation[1]
+
+    @property
     def horizon_bars(self) -> int:
         """Bars from a prediction to the end of what it predicts."""
         return self._card.horizon_bars
@@ -270,7 +275,7 @@ class Forecaster:
         return self._models.transforms.apply(panel.values)
 
     def _require_later(self, sessions: Sequence[date]) -> None:
-        _, last = self._card.validation
+        last = self.trained_to
         seen = [session for session in sessions if session <= last]
         if seen:
             msg = (

@@ -233,7 +233,8 @@ def _champion(trial: _Trial, market: Market) -> Decide | None:
     if champion.forecaster_files:
         days = market.sessions.astype("datetime64[D]").tolist()
         forecaster = Forecaster.from_files(champion.forecaster_files)
-        asked = [day for day in days if day >= trial.window.validation_start]
+        # Its intervals go on from its own start, as they did where it traded.
+        asked = [day for day in days if day > forecaster.trained_to]
         known = ForecastTables(trial.tables.features, trial.inputs.bars, actions)
         forecasts = forecaster.predict(known, asked)
     symbols = current_symbols(champion.rules.symbols, universe, actions)
