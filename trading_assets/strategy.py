@@ -257,9 +257,10 @@ class Strategy(Declared):
         shown, own = self.policy.window_bars, self.governance.validation_sessions
         if self.policy.uses_forecasts and shown > own:
             msg = (
-                f"policy.window_bars was {shown} with governance.validation_sessions {own}; expected"
-                " at most as many bars as sessions, since a bundle has no forecasts of sessions it"
-                " was trained on: lower the one, raise the other, or set uses_forecasts false"
+                f"policy.window_bars was {shown} with governance.validation_sessions {own};"
+                " expected at most as many bars as sessions, since a bundle has no forecasts of"
+                " sessions it was trained on: lower the one, raise the other, or set"
+                " policy.uses_forecasts false"
             )
             raise ValueError(msg)
         return self

@@ -144,8 +144,8 @@ def predict_window(
     Raises
     ------
     DataError
-        If the forecaster's features are not the strategy's, or a part of the window holds too few
-        rows or hardly one of a class; the fold is named.
+        If the forecaster's features, labels or models are not the strategy's, or a part of the
+        window holds too few rows or hardly one of a class; the fold is named.
     """
     names = feature_names(strategy.features)
     days = tables.bars["session"].unique().sort().to_list()
@@ -158,7 +158,7 @@ def predict_window(
         tables.actions.filter(pl.col("ex_date") <= window.train_end),
     )
     with naming(window):
-        forecaster.require_features(names)
+        forecaster.require_declared(names, strategy.forecast)
         fitted = cross_fit(
             known, train, strategy.forecast, names, forecaster.served, threads=threads
         )

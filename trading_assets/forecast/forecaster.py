@@ -154,25 +154,36 @@ class Forecaster:
         """What intervals start from: how far the judging rows lay from what was said of them."""
         return self._card.conformal
 
-    def require_features(self, names: Sequence[str]) -> None:
-        """Refuse to serve a strategy that declares other features.
+    def require_declared(self, names: Sequence[str], spec: ForecastSpec) -> None:
+        """Refuse to serve a strategy that declares other features, labels or models.
+
+        A launch may ask for other epochs than are declared.
 
         Raises
         ------
         DataError
             Naming the first that differ.
         """
-        if tuple(names) == self.feature_names:
-            return
-        lacking = [name for name in self.feature_names if name not in names]
-        further = [name for name in names if name not in self.feature_names]
-        parts = [f"lacks {', '.join(lacking[:5])}"] * bool(lacking)
-        parts += [f"has {', '.join(further[:5])} besides"] * bool(further)
-        msg = (
-            f"the strategy {' and '.join(parts) or 'lists its features in another order'}; expected"
-            f" the {len(self.feature_names)} features of the forecaster's card: train it again"
-        )
-        raise DataError(msg)
+        if tuple(names) != self.feature_names:
+            lacking = [name for name in self.feature_names if name not in names]
+            further = [name for name in names if name not in self.feature_names]
+            parts = [f"lacks {', '.join(lacking[:5])}"] * bool(lacking)
+            parts += [f"has {', '.join(further[:5])} besides"] * bool(further)
+            msg = (
+                f"the strategy {' and '.join(parts) or 'lists its features in another order'};"
+                f" expected the {len(self.feature_names)} features of the forecaster's card: train"
+                " it again"
+            )
+            raise DataError(msg)
+        own, asked = self.spec.model_dump(), spec.model_dump()
+        changed = [name for name in own if name != "epochs" and own[name] != asked[name]]
+        if changed:
+            name = changed[0]
+            msg = (
+                f"forecast.{name} was {asked[name]}; expected {own[name]}, by which the forecaster"
+                " was trained: train it again"
+            )
+            raise DataError(msg)
 
     def predict(self, tables: ForecastTables, sessions: Sequence[date]) -> pl.DataFrame:
         """Return the table `forecasts` of `forecast` from the first session after training on."""

@@ -209,6 +209,28 @@ def test_a_strategy_with_other_features_is_refused_by_name(
     forecasters: dict[str, Forecaster], names: tuple[str, ...], sentence: str
 ):
     forecaster = forecasters["prior"]
-    forecaster.require_features(NAMES)
+    forecaster.require_declared(NAMES, forecaster.spec)
     with pytest.raises(DataError, match=sentence):
-        forecaster.require_features(names)
+        forecaster.require_declared(names, forecaster.spec)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("horizon_bars", 6), ("labels", "triple_barrier"), ("window_bars", 12), ("members", 7)],
+)
+def test_a_card_of_another_declaration_is_refused(
+    forecasters: dict[str, Forecaster], field: str, value: object
+):
+    forecaster = forecasters["prior"]
+    changed = forecaster.spec.model_copy(update={field: value})
+    own = getattr(forecaster.spec, field)
+    with pytest.raises(
+        DataError, match=rf"forecast.{field} was {value}; expected {own}, .* train it again"
+    ):
+        forecaster.require_declared(NAMES, changed)
+
+
+def test_a_launch_may_ask_for_other_epochs(forecasters: dict[str, Forecaster]):
+    forecaster = forecasters["prior"]
+    changed = forecaster.spec.model_copy(update={"epochs": 99})
+    forecaster.require_declared(NAMES, changed)
