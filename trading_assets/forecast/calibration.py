@@ -74,8 +74,8 @@ def _minimise(function: Callable[[float], float], low: float, high: float) -> fl
 def wilson_interval(share: float, count: float, z: float = 1.96) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a share observed in `count` independent trials.
 
-    Source: Wilson, Probable Inference, JASA 22 (1927). Labels over h bars overlap, so callers pass
-    rows / h.
+    Source: Wilson, Probable Inference, JASA 22 (1927). Rows are not independent: callers pass what
+    `count_independent` finds.
     """
     denominator = 1.0 + z * z / count
     centre = (share + z * z / (2.0 * count)) / denominator

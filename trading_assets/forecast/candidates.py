@@ -16,6 +16,7 @@ from trading_assets.forecast.gates.fit_logistic import fit_logistic
 from trading_assets.forecast.gates.gate import GateModel
 from trading_assets.forecast.gates.prior import fit_prior
 from trading_assets.forecast.gates.samples import Samples
+from trading_assets.forecast.independent_rows import count_independent
 from trading_assets.forecast.networks.fit import EnsembleTask, fit_ensemble
 from trading_assets.forecast.networks.serving import NetworkEnsemble, draw_masks
 from trading_assets.forecast.networks.strip_rows import LabelledRows
@@ -153,5 +154,7 @@ def _samples(task: EnsembleTask, labelled: LabelledRows) -> Samples:
         scaled_returns=labelled.scaled_returns,
         weights=labelled.weights,
         sessions=labelled.rows.session,
-        observations=max(1.0, len(labelled) / task.spec.horizon_bars),
+        observations=count_independent(
+            labelled.scaled_returns, labelled.rows.session, task.spec.horizon_bars
+        ),
     )

@@ -92,6 +92,7 @@ def cross_fit(
     Under `train_forecasts: auto` every block but the first is also predicted by a model of earlier
     rows only. Where forecasts by models that saw later rows gain more on the class shares than
     those, with a one-sided p below 0.05, the latter are returned, and the first block has none.
+    Where earlier rows are too few for a model, nothing is compared, and the card says so.
 
     Parameters
     ----------
@@ -127,22 +128,22 @@ def cross_fit(
     last = len(window.blocks) - 1
     crossed: list[_PartForecast] = []
     expanded: list[_PartForecast] = []
-    embargo = count_embargoed(spec.horizon_bars, spec.embargo_share, len(train_sessions))
+    refused: str | None = None
     for number, block in enumerate(window.blocks):
         if spec.train_forecasts != "expanding" or number == last:
-            part = cross_fit_part(
-                window.panel, window.labels, window.rows, block, spec.horizon_bars, embargo
-            )
-            crossed.append(_predict(window, part, block, (f"part-{number}", number)))
-        if spec.train_forecasts != "cross_fitted" and 0 < number < last:
-            part = expanding_part(
-                window.panel, window.labels, window.rows, block, spec.horizon_bars
-            )
-            expanded.append(_predict(window, part, block, (f"earlier-{number}", number)))
+            crossed.append(_forecast_by_others(window, block, number, len(train_sessions)))
+        if spec.train_forecasts != "cross_fitted" and 0 < number < last and refused is None:
+            try:
+                expanded.append(_forecast_by_earlier(window, block, number))
+            except DataError as error:
+                if spec.train_forecasts == "expanding":
+                    raise
+                # What is only compared with must not fail a window that can be cross-fitted.
+                refused = f"earlier-{number} could not be trained: {error}"
     # Nothing comes after the last block: it is predicted by earlier rows either way.
     expanded.append(crossed[-1])
     found = None
-    if spec.train_forecasts == "auto" and served != "prior":
+    if spec.train_forecasts == "auto" and served != "prior" and refused is None:
         losses = [part.losses for part in crossed[:-1]], [part.losses for part in expanded]
         found = compare_parts(*losses, spec.horizon_bars, spec.seed)
     is_flattered = found is not None and found.is_flattered
@@ -155,6 +156,7 @@ def cross_fit(
         "kind": "cross_fit",
         "train_forecasts": kind,
         "comparison": None if found is None else found.to_card(),
+        "not_compared": refused,
         "horizon_bars": spec.horizon_bars,
         "parts": {part.name: part.card for part in used},
     }
@@ -181,6 +183,22 @@ def _open_window(
         raise DataError(msg)
     labels = label_panel(panel, tables.bars, tables.actions, spec)
     return _Window(tables, panel, labels, rows, blocks, spec, tuple(feature_names), *how)
+
+
+def _forecast_by_others(
+    window: _Window, block: Index, number: int, n_sessions: int
+) -> _PartForecast:
+    spec = window.spec
+    embargo = count_embargoed(spec.horizon_bars, spec.embargo_share, n_sessions)
+    part = cross_fit_part(
+        window.panel, window.labels, window.rows, block, spec.horizon_bars, embargo
+    )
+    return _predict(window, part, block, (f"part-{number}", number))
+
+
+def _forecast_by_earlier(window: _Window, block: Index, number: int) -> _PartForecast:
+    part = expanding_part(window.panel, window.labels, window.rows, block, window.spec.horizon_bars)
+    return _predict(window, part, block, (f"earlier-{number}", number))
 
 
 def _predict(window: _Window, part: Part, block: Index, named: tuple[str, int]) -> _PartForecast:

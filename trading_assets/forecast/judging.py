@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from trading_assets.forecast.calibration import fit_temperature, temper, wilson_interval
 from trading_assets.forecast.card import CandidateCard, ComparisonCard
 from trading_assets.forecast.comparison import LossDifference
+from trading_assets.forecast.independent_rows import count_independent
 from trading_assets.forecast.networks.strip_rows import LabelledRows
 from trading_assets.forecast.predictions import CandidateName, Predictions
 from trading_assets.forecast.scores import (
@@ -84,9 +85,9 @@ def measure_candidate(said: Predictions, judging: LabelledRows, horizon_bars: in
     classes, rows = judging.classes, judging.rows
     temperature = fit_temperature(np.log(np.maximum(said.probabilities, 1e-12)), classes)
     tempered = temper(said.probabilities, temperature)
-    accuracy = float((tempered.argmax(axis=1) == classes).mean())
-    # Overlapping labels: h rows carry about the information of one.
-    independent = max(1.0, len(classes) / horizon_bars)
+    is_right = (tempered.argmax(axis=1) == classes).astype(np.float64)
+    accuracy = float(is_right.mean())
+    independent = count_independent(is_right, rows.session, horizon_bars)
     skill = measure_skill(
         rows.symbol, rows.session, said.mean, judging.scaled_returns, horizon_bars
     )

@@ -200,9 +200,9 @@ def _forecasts(declared: Declared) -> dg.AssetsDefinition:
     return forecasts
 
 
-def _compared(card: Any) -> dict[str, float]:
+def _compared(card: Any) -> dict[str, Any]:
     """Return how forecasts by models that saw later rows compare with those that did not."""
-    found = card["comparison"] or {}
+    found: dict[str, Any] = {**(card["comparison"] or {}), "not_compared": card["not_compared"]}
     return {f"train_{name}": value for name, value in found.items() if value is not None}
 
 

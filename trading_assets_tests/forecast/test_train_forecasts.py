@@ -267,6 +267,15 @@ def test_a_first_block_too_short_to_learn_from_is_refused(market: PlantedMarket)
         fit(market, "expanding", cross_fit_parts=16)
 
 
+def test_a_window_that_cannot_be_compared_is_cross_fitted_and_says_so(market: PlantedMarket):
+    found = fit(market, "auto", cross_fit_parts=16)
+    assert found.card["train_forecasts"] == "cross_fitted"
+    assert found.card["comparison"] is None
+    assert found.card["not_compared"].startswith("earlier-1 could not be trained: ")
+    assert "expected at least" in found.card["not_compared"]
+    assert len(models(found)) == 16
+
+
 def losses_of(gain: float, sessions: range, noise: float = 0.0, seed: int = 0) -> PartLosses:
     """Return losses of two rows a session that gain on the prior by `gain`."""
     rng = np.random.default_rng([seed, sessions.start])

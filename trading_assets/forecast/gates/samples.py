@@ -36,8 +36,7 @@ class Samples:
     sessions : int64 (n,)
         Position of each row's session; rows of one session are not independent of each other.
     observations : float
-        Independent observations that the rows carry: labels over h bars overlap, so n rows tell
-        about as much as n / h.
+        Independent observations that the rows carry, see `count_independent`.
     """
 
     inputs: Array
