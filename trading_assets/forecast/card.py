@@ -39,7 +39,7 @@ class ArchitectureCard(_Written):
 
 
 class CandidateCard(_Written):
-    """How one candidate does on the judging rows, which no fit and no stopping has seen.
+    """How one candidate does on the judging rows, which have fitted nothing but its temperature.
 
     Log-losses in nats, intervals at 95 %; a correlation without variance is none.
     """

@@ -32,6 +32,7 @@ from trading_assets.forecast.purging import (
     count_embargoed,
     cross_fit_part,
     expanding_part,
+    label_ends,
 )
 from trading_assets.forecast.tables import ForecastTables
 from trading_assets.forecast.train import TrainingTask, find_prices, fit_forecaster
@@ -219,9 +220,11 @@ def _predict(window: _Window, part: Part, block: Index, named: tuple[str, int]) 
         )
     )
     rows = forecaster.predict_part(window.tables, window.panel, part.predicted, name)
-    return _PartForecast(
-        name, rows, _card(forecaster, window, block, name), _score(forecaster, window, rows)
-    )
+    card = _card(forecaster, window, block, name)
+    ends = label_ends(window.labels, part.predicted)
+    known = ends[~np.isnat(ends)]
+    card["labels_live_to"] = str(known.max()) if len(known) else None
+    return _PartForecast(name, rows, card, _score(forecaster, window, rows))
 
 
 def _score(forecaster: Forecaster, window: _Window, rows: pl.DataFrame) -> PartLosses:

@@ -12,9 +12,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from trading_assets.forecast.barriers import label_panel
+from trading_assets.forecast.calibration import wilson_interval
 from trading_assets.forecast.class_rules import classify_rows
 from trading_assets.forecast.dataset import build_panel, place_rows
 from trading_assets.forecast.forecaster import Forecaster
+from trading_assets.forecast.independent_rows import count_independent
 from trading_assets.forecast.plots import Believability, CoverageTrack
 from trading_assets.forecast.prediction_sets import contains
 from trading_assets.forecast.scores import (
@@ -78,12 +80,20 @@ def evaluate_forecasts(
     earned = scaled * scale
     is_covered = (earned >= low) & (earned <= high)
     skill = measure_skill(rows.symbol, rows.session, expected / scale, scaled, spec.horizon_bars)
+    is_right = (said.argmax(axis=1) == classes).astype(np.float64)
+    base = int(np.argmax(forecaster.prior))
+    accuracy, base_rate = float(is_right.mean()), float((classes == base).mean())
+    independent = count_independent(is_right, rows.session, spec.horizon_bars)
+    lowest, highest = wilson_interval(accuracy, independent)
     figures = {
         "log_loss": log_loss(said, classes),
         "log_loss_of_prior": log_loss(np.tile(forecaster.prior, (len(rows), 1)), classes),
         "brier": brier(said, classes),
         "calibration_error": expected_calibration_error(said, classes),
-        "accuracy": float((said.argmax(axis=1) == classes).mean()),
+        "accuracy": accuracy,
+        "accuracy_low": lowest,
+        "accuracy_high": highest,
+        "base_rate": base_rate,
         "ic": skill.ic.mean,
         "ic_t": skill.ic.t,
         "rank_ic": skill.rank_ic.mean,
@@ -93,13 +103,8 @@ def evaluate_forecasts(
         "set_coverage": float(contains(own["prediction_set"].to_numpy(), classes).mean()),
         "abstains": float(own["abstains"].to_numpy().mean()),
     }
-    base = int(np.argmax(forecaster.prior))
     shown = show_believability(
-        "test window, after the fact",
-        said,
-        classes,
-        float((classes == base).mean()),
-        spec.horizon_bars,
+        "test window, after the fact", said, classes, base_rate, spec.horizon_bars
     )
     days, place = np.unique(rows.session, return_inverse=True)
     counts = np.bincount(place)

@@ -1,6 +1,6 @@
 """What a forecaster's blocking checks look at, read from its card as it was stored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -71,11 +71,13 @@ def judge_forecaster(forecaster: Forecaster, window: WindowLike) -> ForecasterJu
         figures={
             **{f"log_loss_{name}": float(found["log_loss"]) for name, found in candidates.items()},
             "accuracy_served": float(own["accuracy"]),
+            "accuracy_served_low": float(own["accuracy_interval"][0]),
+            "accuracy_served_high": float(own["accuracy_interval"][1]),
             "base_rate": float(metrics["base_rate"]),
             "brier_served": float(own["brier"]),
             "calibration_error_served": float(own["calibration_error"]),
             "temperature": float(own["temperature"]),
-            **{name: float(own[name]) for name in ("ic", "rank_ic") if own[name] is not None},
+            **{name: float(own[name]) for name in _CORRELATIONS if own[name] is not None},
             "train_rows": float(metrics["train_rows"]),
             "stopping_rows": float(metrics["stopping_rows"]),
             "judging_rows": float(metrics["judging_rows"]),
@@ -84,6 +86,9 @@ def judge_forecaster(forecaster: Forecaster, window: WindowLike) -> ForecasterJu
         },
         table=_tabulate(candidates),
     )
+
+
+_CORRELATIONS = ("ic", "ic_t", "rank_ic", "rank_ic_t")
 
 
 def _contradictions(served: str, metrics: Mapping[str, Any]) -> list[str]:
@@ -109,6 +114,7 @@ _COLUMNS = {
     "Brier": "brier",
     "calibration error": "calibration_error",
     "accuracy": "accuracy",
+    "95 %": "accuracy_interval",
     "IC": "ic",
     "t": "ic_t",
     "rank-IC": "rank_ic",
@@ -125,5 +131,7 @@ def _tabulate(candidates: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _cell(value: float | None) -> str:
+def _cell(value: float | Sequence[float] | None) -> str:
+    if isinstance(value, Sequence):
+        return " to ".join(f"{end:.3f}" for end in value)
     return "-" if value is None else f"{value:.4f}"

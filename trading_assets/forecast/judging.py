@@ -1,4 +1,4 @@
-"""Judges candidates on rows that neither fitted nor stopped them, and says which of them serves."""
+"""Judges candidates on rows that fit their temperature only, and says which of them serves."""
 
 import math
 from collections.abc import Mapping

@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from trading_assets.errors import DataError
 from trading_assets.forecast.evaluation import show_believability
 from trading_assets.forecast.forecaster import Forecaster
 from trading_assets.forecast.networks.serving import NetworkEnsemble
-from trading_assets.forecast.plots import plot_forecaster
+from trading_assets.forecast.plots import Believability, plot_forecaster
 
-ONNX_FILE, PLOT_FILE = "network.onnx", "forecaster.png"
+ONNX_FILE, PLOT_FILE, TEST_PLOT_FILE = "network.onnx", "forecaster.png", "forecasts.png"
 
 
-def draw_forecaster(forecaster: Forecaster) -> bytes:
-    """Return a PNG of how the network learned and how the served candidate judged.
+def show_judging(forecaster: Forecaster) -> Believability:
+    """Return how far the served candidate could be believed on the judging days.
 
     Raises
     ------
@@ -24,14 +26,18 @@ def draw_forecaster(forecaster: Forecaster) -> bytes:
         msg = "the forecaster was read from files; expected one that was just trained: train again"
         raise DataError(msg)
     metrics = forecaster.card["metrics"]
-    shown = show_believability(
+    return show_believability(
         f"judging days, {forecaster.served} serves",
         training.judged.probabilities,
         training.judging.classes,
         float(metrics["base_rate"]),
         forecaster.horizon_bars,
     )
-    return plot_forecaster(metrics["epoch_log_loss"], shown)
+
+
+def draw_forecaster(forecaster: Forecaster, shown: Believability) -> bytes:
+    """Return a PNG of how the network learned and how the served candidate judged."""
+    return plot_forecaster(forecaster.card["metrics"]["epoch_log_loss"], shown)
 
 
 def logged_files(forecaster: Forecaster, plot: bytes) -> dict[str, bytes]:
@@ -53,6 +59,13 @@ def logged_curves(forecaster: Forecaster) -> Iterator[tuple[int, Mapping[str, fl
             if epoch < len(curve)
         }
         yield epoch + 1, reached
+
+
+def logged_kept(shown: Believability) -> Iterator[tuple[int, Mapping[str, float]]]:
+    """Give the accuracy of the most confident 5, 10 .. 100 % of the rows, by per cent kept."""
+    for percent in range(5, 101, 5):
+        at = int(np.searchsorted(shown.kept_share, percent / 100.0 - 1e-12))
+        yield percent, {"accuracy_of_most_confident": float(shown.kept_accuracy[at])}
 
 
 def logged_tags(forecaster: Forecaster) -> dict[str, str]:

@@ -12,7 +12,8 @@ def find_seen_rows(forecasts: pl.DataFrame, *cards: Mapping[str, Any]) -> list[s
     """Return one sentence for each model that predicted rows it had seen.
 
     A row is seen when its session, or the life of its label, meets a stretch the model was trained
-    on. Lives are counted in the table's own sessions.
+    on. Lives are counted in the table's own sessions; a part's card also says how long the last of
+    them was, since a symbol that was halted has fewer.
 
     Parameters
     ----------
@@ -23,6 +24,7 @@ def find_seen_rows(forecasts: pl.DataFrame, *cards: Mapping[str, Any]) -> list[s
     """
     trained: dict[str, list[tuple[date, date]]] = {}
     horizons: dict[str, int] = {}
+    lives: dict[str, date] = {}
     for card in cards:
         for name, part in card["parts"].items():
             stretches = part["trained"]
@@ -30,6 +32,8 @@ def find_seen_rows(forecasts: pl.DataFrame, *cards: Mapping[str, Any]) -> list[s
                 (date.fromisoformat(first), date.fromisoformat(last)) for first, last in stretches
             ]
             horizons[name] = int(card["horizon_bars"])
+            if part.get("labels_live_to"):
+                lives[name] = date.fromisoformat(part["labels_live_to"])
     sessions: list[date] = forecasts["session"].unique().sort().to_list()
     sentences: list[str] = []
     for model in forecasts["model"].unique().sort().to_list():
@@ -45,6 +49,15 @@ def find_seen_rows(forecasts: pl.DataFrame, *cards: Mapping[str, Any]) -> list[s
             for day in predicted
             if _is_seen(day, _label_end(day, sessions, horizons[model]), trained[model])
         ]
+        into = [
+            first for first, _ in trained[model] if predicted[-1] < first < lives.get(model, first)
+        ]
+        if into and not seen:
+            sentences.append(
+                f"{model} predicted rows whose labels live to {lives[model]}, into its own training"
+                f" from {min(into)} on; expected an end before: forecast again with the purge in"
+                " force"
+            )
         if seen:
             sentences.append(
                 f"{model} predicted {len(seen)} sessions that meet its own training, first"

@@ -258,8 +258,15 @@ def _write_card(
 
 
 def _hash_data(task: TrainingTask) -> str:
+    """Return the digest of all that models are shown: every bar of a window, and the labels."""
     digest = hashlib.sha256()
+    seen = task.split.seen.session
+    first, last = int(seen.min()) - task.spec.window_bars + 1, int(seen.max())
+    digest.update(task.panel.values[:, :, max(0, first) : last + 1].tobytes())
     for rows in (task.split.train, task.split.stopping, task.split.judging):
+        digest.update(rows.symbol.tobytes() + rows.session.tobytes())
         digest.update(task.labels.scaled_return[rows.symbol, rows.session].tobytes())
-        digest.update(task.panel.values[rows.symbol, :, rows.session].tobytes())
+        if task.labels.paths is not None:
+            for path in (task.labels.paths.high, task.labels.paths.low):
+                digest.update(path[rows.symbol, rows.session].tobytes())
     return digest.hexdigest()

@@ -86,9 +86,12 @@ def _forecaster(declared: Declared) -> dg.AssetsDefinition:
         ) as run:
             trained = train_window(tables, fold, strategy, usable_cores())
             judged = judge_forecaster(trained, fold)
-            plot = report.draw_forecaster(trained)
+            shown = report.show_judging(trained)
+            plot = report.draw_forecaster(trained, shown)
             for epoch, losses in report.logged_curves(trained):
                 run.log(losses, epoch)
+            for percent, kept in report.logged_kept(shown):
+                run.log(kept, percent)
             run.log(judged.figures)
             run.tag(report.logged_tags(trained))
             files = trained.to_files()
@@ -150,8 +153,12 @@ def _forecasts(declared: Declared) -> dg.AssetsDefinition:
         ],
     )
     def forecasts(
-        context: dg.AssetExecutionContext, config: ForecastSizes, lake: LakeResource
+        context: dg.AssetExecutionContext,
+        config: ForecastSizes,
+        lake: LakeResource,
+        tracking: TrackingResource,
     ) -> dg.MaterializeResult:
+        from trading_assets.forecast import report
         from trading_assets.forecast.evaluation import evaluate_forecasts
         from trading_assets.forecast.fold import predict_window
         from trading_assets.forecast.forecaster import Forecaster
@@ -159,6 +166,7 @@ def _forecasts(declared: Declared) -> dg.AssetsDefinition:
 
         task = Task.begin(context, lake, declared, "forecasts")
         strategy = config.over(declared.trading)
+        params = strategy.forecast.model_dump(mode="json")
         fold = get_fold(task.key, strategy.folds)
         stored = task.lake.read_blobs(f"{declared.name}/forecaster", task.key)
         model, tables = Forecaster.from_files(stored), forecast_tables(task)
@@ -175,16 +183,27 @@ def _forecasts(declared: Declared) -> dg.AssetsDefinition:
                     reasons=predicted.seen,
                 )
             ],
-            {**node.depends_on, "forecast": strategy.forecast.model_dump(mode="json")},
+            {**node.depends_on, "forecast": params},
         )
         report_partitions(context, records)
         shown: dict[str, Any] = {}
         if evaluated is not None:
             plot = plot_forecasts(evaluated.shown, evaluated.track)
-            shown = {
-                **{f"test_{name}": value for name, value in evaluated.figures.items()},
-                "plot": png_metadata(plot),
+            figures = {f"test_{name}": value for name, value in evaluated.figures.items()}
+            tags = {
+                "dagster_run_id": context.run.run_id,
+                "partition": task.key,
+                "declaration": declared.name,
+                **report.logged_tags(model),
             }
+            with tracking.follow(
+                f"{declared.name}/forecasts", f"fold {task.key}", params, tags
+            ) as run:
+                run.log(figures)
+                for percent, kept in report.logged_kept(evaluated.shown):
+                    run.log(kept, percent)
+                run.finish({report.TEST_PLOT_FILE: plot, "card.json": predicted.card_json})
+            shown = {**figures, "plot": png_metadata(plot), "mlflow_run": run.run_id}
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": len(predicted.rows),

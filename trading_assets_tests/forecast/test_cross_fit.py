@@ -104,6 +104,18 @@ def test_a_label_that_lives_into_the_training_is_found(fitted: Fitted):
     assert find_seen_rows(table, leaky) == []
 
 
+def test_a_label_of_a_halted_symbol_that_lives_into_the_training_is_found(fitted: Fitted):
+    table, card = fitted
+    later = card["parts"]["part-0"]["trained"][-1][0]
+    days = [str(day) for day in table["session"].unique().sort().to_list()]
+    leaky = copy.deepcopy(card)
+    # Fewer bars of its own than the table has sessions: the label ends later than h sessions on.
+    leaky["parts"]["part-0"]["labels_live_to"] = days[days.index(later) + 1]
+    assert "whose labels live to" in find_seen_rows(table, leaky)[0]
+    leaky["parts"]["part-0"]["labels_live_to"] = later
+    assert find_seen_rows(table, leaky) == []
+
+
 def test_a_model_without_a_card_is_found(fitted: Fitted):
     table, card = fitted
     less = {**card, "parts": {k: v for k, v in card["parts"].items() if k != "part-2"}}

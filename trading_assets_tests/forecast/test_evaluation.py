@@ -19,7 +19,9 @@ from trading_assets.forecast.report import (
     draw_forecaster,
     logged_curves,
     logged_files,
+    logged_kept,
     logged_tags,
+    show_judging,
 )
 from trading_assets_tests.features.synthetic_bars import NO_ACTIONS
 from trading_assets_tests.forecast.planted_market import (
@@ -66,6 +68,7 @@ def test_figures_are_those_of_the_labels_that_have_ended(
     held = (rows["prediction_set"].to_numpy() >> classes) & 1
     figures = found.figures
     assert figures["accuracy"] == pytest.approx((said.argmax(axis=1) == classes).mean())
+    assert figures["accuracy_low"] < figures["accuracy"] < figures["accuracy_high"]
     assert figures["log_loss"] == pytest.approx(-np.log(of_truth).mean(), abs=1e-6)
     assert figures["interval_coverage"] == pytest.approx(
         ((earned >= low) & (earned <= high)).mean()
@@ -108,12 +111,12 @@ def test_pictures_are_drawn_of_what_was_found(
     assert drawn.startswith(PNG)
     worse = replace(found.track, covered=0.5 * found.track.covered)
     assert plot_forecasts(found.shown, worse) != drawn
-    assert draw_forecaster(network).startswith(PNG)
+    assert draw_forecaster(network, show_judging(network)).startswith(PNG)
 
 
 def test_a_forecaster_read_from_files_has_no_judging_days_to_draw(network: Forecaster):
     with pytest.raises(DataError, match=r"read from files; expected one that was just trained"):
-        draw_forecaster(Forecaster.from_files(network.to_files()))
+        show_judging(Forecaster.from_files(network.to_files()))
 
 
 def test_mlflow_is_given_curves_tags_and_a_network_that_runs(network: Forecaster):
@@ -128,6 +131,17 @@ def test_mlflow_is_given_curves_tags_and_a_network_that_runs(network: Forecaster
     assert files[PLOT_FILE] == b"picture"
     session = onnxruntime.InferenceSession(files[ONNX_FILE], providers=["CPUExecutionProvider"])
     assert [one.name for one in session.get_outputs()] == ["logits", "mean", "log_variance"]
+
+
+def test_the_curve_of_accuracy_by_confidence_ends_with_all_rows(network: Forecaster):
+    shown = show_judging(network)
+    points = dict(logged_kept(shown))
+    assert list(points) == list(range(5, 101, 5))
+    assert points[100]["accuracy_of_most_confident"] == pytest.approx(
+        network.card["metrics"]["candidates"]["network"]["accuracy"]
+    )
+    half = shown.kept_accuracy[shown.kept_share >= 0.5][0]
+    assert points[50]["accuracy_of_most_confident"] == half
 
 
 def test_a_rolling_mean_starts_with_what_there_is():
