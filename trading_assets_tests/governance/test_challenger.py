@@ -4,6 +4,7 @@ from datetime import date
 
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from trading_assets.features.compute import compute_features
 from trading_assets.forecast.forecaster import Forecaster
@@ -119,3 +120,14 @@ def test_the_champion_is_judged_soon_after_its_promotion(
     assert first == sessions[sessions.index(trained_to) + 1]
     assert first <= found.window.train_end
     assert last == found.window.test_end
+
+
+def test_a_policy_is_shown_no_more_bars_than_its_bundle_can_forecast(strategy: Strategy):
+    declared = strategy.model_dump()
+    declared["policy"]["window_bars"] = 40
+    assert Strategy.model_validate(declared).policy.window_bars == 40
+    declared["policy"]["window_bars"] = 41
+    with pytest.raises(ValidationError, match=r"window_bars was 41 with .*validation_sessions 40"):
+        Strategy.model_validate(declared)
+    declared["policy"]["uses_forecasts"] = False
+    assert Strategy.model_validate(declared).policy.window_bars == 41

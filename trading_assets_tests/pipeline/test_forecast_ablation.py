@@ -86,6 +86,32 @@ def test_both_arms_are_stored_with_their_policies_and_pass(finished: Finished) -
     assert [c.passed for c in checks if c.check_name == CHECK] == [True]
 
 
+def test_forecasts_show_how_they_did_in_the_ui_and_in_mlflow(finished: Finished) -> None:
+    from mlflow import MlflowClient
+
+    shown = {
+        event.asset_key.path[-1]: {name: value.value for name, value in event.metadata.items()}
+        for event in finished.folds.get_asset_materialization_events()
+        for event in [event.materialization]
+    }
+    client = MlflowClient(tracking_uri=f"sqlite:///{finished.world.root}/data/mlflow/mlflow.db")
+    for asset, names in (
+        ("forecaster", ("accuracy_served_low", "brier_served", "base_rate", "temperature")),
+        ("forecasts", ("test_interval_coverage", "test_interval_half_width", "test_accuracy_high")),
+    ):
+        own = shown[asset]
+        assert own["plot"].startswith("![")
+        run = client.get_run(own["mlflow_run"])
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["partition"] == FOLD
+        assert len(run.data.tags["data_sha256"]) == 64
+        for name in names:
+            assert run.data.metrics[name] == pytest.approx(own[name])
+        curve = client.get_metric_history(own["mlflow_run"], "accuracy_of_most_confident")
+        assert [point.step for point in curve] == list(range(5, 101, 5))
+    assert "| network |" in shown["forecaster"]["candidates"]
+
+
 def test_the_declared_arm_earns_what_the_backtest_records(finished: Finished) -> None:
     table = finished.world.lake.read(ABLATION, [FOLD], "ablation")
     equity = finished.world.lake.read("tiny/backtest", [FOLD], "equity")
