@@ -104,7 +104,7 @@ def evaluate_forecasts(
         "abstains": float(own["abstains"].to_numpy().mean()),
     }
     shown = show_believability(
-        "test window, after the fact", said, classes, base_rate, spec.horizon_bars
+        "test window, after the fact", said, classes, base_rate, len(rows) / independent
     )
     days, place = np.unique(rows.session, return_inverse=True)
     counts = np.bincount(place)
@@ -120,7 +120,11 @@ def evaluate_forecasts(
 
 
 def show_believability(
-    title: str, said: Array, classes: NDArray[np.int64], base_rate: float, horizon_bars: int
+    title: str,
+    said: Array,
+    classes: NDArray[np.int64],
+    base_rate: float,
+    rows_an_observation: float,
 ) -> Believability:
     """Return what is drawn of probabilities float64 (n, 3) and what came of them."""
     table = reliability_table(said, classes)
@@ -135,5 +139,5 @@ def show_believability(
         kept_accuracy=curve.accuracy,
         base_rate=base_rate,
         calibration_error=expected_calibration_error(said, classes),
-        horizon_bars=horizon_bars,
+        rows_an_observation=rows_an_observation,
     )

@@ -45,8 +45,8 @@ class Believability:
         Accuracy of always naming one class.
     calibration_error : float
         Mean distance of accuracy from confidence.
-    horizon_bars : int
-        Bars of a label.
+    rows_an_observation : float
+        Rows that tell as much as one independent row.
     """
 
     title: str
@@ -58,7 +58,7 @@ class Believability:
     kept_accuracy: Array
     base_rate: float
     calibration_error: float
-    horizon_bars: int
+    rows_an_observation: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +132,12 @@ def _draw_curves(axes: "Axes", curves: Sequence[Sequence[float]]) -> None:
 def _draw_reliability(axes: "Axes", shown: Believability) -> None:
     ends = [shown.confidence.min(), shown.confidence.max()]
     axes.plot(ends, ends, color=_GUIDE, linewidth=0.8, linestyle=":", label="as said")
-    # Twice the standard error of a share; labels over h bars overlap and count as a h-th each.
-    independent = np.maximum(shown.rows / shown.horizon_bars, 1.0)
+    independent = np.maximum(shown.rows / shown.rows_an_observation, 1.0)
     spread = 2.0 * np.sqrt(shown.accuracy * (1.0 - shown.accuracy) / independent)
     axes.errorbar(
         shown.confidence,
         shown.accuracy,
-        yerr=spread,
+        yerr=[np.minimum(spread, shown.accuracy), np.minimum(spread, 1.0 - shown.accuracy)],
         fmt="o",
         color=_LINE,
         ecolor=_OTHER,

@@ -7,6 +7,7 @@ import numpy as np
 from trading_assets.errors import DataError
 from trading_assets.forecast.evaluation import show_believability
 from trading_assets.forecast.forecaster import Forecaster
+from trading_assets.forecast.independent_rows import count_independent
 from trading_assets.forecast.networks.serving import NetworkEnsemble
 from trading_assets.forecast.plots import Believability, plot_forecaster
 
@@ -25,13 +26,15 @@ def show_judging(forecaster: Forecaster) -> Believability:
     if training is None:
         msg = "the forecaster was read from files; expected one that was just trained: train again"
         raise DataError(msg)
-    metrics = forecaster.card["metrics"]
+    said, judging = training.judged.probabilities, training.judging
+    is_right = (said.argmax(axis=1) == judging.classes).astype(np.float64)
+    independent = count_independent(is_right, judging.rows.session, forecaster.horizon_bars)
     return show_believability(
         f"judging days, {forecaster.served} serves",
-        training.judged.probabilities,
-        training.judging.classes,
-        float(metrics["base_rate"]),
-        forecaster.horizon_bars,
+        said,
+        judging.classes,
+        float(forecaster.card["metrics"]["base_rate"]),
+        len(judging) / independent,
     )
 
 

@@ -67,8 +67,9 @@ def reliability_table(
 ) -> Reliability:
     """Return confidence and accuracy in bins of equal mass.
 
-    Rows are cut by their rank, so bins differ by at most one row; equal confidences keep the order
-    of the rows and may fall in two bins. Of classes that are equally probable the first counts.
+    Rows are cut by their rank, so bins differ by at most one row, unless confidences are equal:
+    such rows share the bin of their middle one, since nothing tells them apart but their order. Of
+    classes that are equally probable the first counts.
 
     Parameters
     ----------
@@ -77,16 +78,20 @@ def reliability_table(
     classes : int64 (n,)
         What came true.
     bins : int
-        At most; fewer where there are fewer rows.
+        At most; fewer where there are fewer rows or confidences.
     """
     confidence = probabilities.max(axis=1)
     is_right = probabilities.argmax(axis=1) == classes
-    order = np.argsort(confidence, kind="stable")
-    parts = np.array_split(order, max(1, min(bins, len(order))))
+    _, value, tied = np.unique(confidence, return_inverse=True, return_counts=True)
+    middle = np.cumsum(tied) - (tied + 1) // 2
+    n_bins = max(1, min(bins, len(confidence)))
+    sizes = [len(part) for part in np.array_split(confidence, n_bins)]
+    of_rank = np.repeat(np.arange(n_bins), sizes)
+    _, place, count = np.unique(of_rank[middle][value], return_inverse=True, return_counts=True)
     return Reliability(
-        np.array([confidence[part].mean() for part in parts]),
-        np.array([is_right[part].mean() for part in parts]),
-        np.array([len(part) for part in parts], dtype=np.int64),
+        np.bincount(place, weights=confidence) / count,
+        np.bincount(place, weights=is_right) / count,
+        count.astype(np.int64),
     )
 
 

@@ -82,10 +82,17 @@ def test_honest_probabilities_are_calibrated_and_sharpened_ones_are_not():
     assert expected_calibration_error(sharpened, classes) > 0.1
 
 
-def test_tied_rows_fall_into_bins_by_their_order():
-    probabilities = np.tile([0.6, 0.2, 0.2], (30, 1))
+def test_tied_rows_share_a_bin_whatever_their_order():
+    tied = np.tile([0.6, 0.2, 0.2], (30, 1))
     classes = np.repeat([0, 1], 15)
-    assert reliability_table(probabilities, classes, bins=2).accuracy.tolist() == [1.0, 0.0]
+    table = reliability_table(tied, classes)
+    assert table.count.tolist() == [30]
+    assert table.accuracy.tolist() == [0.5]
+    assert expected_calibration_error(tied, classes) == pytest.approx(0.1)
+    surer = np.tile([0.8, 0.1, 0.1], (10, 1))
+    mixed = reliability_table(np.concatenate([surer, tied]), np.repeat([0, 1], [25, 15]), bins=4)
+    assert mixed.count.tolist() == [30, 10]
+    assert mixed.confidence == pytest.approx([0.6, 0.8])
 
 
 def test_accuracy_rises_as_less_is_kept():
