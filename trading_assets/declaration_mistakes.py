@@ -54,7 +54,7 @@ def _sentence(problem: ErrorDetails, model: type[BaseModel], path: Path, prefix:
         text = f"was {shown(problem['input'])}; {text[0].lower()}{text[1:]}"
     if problem["type"] == "union_tag_invalid":
         location.append(str(problem.get("ctx", {}).get("discriminator", "")).strip("'"))
-    written = _without_algorithm([str(part) for part in _as_written(tuple(location))])
+    written = _without_tags([str(part) for part in _as_written(tuple(location))])
     location = [part[:_LONGEST_PART] for part in written]
     line = line_of(path, ("attributes", *location))
     if len(text) > _LONGEST_PROBLEM:
@@ -103,8 +103,10 @@ def _tag_of(member: Any) -> str | None:  # noqa: ANN401  annotations have no typ
     return next(iter(get_args(fields["kind"].annotation)), None) if "kind" in fields else None
 
 
-def _without_algorithm(location: list[str]) -> list[str]:
-    # An agent is told apart by its algorithm, which is no part of its place in the file.
+def _without_tags(location: list[str]) -> list[str]:
+    # Agents are told apart by algorithm and networks by form: neither is a place in the file.
+    if location[:2] == ["forecast", "network"]:
+        return [*location[:2], *location[3:]]
     if location[:2] == ["policy", "agents"] and len(location) > 3:
         return [*location[:3], *location[4:]]
     return location
@@ -131,6 +133,8 @@ def line_of(path: Path, location: Sequence[str]) -> int:
             line = found[0].start_mark.line + 1
             node = found[1]
         elif isinstance(node, yaml.SequenceNode) and part.isdigit():
+            if int(part) >= len(node.value):
+                return line  # the item that is missed
             node = node.value[int(part)]
             line = node.start_mark.line + 1
     return line

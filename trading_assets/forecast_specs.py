@@ -1,9 +1,9 @@
 """The declaration of a forecaster: labels, network, ensemble, calibration."""
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from trading_assets.declared import Declared
 
@@ -47,6 +47,16 @@ PRESETS: Mapping[NetworkName, NetworkSizes] = {
 }
 
 
+def _form_of(network: Any) -> str:  # noqa: ANN401  what stands in a file may be anything
+    return "sizes" if isinstance(network, dict | NetworkSizes) else "preset"
+
+
+DeclaredNetwork = Annotated[
+    Annotated[NetworkName, Tag("preset")] | Annotated[NetworkSizes, Tag("sizes")],
+    Discriminator(_form_of),
+]
+
+
 class ForecastSpec(Declared):
     """The forecaster: labels, network, ensemble and their training."""
 
@@ -60,7 +70,7 @@ class ForecastSpec(Declared):
         default="uniqueness",
         description="Whether a row counts by how little its label's life overlaps with others.",
     )
-    network: NetworkName | NetworkSizes = Field(
+    network: DeclaredNetwork = Field(
         default="compact", description="A preset, or sizes of its own."
     )
     members: int = Field(default=5, ge=1, le=32, description="Networks of the ensemble.")

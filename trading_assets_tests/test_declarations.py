@@ -179,6 +179,35 @@ def test_an_unknown_field_of_an_agent_names_the_one_that_was_meant(tmp_path: Pat
         read_declaration(path, "development")
 
 
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        ("tiny", r"forecast\.network: was 'tiny'; input should be 'small', 'compact' or"),
+        ("{filters: [8], SIZES}", r"forecast\.network\.filters\.1: was \[8\]; field required"),
+        ("{filters: [8, 0], SIZES}", r"forecast\.network: filters were \[8, 0\]; expected two"),
+        ("{filters: [8, 9], SIZES, dense: 3}", r"forecast\.network\.dense: unknown field; did you"),
+    ],
+)
+def test_a_mistake_in_a_network_names_its_place(tmp_path: Path, network: str, said: str) -> None:
+    sizes = "lstm_units: 8, attention_heads: 4, dense_units: 3"
+    text = (PACKAGED / "us_equities" / "defs.yaml").read_text(encoding="utf-8")
+    written = f"    network: {network.replace('SIZES', sizes)}"
+    path = declare(tmp_path, "mine", text.replace("    network: small", written))
+    line = text.splitlines().index("    network: small") + 1
+    with pytest.raises(DeclarationError, match=rf"defs\.yaml:{line}: {said}"):
+        read_declaration(path, "development")
+
+
+def test_a_network_may_have_sizes_of_its_own(tmp_path: Path) -> None:
+    sizes = "{filters: [8, 9], lstm_units: 8, attention_heads: 4, dense_units: 3}"
+    text = (PACKAGED / "us_equities" / "defs.yaml").read_text(encoding="utf-8")
+    path = declare(tmp_path, "mine", text.replace("network: small", f"network: {sizes}"))
+    read = read_declaration(path, "development")
+    assert isinstance(read, Strategy)
+    assert read.forecast.sizes.filters == (8, 9)
+    assert Strategy.model_validate(read.model_dump(mode="json")).forecast == read.forecast
+
+
 def test_a_variant_with_an_unknown_field_writes_nothing(tmp_path: Path) -> None:
     target = tmp_path / "fee_two" / "defs.yaml"
     with pytest.raises(DeclarationError, match="did you mean 'fee_bps'"):
