@@ -28,7 +28,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-VIEWPORT = {"width": 1800, "height": 1000}
+# Large enough to show the lineage at a size at which the UI cuts no name.
+VIEWPORT = {"width": 2000, "height": 1200}
 PATIENCE_MS = 60_000
 SETTINGS = ("DAGSTER_HOME", "MLFLOW_TRACKING_URI")
 
