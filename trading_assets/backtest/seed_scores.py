@@ -7,7 +7,7 @@ NeurIPS 2021. Seeds are the runs and folds the tasks, so resamples draw seeds fo
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.bootstrap import Interval
+from trading_assets.bootstrap import Interval, percentile_interval
 from trading_assets.errors import DataError
 
 Scores = NDArray[np.float64]
@@ -57,8 +57,7 @@ def interquartile_interval(
     seeds, folds = scores.shape
     drawn = rng.integers(seeds, size=(SAMPLES, seeds, folds))
     means = _middle_means(scores[drawn, np.arange(folds)].reshape(SAMPLES, -1))
-    low, high = np.quantile(means, [0.5 - confidence / 2.0, 0.5 + confidence / 2.0])
-    return Interval(float(low), float(high))
+    return percentile_interval(means, confidence)
 
 
 def probability_of_improvement(first: Scores, second: Scores) -> float:
@@ -107,8 +106,7 @@ def improvement_interval(
             for each in (first, second)
         ]
         found[sample] = _improvements(*pair)
-    low, high = np.quantile(found, [0.5 - confidence / 2.0, 0.5 + confidence / 2.0])
-    return Interval(float(low), float(high))
+    return percentile_interval(found, confidence)
 
 
 def _middle_means(scores: Scores) -> Scores:

@@ -17,6 +17,7 @@ from trading_assets.forecast.prediction_sets import abstains, prediction_sets
 from trading_assets.forecast.predictions import Predictions
 from trading_assets.schema import conform
 
+Array = NDArray[np.float64]
 Days = NDArray[np.datetime64]
 Mask = NDArray[np.bool_]
 
@@ -127,17 +128,7 @@ def tabulate(
     window, model, horizon_bars = origin
     rows, said = predicted.rows, predicted.said
     scale = panel.volatility[rows.symbol, rows.session] * np.sqrt(horizon_bars)
-    columns = {
-        "p_down": said.probabilities[:, 0],
-        "p_flat": said.probabilities[:, 1],
-        "p_up": said.probabilities[:, 2],
-        "expected_return": said.mean * scale,
-        "sigma_return": said.deviation * scale,
-        "sigma_noise": said.noise * scale,
-        "sigma_expected_return": said.error * scale,
-        "interval_low": limits.low * scale,
-        "interval_high": limits.high * scale,
-    }
+    columns = in_returns(said, (limits.low, limits.high), scale)
     table = features.select("symbol", "session", "knowledge_time")[
         panel.table_row[rows.symbol, rows.session]
     ].with_columns(
@@ -148,3 +139,29 @@ def tabulate(
         pl.Series("abstains", limits.abstains, pl.Boolean),
     )
     return conform("forecasts", table).sort("symbol", "session")
+
+
+def in_returns(said: Predictions, limits: tuple[Array, Array], scale: Array) -> dict[str, Array]:
+    """Return the numbers of the table `forecasts`, float64 (n,) by column.
+
+    Parameters
+    ----------
+    said : Predictions
+        Of scaled returns.
+    limits : (float64 (n,), float64 (n,))
+        Lower and upper ends of their intervals, scaled.
+    scale : float64 (n,)
+        Volatility of the return over the horizon.
+    """
+    low, high = limits
+    return {
+        "p_down": said.probabilities[:, 0],
+        "p_flat": said.probabilities[:, 1],
+        "p_up": said.probabilities[:, 2],
+        "expected_return": said.mean * scale,
+        "sigma_return": said.deviation * scale,
+        "sigma_noise": said.noise * scale,
+        "sigma_expected_return": said.error * scale,
+        "interval_low": low * scale,
+        "interval_high": high * scale,
+    }

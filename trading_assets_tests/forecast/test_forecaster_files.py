@@ -1,8 +1,10 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 from safetensors.torch import load, save
@@ -234,3 +236,12 @@ def test_a_launch_may_ask_for_other_epochs(forecasters: dict[str, Forecaster]):
     forecaster = forecasters["prior"]
     changed = forecaster.spec.model_copy(update={"epochs": 99})
     forecaster.require_declared(NAMES, changed)
+
+
+def test_the_datas_hash_covers_the_first_bars_of_the_first_window(market: PlantedMarket):
+    first = market.features["session"].min()
+    value = pl.when(pl.col("session") == first).then(pl.col("noise_1") + 1).otherwise("noise_1")
+    changed = replace(market, features=market.features.with_columns(value.alias("noise_1")))
+    own, other = (train(each, ["prior"]).card["data_sha256"] for each in (market, changed))
+    assert own == train(market, ["prior"]).card["data_sha256"]
+    assert own != other

@@ -21,6 +21,7 @@ from trading_assets.forecast.calibration import temper
 from trading_assets.forecast.conformal import conformal_quantile
 from trading_assets.forecast.cross_fit import cross_fit
 from trading_assets.forecast.dataset import Rows
+from trading_assets.forecast.forecast_rows import in_returns
 from trading_assets.forecast.forecaster import Forecaster
 from trading_assets.forecast.networks.ensemble import MemberOutputs, combine_members
 from trading_assets.forecast.networks.fit import run_network
@@ -144,23 +145,14 @@ def _show_paths(forecaster: Forecaster, signals: Floats) -> Floats:
     """Return what is shown of the forecasts of paths, (n_bars, n_paths, 1, F)."""
     n_bars, n_paths = signals.shape[:2]
     said = _predict_paths(forecaster, signals[:, :, 0, 0])
-    scale = WORLD.volatility * np.sqrt(SPEC.horizon_bars)
+    volatility = np.full(len(said), WORLD.volatility)
     state = forecaster.start_state
     # In a world that does not change, intervals stay as wide as they start.
     scores = np.array(state.interval_scores)
     half = conformal_quantile(scores, state.interval_alpha) * said.deviation
-    flat = {
-        "p_down": said.probabilities[:, 0],
-        "p_flat": said.probabilities[:, 1],
-        "p_up": said.probabilities[:, 2],
-        "expected_return": said.mean * scale,
-        "sigma_return": said.deviation * scale,
-        "sigma_noise": said.noise * scale,
-        "sigma_expected_return": said.error * scale,
-        "interval_low": (said.mean - half) * scale,
-        "interval_high": (said.mean + half) * scale,
-        VOLATILITY_COLUMN: np.full(len(said), WORLD.volatility),
-    }
+    limits = said.mean - half, said.mean + half
+    columns = in_returns(said, limits, volatility * np.sqrt(SPEC.horizon_bars))
+    flat = {**columns, VOLATILITY_COLUMN: volatility}
     shown = np.stack(show_forecasts(flat), axis=-1)
     laid = np.zeros((n_paths, n_bars, 1, shown.shape[-1]))
     laid[:, WINDOW_BARS - 1 :, 0] = shown.reshape(n_paths, -1, shown.shape[-1])

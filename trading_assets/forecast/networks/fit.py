@@ -146,11 +146,10 @@ class _Member:
 
     @property
     def is_done(self) -> bool:
-        """Whether all epochs have passed, or too many without progress."""
+        """Whether all epochs have passed, or too many without progress; asked after an epoch."""
         n_epochs = len(self.losses)
-        if n_epochs in {0, self._spec.epochs}:
-            return n_epochs > 0
-        return n_epochs - 1 - int(np.argmin(self.losses)) >= self._spec.patience_epochs
+        without_progress = n_epochs - 1 - int(np.argmin(self.losses))
+        return n_epochs == self._spec.epochs or without_progress >= self._spec.patience_epochs
 
     def train_epoch(self) -> None:
         """Train one epoch and keep the weights if they are the best so far."""
