@@ -55,6 +55,19 @@ def test_folds_of_other_levels_do_not_widen_the_interval():
     assert raised.high - raised.low < 1.3 * (own.high - own.low)
 
 
+def test_seeds_are_drawn_in_each_fold_by_itself():
+    one = draw(5, (10, 1))
+    widths = [
+        interval.high - interval.low
+        for interval in (
+            interquartile_interval(np.repeat(one, folds, axis=1), np.random.default_rng(0))
+            for folds in (1, 8)
+        )
+    ]
+    # Eight folds of the same seeds tell more than one, unless the same seeds are drawn for all.
+    assert widths[1] < 0.6 * widths[0]
+
+
 def test_improvement_is_the_share_of_pairs_won():
     first, second = np.array([[1.0], [3.0]]), np.array([[2.0], [3.0], [0.0]])
     # 1 beats 0; 3 beats 2 and 0 and ties with 3.
