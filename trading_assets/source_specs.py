@@ -201,7 +201,7 @@ class FilesSeries(Declared):
 
 
 class ArchSeries(Declared):
-    """Series that ship with the PyPI package `arch`, an optional one."""
+    """Series that ship with the PyPI package `arch`."""
 
     kind: Literal["arch"]
     data: Literal["sp500", "default"] = Field(

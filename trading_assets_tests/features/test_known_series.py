@@ -174,7 +174,6 @@ def test_vintages_known_later_leave_every_earlier_row_as_it_was(
 
 
 def test_a_series_of_arch_becomes_a_feature_without_a_leak() -> None:
-    pytest.importorskip("arch")
     spec = MarketDataSpec.model_validate(
         {
             "source": {"kind": "sample"},

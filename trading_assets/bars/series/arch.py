@@ -2,14 +2,13 @@
 
 from datetime import date, datetime
 from functools import cached_property
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from trading_assets.bars.calendars.calendar import ExchangeCalendar, get_calendar
 from trading_assets.bars.series.readers import MARKET_WIDE, stamp_vintages
-from trading_assets.errors import DataError, UserError
+from trading_assets.errors import DataError
 from trading_assets.schema import UTC_TIME
 from trading_assets.source_specs import ArchSeries
 
@@ -45,8 +44,6 @@ class ArchData:
 
         Raises
         ------
-        UserError
-            If the package is not installed.
         DataError
             If its tables have other columns than expected.
         """
@@ -73,7 +70,6 @@ class ArchData:
 
 
 def _index(exchange: ExchangeCalendar) -> pl.DataFrame:
-    _require_package()
     from arch.data import sp500
 
     days = _days_and_values(sp500.load(), _INDEX)
@@ -85,7 +81,6 @@ def _index(exchange: ExchangeCalendar) -> pl.DataFrame:
 
 
 def _yields(zone: str) -> pl.DataFrame:
-    _require_package()
     from arch.data import default
 
     months = _days_and_values(default.load(), _YIELDS).with_columns(
@@ -119,12 +114,3 @@ def _days_and_values(frame: "pd.DataFrame", columns: dict[str, str]) -> pl.DataF
 
 def _long(wide: pl.DataFrame) -> pl.DataFrame:
     return wide.drop("day").unpivot(index="event_time", variable_name="series")
-
-
-def _require_package() -> None:
-    if find_spec("arch") is None:
-        msg = (
-            "series of kind arch need the package arch, which is not installed; install it with"
-            ' pip install "trading_assets[arch]"'
-        )
-        raise UserError(msg)

@@ -1,19 +1,12 @@
 import subprocess
 import sys
 from datetime import date
-from importlib.util import find_spec
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from trading_assets.bars.series import arch as series_arch
-from trading_assets.errors import UserError
 from trading_assets_tests.bars.series.example_series import fetch, series_spec, utc
-
-needs_arch = pytest.mark.skipif(
-    find_spec("arch") is None, reason="the optional package arch is not installed"
-)
 
 
 def arch_spec(data: str, **declared: object):
@@ -30,7 +23,6 @@ def index() -> pl.DataFrame:
     return fetch(arch_spec("sp500"), date(1998, 12, 1), date(2019, 12, 31))
 
 
-@needs_arch
 def test_a_months_yield_is_known_only_after_the_month_is_over(yields: pl.DataFrame) -> None:
     october = yields.filter(event_time=utc("2008-11-01T04:00"))
     assert dict(october.select("series", "value").iter_rows()) == {
@@ -44,7 +36,6 @@ def test_a_months_yield_is_known_only_after_the_month_is_over(yields: pl.DataFra
     assert set(october["symbol"]) == {"*"}
 
 
-@needs_arch
 def test_all_months_and_days_of_the_package_are_there_once(
     yields: pl.DataFrame, index: pl.DataFrame
 ) -> None:
@@ -61,7 +52,6 @@ def test_all_months_and_days_of_the_package_are_there_once(
     assert (index["knowledge_time"] > index["event_time"]).all()
 
 
-@needs_arch
 def test_a_day_of_the_index_ends_at_its_close_and_is_known_a_day_later(index: pl.DataFrame) -> None:
     # 2010-11-26 was a half day, and a Friday.
     row = index.filter(series="sp500_close", event_time=utc("2010-11-26T18:00")).row(0, named=True)
@@ -70,13 +60,11 @@ def test_a_day_of_the_index_ends_at_its_close_and_is_known_a_day_later(index: pl
     assert row["session"] == date(2010, 11, 29)
 
 
-@needs_arch
 def test_without_a_lag_the_index_is_known_at_its_own_close() -> None:
     rows = fetch(arch_spec("sp500", release_lag_days=0), date(2010, 11, 26), date(2010, 11, 26))
     assert set(rows["event_time"]) == set(rows["knowledge_time"]) == {utc("2010-11-26T18:00")}
 
 
-@needs_arch
 @pytest.mark.parametrize("data", ["sp500", "default"])
 def test_any_range_is_the_restriction_of_the_whole(
     data: str, yields: pl.DataFrame, index: pl.DataFrame
@@ -88,12 +76,6 @@ def test_any_range_is_the_restriction_of_the_whole(
     early = fetch(arch_spec(data), first, last, utc("2008-12-24T18:00"))
     kept = part.filter(pl.col("knowledge_time") <= utc("2008-12-24T18:00"))
     assert early.drop("ingest_time").equals(kept.drop("ingest_time"))
-
-
-def test_without_the_package_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(series_arch, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r'pip install "trading_assets\[arch\]"'):
-        fetch(arch_spec("sp500"))
 
 
 def test_to_declare_the_package_imports_neither_it_nor_pandas() -> None:

@@ -237,7 +237,6 @@ def test_to_move_a_row_behind_a_decision_changes_no_earlier_output(
 
 
 def test_the_joined_values_of_arch_equal_those_of_data_cut_at_25_random_moments() -> None:
-    pytest.importorskip("arch", reason="the optional package arch is not installed")
     spec = series_spec(
         Path(), {"kind": "arch", "data": "default"}, {"kind": "arch", "data": "sp500"}
     )
