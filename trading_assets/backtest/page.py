@@ -15,7 +15,7 @@ from trading_assets.backtest.page_parts import (
     Drawing,
     Finding,
     FoldFeatures,
-    ForecastsAdd,
+    Section,
     Table,
 )
 from trading_assets.backtest.verdict import Verdict
@@ -49,8 +49,8 @@ class Page:
         Newest fold first; the others are folded away.
     feature_notes : sequence of str
         How to read them.
-    forecasts : ForecastsAdd, optional
-        What forecasts add, where that was declared to be measured.
+    sections : sequence of Section
+        What else was measured, in order.
     """
 
     title: str
@@ -67,7 +67,7 @@ class Page:
     training: Table
     features: Sequence[FoldFeatures] = ()
     feature_notes: Sequence[str] = ()
-    forecasts: ForecastsAdd | None = None
+    sections: Sequence[Section] = ()
 
 
 def render_page(page: Page) -> str:
@@ -96,7 +96,7 @@ def render_page(page: Page) -> str:
             for name, lines in page.notes
         ),
         training=_table(page.training) if page.training.rows else "",
-        forecasts="" if page.forecasts is None else _forecasts(page.forecasts),
+        sections="\n".join(_section(section) for section in page.sections),
         features=_features(page),
     )
 
@@ -117,12 +117,13 @@ def _finding(finding: Finding) -> str:
     return f'<p class="verdict {finding.kind}"><strong>{claim}</strong>{rest}</p>'
 
 
-def _forecasts(shown: ForecastsAdd) -> str:
-    found = "\n".join(_finding(finding) for finding in shown.findings)
-    tables = "\n".join(_table(table) for table in shown.tables)
+def _section(section: Section) -> str:
+    found = "\n".join(_finding(finding) for finding in section.findings)
+    notes = _bullets(section.notes) if section.notes else ""
+    tables = "\n".join(_table(table) for table in section.tables)
     return (
-        f'<section class="forecasts"><h2>What forecasts add</h2>{found}\n'
-        f"{_bullets(shown.notes)}\n{tables}\n{_figures(shown.drawings)}</section>"
+        f'<section class="measured"><h2>{escape(section.title)}</h2>{found}\n'
+        f"{notes}\n{tables}\n{_figures(section.drawings)}</section>"
     )
 
 
@@ -197,7 +198,7 @@ $comparisons
 $folds
 $holdings
 </section>
-$forecasts
+$sections
 <div class="notes">
 $notes
 </div>

@@ -54,10 +54,25 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class ForecastsAdd:
-    """What forecasts add: a finding for each agent, how to read it, tables and drawings."""
+class Section:
+    """A titled part of the page.
 
-    findings: Sequence[Finding]
-    notes: Sequence[str]
-    tables: Sequence[Table]
-    drawings: Sequence[Drawing]
+    Attributes
+    ----------
+    title : str
+        Heading.
+    findings : sequence of Finding
+        What was found, each on its own evidence.
+    notes : sequence of str
+        How to read the rest.
+    tables : sequence of Table
+        Figures.
+    drawings : sequence of Drawing
+        Plots, after the tables.
+    """
+
+    title: str
+    findings: Sequence[Finding] = ()
+    notes: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    drawings: Sequence[Drawing] = ()

@@ -178,7 +178,7 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
         training=training_table(inputs.folds),
         features=fold_features(inputs.folds),
         feature_notes=feature_notes(),
-        forecasts=effects.section,
+        sections=[section for section in (effects.section,) if section is not None],
     )
     return WalkForwardReport(
         verdict=" ".join(verdict.sentence for verdict in verdicts),

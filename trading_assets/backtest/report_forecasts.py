@@ -8,7 +8,7 @@ from trading_assets.backtest.difference_chart import draw_differences
 from trading_assets.backtest.figures import Judgement
 from trading_assets.backtest.forecast_effect import ForecastEffect, measure_effect, pair_arms
 from trading_assets.backtest.forecast_tables import BPS, agents_table, parts_table
-from trading_assets.backtest.page_parts import Drawing, Finding, ForecastsAdd
+from trading_assets.backtest.page_parts import Drawing, Finding, Section
 from trading_assets.backtest.track_record import FoldRecord
 from trading_assets.strategy import Strategy
 
@@ -46,12 +46,13 @@ class ForecastEffects:
         return [describe_effect(e, self.n_folds, confidence) for e in self.by_agent.values()]
 
     @property
-    def section(self) -> ForecastsAdd | None:
+    def section(self) -> Section | None:
         """The section of the page; None where no ablation is declared."""
         if not self.by_agent:
             return None
         shown = [effect for effect in self.by_agent.values() if effect.standing != "unknown"]
-        return ForecastsAdd(
+        return Section(
+            "What forecasts add",
             findings=[
                 _finding(effect, sentence)
                 for effect, sentence in zip(self.by_agent.values(), self.sentences, strict=True)
