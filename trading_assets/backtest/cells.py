@@ -54,11 +54,11 @@ def portfolio_row(name: str, figures: PortfolioFigures) -> list[str]:
         number(figures.calmar),
         percent(figures.value_at_risk_95, 2),
         percent(figures.conditional_value_at_risk_95, 2),
-        percent(figures.hit_rate, 0),
-        number(figures.turnover_annual, 1),
-        percent(figures.exposure, 0),
-        percent(figures.cost_share_of_gains),
+        percent(figures.value_at_risk_99, 2),
+        percent(figures.conditional_value_at_risk_99, 2),
+        number(figures.probabilistic_sharpe),
         number(figures.deflated_sharpe),
+        number(figures.minimum_track_record_bars, 0),
     ]
 
 
@@ -73,18 +73,21 @@ METRIC_HEADER = (
     "Calmar",
     "VaR 95",
     "CVaR 95",
-    "Hit rate",
-    "Turn\N{SOFT HYPHEN}over",
-    "Expo\N{SOFT HYPHEN}sure",
-    "Cost share",
+    "VaR 99",
+    "CVaR 99",
+    "Proba\N{SOFT HYPHEN}bilistic",
     "Deflated",
+    "Bars to show it",
 )
 
 
-def comparison_row(portfolio: str, baseline: str, found: Comparison) -> list[str]:
+def comparison_row(
+    portfolio: str, baseline: str, found: Comparison, *, is_complete: bool
+) -> list[str]:
     """Return the cells of one paired comparison, in the order of `COMPARISON_HEADER`."""
+    mark = "" if is_complete else f'<span class="mark">{MARK}</span>'
     return [
-        f"{escape(portfolio)} less {escape(baseline)}",
+        f"{escape(portfolio)} less {escape(baseline)}{mark}",
         number(found.sharpe_annual),
         number(found.benchmark_sharpe_annual),
         with_interval(number(found.difference), number(found.low), number(found.high)),

@@ -140,13 +140,14 @@ def _draw_growth(axes: "Axes", curves: Sequence[Curve]) -> None:
         axes.legend(loc="upper left", fontsize=8, frameon=False, labelcolor=INK)
 
 
-def style_axes(axes: "Axes", size: int) -> None:
-    """Give axes over days the page's grid, colours and labels of a size in points."""
+def style_axes(axes: "Axes", size: int, *, has_days: bool = True) -> None:
+    """Give axes, by default over days, the page's grid, colours and labels of a size in points."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator()
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    if has_days:
+        locator = AutoDateLocator()
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
     axes.set_facecolor("none")
     axes.grid(visible=True, axis="y", color=GRID, linewidth=0.5, alpha=0.35)
     axes.tick_params(colors=INK, labelsize=size, length=3)

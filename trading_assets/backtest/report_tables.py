@@ -1,6 +1,6 @@
 """The tables of the walk-forward report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -28,7 +28,7 @@ _LARGEST_HOLDINGS = 8
 
 def metrics_table(figures: Mapping[str, PortfolioFigures], judgement: Judgement) -> Table:
     """Return the figures of each portfolio: ensembles, then baselines, then seeds paler."""
-    names = sorted(figures, key=_rank)
+    names, muted = shown_order(figures)
     return Table(
         caption=(
             "After costs, annual on 252 bars, riskless rate 0; small print:"
@@ -36,14 +36,22 @@ def metrics_table(figures: Mapping[str, PortfolioFigures], judgement: Judgement)
         ),
         header=METRIC_HEADER,
         rows=[portfolio_row(name, figures[name]) for name in names],
-        muted=frozenset(index for index, name in enumerate(names) if _rank(name)[0] == 2),
+        muted=muted,
     )
 
 
+def shown_order(names: Iterable[str]) -> tuple[list[str], frozenset[int]]:
+    """Return portfolios in the order of tables, and the places of those printed paler."""
+    ordered = sorted(names, key=_rank)
+    return ordered, frozenset(i for i, name in enumerate(ordered) if _rank(name)[0] == 2)
+
+
 def comparison_table(
-    comparisons: Mapping[str, Mapping[str, Comparison]], judgement: Judgement
+    comparisons: Mapping[str, Mapping[str, Comparison]],
+    figures: Mapping[str, PortfolioFigures],
+    judgement: Judgement,
 ) -> Table:
-    """Return each ensemble's paired difference to each baseline."""
+    """Return each ensemble's paired difference to each baseline; pairs with a gap are marked."""
     return Table(
         caption=(
             "Paired differences of annual Sharpe ratios, same sessions resampled together; small"
@@ -51,7 +59,12 @@ def comparison_table(
         ),
         header=COMPARISON_HEADER,
         rows=[
-            comparison_row(portfolio, baseline, found)
+            comparison_row(
+                portfolio,
+                baseline,
+                found,
+                is_complete=figures[portfolio].is_complete and figures[baseline].is_complete,
+            )
             for portfolio, by_baseline in comparisons.items()
             for baseline, found in by_baseline.items()
         ],

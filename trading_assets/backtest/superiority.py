@@ -18,7 +18,7 @@ from trading_assets.errors import DataError
 Series = NDArray[np.float64]
 
 SAMPLES = 1_000
-_LEAST_BARS = 30
+LEAST_BARS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,8 @@ def _require_series(returns: Mapping[str, Series], benchmark: Series) -> None:
     if not returns:
         msg = "0 strategies were given to test; expected at least 1"
         raise DataError(msg)
-    if len(benchmark) < _LEAST_BARS:
-        msg = (
-            f"{len(benchmark)} bars were given to test; expected at least {_LEAST_BARS}: add folds"
-        )
+    if len(benchmark) < LEAST_BARS:
+        msg = f"{len(benchmark)} bars were given to test; expected at least {LEAST_BARS}: add folds"
         raise DataError(msg)
     for name, own in {"the benchmark": benchmark, **returns}.items():
         if len(own) != len(benchmark):

@@ -18,7 +18,12 @@ from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.policy import agent_nodes, png_metadata, training_tables
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
-from trading_assets.pipeline.trials import Trained, count_backtest
+from trading_assets.pipeline.trials import (
+    Trained,
+    count_backtest,
+    mirrored_trials,
+    trial_series,
+)
 
 MEMBERS_FILE = "member_weights.json"
 BACKTEST_TABLES = ("weights", "trades", "equity", "holdings")
@@ -146,7 +151,8 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
 
         task = Task.begin(context, lake, declared, "walk_forward_report")
         key = f"{declared.name}/backtest"
-        trials = task.lake.trial_count(declared.trading.market_data)
+        counted_trials = task.lake.counted_trials(declared.trading.market_data)
+        trials = len(counted_trials)
         expected = task.inputs("")[key]
         present = [fold for fold in expected if fold in task.lake.records(key)]
         forecaster = f"{declared.name}/forecaster"
@@ -169,7 +175,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
                     for fold in present
                 ],
                 expected_folds=expected,
-                trials=trials,
+                trials=trial_series(counted_trials),
                 survivorship=survivorship(declared.market),
             )
         )
@@ -205,6 +211,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
             report.headline,
             {"dagster_run_id": context.run.run_id, "declaration": declared.name},
         )
+        tracking.mirror_trials(declared.trading.market_data, mirrored_trials(counted_trials))
         return dg.MaterializeResult(
             metadata={
                 "verdict": report.verdict,
