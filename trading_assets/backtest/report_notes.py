@@ -55,9 +55,9 @@ def reading_notes(block_bars: float, judgement: Judgement) -> list[str]:
         "Probabilistic: probability that the true Sharpe ratio is above 0. Deflated: above the best"
         " that as many worthless trials as there are clusters would show. Bars to show it: least"
         " track record in which the ratio would be told from 0.",
-        "VaR and CVaR: historical loss of one bar at 95 and 99 %. Turnover: notional bought and"
-        " sold a year over equity. Cost share: costs over gains before costs. Slippage: spread,"
-        " impact and quadratic cost over notional.",
+        "VaR: historical loss of one bar at 95 and 99 %, CVaR in small print. Turnover: notional"
+        " bought and sold a year over equity. Cost share: costs over gains before costs. Slippage:"
+        " spread, impact and quadratic cost over notional.",
         "Drawdown counts the start as a peak; its longest run of bars need not have recovered.",
     ]
 

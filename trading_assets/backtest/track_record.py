@@ -4,6 +4,7 @@ Folds are chained: each starts again from cash, so returns are joined, equities 
 a portfolio lacks, or has only part of, is left out and named; nothing is filled in.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -133,8 +134,9 @@ def read_track_records(
     for key in sorted({*expected_folds, *produced}):
         record = produced.get(key)
         equity = None if record is None else record.tables.equity
+        sessions = None if equity is None else _fold_sessions(equity)
         for portfolio in portfolios:
-            part, reason = _read_fold(equity, portfolio, initial_equity_usd)
+            part, reason = _read_fold(equity, sessions, portfolio, initial_equity_usd)
             if reason:
                 gaps[portfolio].append(Gap(portfolio, key, reason))
             else:
@@ -158,16 +160,22 @@ def describe_gaps(records: Mapping[str, TrackRecord]) -> list[str]:
 
 
 def _read_fold(
-    equity: pl.DataFrame | None, portfolio: str, initial_equity_usd: float
+    equity: pl.DataFrame | None,
+    sessions: pl.Series | None,
+    portfolio: str,
+    initial_equity_usd: float,
 ) -> tuple[pl.DataFrame, str]:
-    if equity is None:
+    if equity is None or sessions is None:
         return pl.DataFrame(), "the fold was not backtested"
     mine = equity.filter(pl.col("portfolio") == portfolio).sort("session")
-    n_sessions = equity["session"].n_unique()
     if mine.is_empty():
         return mine, "the fold has no such portfolio"
-    if len(mine) != n_sessions:
-        return mine, f"it has {len(mine)} of the fold's {n_sessions} sessions"
+    other = mine.filter(~pl.col("session").is_in(sessions.implode()))["session"]
+    if len(other):
+        shown = f"{len(other)} of its sessions are none of the fold's, {other[0]} the first"
+        return mine, f"{shown}: its calendar is another one"
+    if len(mine) != len(sessions):
+        return mine, f"it has {len(mine)} of the fold's {len(sessions)} sessions"
     values = mine["equity_usd"]
     if values.null_count() or not bool((values.is_finite() & (values > 0)).all()):
         return mine, "its equity is not a positive number throughout"
@@ -183,6 +191,18 @@ def _read_fold(
         ),
         "",
     )
+
+
+def _fold_sessions(equity: pl.DataFrame) -> pl.Series:
+    """Return the sessions of a fold: those that most portfolios have, the longer of equal ones.
+
+    One portfolio of another calendar is then the one that is left out.
+    """
+    by_portfolio = equity.group_by("portfolio").agg(pl.col("session").sort())
+    calendars = by_portfolio["session"].to_list()
+    commonest = Counter(tuple(own) for own in calendars)
+    chosen = max(commonest, key=lambda own: (commonest[own], len(own), own))
+    return pl.Series("session", list(chosen), dtype=pl.Date)
 
 
 def _chain(portfolio: str, gaps: list[Gap], parts: list[pl.DataFrame]) -> TrackRecord:
