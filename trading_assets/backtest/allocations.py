@@ -25,16 +25,14 @@ STILL = 1e-7
 def inverse_volatility_weights(returns: Floats) -> Floats:
     """Return weights `1 / sigma` over their sum, sigma of the last 63 returns.
 
-    A symbol that never moved has no sigma to divide by and gets 0.
+    A symbol that has not moved since has no sigma to divide by and gets 0.
     """
-    recent = returns[-VOLATILITY_BARS:]
-    deviation = np.zeros(returns.shape[1])
-    if len(recent) < VOLATILITY_BARS:
-        return deviation
-    is_known = np.isfinite(recent).all(axis=0)
-    deviation[is_known] = recent[:, is_known].std(axis=0, ddof=1)
-    inverse = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > STILL)
-    return _normalised(inverse)
+    weights = np.zeros(returns.shape[1])
+    known, window = year_of_moves(returns)
+    if len(known):
+        deviation = window[-VOLATILITY_BARS:].std(axis=0, ddof=1)
+        weights[known] = np.divide(1.0, deviation, out=deviation * 0.0, where=deviation > STILL)
+    return _normalised(weights)
 
 
 def minimum_variance_weights(returns: Floats) -> Floats:

@@ -1,7 +1,6 @@
 """Textbook rules as portfolios that rebalance once a month, and what they lack to begin."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,9 +8,9 @@ from trading_assets.backtest.allocations import (
     LEAST_BARS,
     LOOKBACK_BARS,
     MONTH_BARS,
-    VOLATILITY_BARS,
     Floats,
     inverse_volatility_weights,
+    known_symbols,
     mean_variance_weights,
     minimum_variance_weights,
     momentum_weights,
@@ -25,38 +24,21 @@ from trading_assets.simulation.market import Market, total_returns_of
 
 REBALANCE_BARS = MONTH_BARS
 
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A rule of past returns.
-
-    Attributes
-    ----------
-    weigh : callable
-        Past total returns float64 (T, N) to weights float64 (N,), see `backtest.allocations`.
-    window_bars : int
-        Bars that it looks back.
-    least_bars : int
-        Returns within these bars without which no symbol is judged.
-    """
-
-    weigh: Callable[[Floats], Floats]
-    window_bars: int = LOOKBACK_BARS
-    least_bars: int = LEAST_BARS
-
+# Past total returns float64 (T, N) to weights float64 (N,).
+Rule = Callable[[Floats], Floats]
 
 RULES: Mapping[str, Rule] = {
-    "hierarchical_risk_parity": Rule(hierarchical_risk_parity_weights),
-    "inverse_volatility": Rule(inverse_volatility_weights, VOLATILITY_BARS, VOLATILITY_BARS),
-    "mean_variance": Rule(mean_variance_weights),
-    "minimum_variance": Rule(minimum_variance_weights),
-    "momentum": Rule(momentum_weights),
-    "trend": Rule(trend_weights),
+    "hierarchical_risk_parity": hierarchical_risk_parity_weights,
+    "inverse_volatility": inverse_volatility_weights,
+    "mean_variance": mean_variance_weights,
+    "minimum_variance": minimum_variance_weights,
+    "momentum": momentum_weights,
+    "trend": trend_weights,
 }
 
 
 def rule_decisions(market: Market, fold: Fold) -> dict[str, Decide]:
-    """Return the decision functions of rules that can begin, by name.
+    """Return the decision functions of all rules, by name; none where they cannot begin.
 
     A rule decides at the first decision of the window and at every 21st after it, and keeps its
     shares at all others. It sees total returns up to and including the decision's row.
@@ -70,12 +52,9 @@ def rule_decisions(market: Market, fold: Fold) -> dict[str, Decide]:
     """
     first = decision_rows(market, fold).start
     returns = _returns(market)
-    lacking = rule_absences(market, fold)
-    return {
-        name: _rebalancing(rule, returns, first)
-        for name, rule in RULES.items()
-        if name not in lacking
-    }
+    if rule_absences(market, fold):
+        return {}
+    return {name: _rebalancing(weigh, returns, first) for name, weigh in RULES.items()}
 
 
 def rule_absences(market: Market, fold: Fold) -> dict[str, str]:
@@ -92,35 +71,25 @@ def rule_absences(market: Market, fold: Fold) -> dict[str, str]:
     """
     first = decision_rows(market, fold).start
     past = _returns(market)[: first + 1]
-    day = market.sessions[first]
-    reasons = {name: _lack(rule, past, fold, day) for name, rule in RULES.items()}
-    return {name: reason for name, reason in reasons.items() if reason}
+    if len(known_symbols(past)):
+        return {}
+    most = int(np.isfinite(past[-LOOKBACK_BARS:]).sum(axis=0).max())
+    needed = f"{LEAST_BARS} sessions of returns that it needs"
+    if most < LEAST_BARS:
+        reason = f"{most} of the {needed} lie before {fold.test_start}"
+    else:
+        day = market.sessions[first]
+        reason = f"no symbol with the {needed} has one on {day}, when it decides first"
+    return dict.fromkeys(RULES, reason)
 
 
-def _rebalancing(rule: Rule, returns: Floats, first_row: int) -> Decide:
+def _rebalancing(weigh: Rule, returns: Floats, first_row: int) -> Decide:
     def decide(row: int, _books: Books) -> Floats | None:
         if (row - first_row) % REBALANCE_BARS:
             return None
-        return rule.weigh(returns[max(row + 1 - rule.window_bars, 0) : row + 1])
+        return weigh(returns[max(row + 1 - LOOKBACK_BARS, 0) : row + 1])
 
     return decide
-
-
-def _lack(rule: Rule, past: Floats, fold: Fold, day: np.datetime64) -> str:
-    window = np.isfinite(past[-rule.window_bars :])
-    counts = window.sum(axis=0)
-    if (window[-1] & (counts >= rule.least_bars)).any():
-        return ""
-    most = int(counts.max())
-    if most >= rule.least_bars:
-        return (
-            f"no symbol with the {rule.least_bars} sessions of returns that it needs has one on"
-            f" {day}, when it decides first"
-        )
-    return (
-        f"{most} of the {rule.least_bars} sessions of returns that it needs lie before"
-        f" {fold.test_start}"
-    )
 
 
 def _returns(market: Market) -> Floats:

@@ -2,7 +2,7 @@ import json
 import math
 import re
 from contextlib import ExitStack
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 from unittest.mock import patch
 
@@ -20,6 +20,7 @@ from trading_assets.backtest.engine import (
     run_backtest,
 )
 from trading_assets.backtest.folds import get_fold
+from trading_assets.backtest.random_portfolio import random_portfolio
 from trading_assets.backtest.report import WalkForwardInputs, WalkForwardReport, build_report
 from trading_assets.backtest.report_notes import assumption_notes
 from trading_assets.backtest.track_record import FoldRecord
@@ -28,6 +29,8 @@ from trading_assets.strategy import Strategy
 from trading_assets_tests.backtest.markets import market_of, strategy_of
 
 KEYS = ("2020-01-01", "2020-04-01")
+# Sessions before the first fold, which textbook rules look back on.
+YEAR = 260
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -46,8 +49,11 @@ def fold_record(key: str, skill: float) -> FoldRecord:
     """A fold whose agent leans on the next return with the given skill; only tests may know it."""
     rng = np.random.default_rng(int(key[5:7]))
     close = 50 * np.exp(np.cumsum(rng.normal(0.0004, 0.015, (190, 3)), axis=0))
+    before = close[0] * np.exp(np.random.default_rng(9).normal(0, 0.015, (YEAR, 3)).cumsum(axis=0))
+    close = np.vstack([before[::-1], close])
     opens = np.vstack([close[:1], close[:-1]])
-    market = market_of(close, opens=opens, first_day=date(2019, 12, 31))
+    first_day = date(2019, 12, 31) - timedelta(days=YEAR)
+    market = market_of(close, opens=opens, first_day=first_day)
     strategy, fold = declared(), get_fold(key, declared().folds)
     rows = decision_rows(market, fold)
     ahead = np.sign(close[rows.start + 1 : rows.stop + 1] / close[rows.start : rows.stop] - 1)
@@ -58,7 +64,15 @@ def fold_record(key: str, skill: float) -> FoldRecord:
         members.append(np.clip((noise + skill * ahead) / 3, 0, 1 / 3))
         decisions[f"ppo/seed-{seed}"] = fixed_targets(market, fold, members[-1])
     decisions["ppo/ensemble"] = fixed_targets(market, fold, np.mean(members, axis=0))
-    tables = run_backtest(market, decisions, strategy, fold)
+    first = run_backtest(market, decisions, strategy, fold)
+    mine = first.equity.filter(pl.col("portfolio") == "ppo/ensemble").sort("session")
+    control = random_portfolio(market, fold, strategy, mine["turnover"].to_list())
+    second = run_backtest(market, {"random": control}, strategy, fold)
+    tables = BacktestTables(
+        pl.concat([first.weights, second.weights]),
+        pl.concat([first.trades, second.trades]),
+        pl.concat([first.equity, second.equity]),
+    )
     return FoldRecord(fold, tables, {"ppo/seed-0": {"steps": 4096, "note": "<b>", "loss": 0.25}})
 
 
