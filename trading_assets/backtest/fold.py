@@ -8,11 +8,11 @@ import polars as pl
 
 from trading_assets.backtest.accounting import accounting_gaps
 from trading_assets.backtest.baselines import baseline_absences, baseline_decisions
-from trading_assets.backtest.engine import BacktestTables, Decide, run_backtest
+from trading_assets.backtest.engine import BacktestTables, Decide
 from trading_assets.backtest.folds import Fold
+from trading_assets.backtest.matched_control import CONTROL, backtest_with_control
 from trading_assets.backtest.metrics import max_drawdown, sharpe_annual
-from trading_assets.backtest.parity import PARITY_TOLERANCE, parity_gap_usd
-from trading_assets.backtest.random_portfolio import random_portfolio
+from trading_assets.backtest.parity import PARITY_TOLERANCE, parity_gap_usd, vectorised_gaps_usd
 from trading_assets.ensemble_specs import MeanActionSpec
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.ensemble import Ensemble, traded_ensembles
@@ -39,7 +39,7 @@ class FoldBacktest:
     accounting : list of str
         Steps whose change of equity is not the sum of its parts.
     parity : list of str
-        Portfolios on which engine, training environment and referee disagree.
+        Portfolios on which engines, training environment and referee disagree.
     parity_gap_usd : float
         Largest difference seen, USD.
     sharpe_annual, max_drawdown : mapping of str to float
@@ -99,16 +99,11 @@ def backtest_fold(
     if ensembles is None:
         ensembles = traded_ensembles(MeanActionSpec(), policies, {})
     decisions |= {name: policy_decision(members, task) for name, members in ensembles.items()}
-    traded = run_backtest(market, decisions, strategy, fold)
-    # Only now is it known how much the deployed portfolio traded at each bar.
-    turnover = _of(traded.equity, _deployed(ensembles))["turnover"].to_list()
-    control = {"random": random_portfolio(market, fold, strategy, turnover)}
-    traded = _joined(traded, run_backtest(market, control, strategy, fold))
+    traded = backtest_with_control(market, decisions, _deployed(ensembles), strategy, fold)
     gaps = _parity_gaps(market, traded, tables, ensembles, strategy)
     start = strategy.backtest.initial_equity_usd
-    returns = {
-        name: _returns(traded.equity, name, start) for name in sorted({*decisions, *control})
-    }
+    names = sorted({*decisions, CONTROL})
+    returns = {name: _returns(traded.equity, name, start) for name in names}
     return FoldBacktest(
         tables=traded,
         accounting=accounting_gaps(traded.equity, start),
@@ -129,14 +124,6 @@ def _deployed(ensembles: Mapping[str, Ensemble]) -> str:
     return "ensemble" if "ensemble" in ensembles else next(iter(ensembles))
 
 
-def _joined(first: BacktestTables, second: BacktestTables) -> BacktestTables:
-    names = ("weights", "trades", "equity")
-    pairs = [(getattr(first, name), getattr(second, name)) for name in names]
-    return BacktestTables(
-        *(pl.concat(pair).sort("portfolio", maintain_order=True) for pair in pairs)
-    )
-
-
 def _parity_gaps(
     market: Market,
     traded: BacktestTables,
@@ -144,8 +131,9 @@ def _parity_gaps(
     ensembles: Mapping[str, Ensemble],
     strategy: Strategy,
 ) -> dict[str, float]:
-    """Hold recorded equity against the referee's, and the environment's for learned portfolios."""
-    gaps: dict[str, float] = {}
+    """Hold recorded equity against the other engine's, the referee's and the environment's."""
+    engines = vectorised_gaps_usd(market, traded.weights, traded.equity, strategy)
+    gaps = {f"{name} against the vectorised engine": gap for name, gap in engines.items()}
     for name in ("equal_weight", *ensembles):
         weights, equity = (_of(frame, name) for frame in (traded.weights, traded.equity))
         gaps[f"{name} against the referee"] = parity_gap_usd(market, weights, equity, strategy)

@@ -8,9 +8,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from trading_assets.backtest.baselines import BASELINES, baseline_absences, baseline_decisions
-from trading_assets.backtest.engine import Decide, run_backtest
+from trading_assets.backtest.engine import Decide
 from trading_assets.backtest.folds import Fold
-from trading_assets.backtest.random_portfolio import random_portfolio
+from trading_assets.backtest.matched_control import CONTROL, backtest_with_control
 from trading_assets.governance.promotion import net_utility
 from trading_assets.simulation.market import Market
 from trading_assets.strategy import Strategy
@@ -61,21 +61,15 @@ def trade_judged_days(
         Its test days are the judged ones.
     """
     together = {**baseline_decisions(market, window), **decisions}
-    equity = run_backtest(market, together, strategy, window).equity
-    turnover = _of(equity, CHALLENGER)["turnover"].to_list()
-    control = {"random": random_portfolio(market, window, strategy, turnover)}
-    equity = pl.concat([equity, run_backtest(market, control, strategy, window).equity])
+    equity = backtest_with_control(market, together, CHALLENGER, strategy, window).equity
     return JudgedDays(
-        returns={name: _returns(equity, name, strategy) for name in (*together, *control)},
+        returns={name: _returns(equity, name, strategy) for name in (*together, CONTROL)},
         missing_baselines=tuple(sorted(baseline_absences(market, window))),
     )
 
 
 def _returns(equity: pl.DataFrame, portfolio: str, strategy: Strategy) -> Series:
-    values = _of(equity, portfolio)["equity_usd"].to_numpy()
+    own = equity.filter(pl.col("portfolio") == portfolio).sort("session")
+    values = own["equity_usd"].to_numpy()
     before = np.concatenate([[strategy.backtest.initial_equity_usd], values[:-1]])
     return values / before - 1.0
-
-
-def _of(equity: pl.DataFrame, portfolio: str) -> pl.DataFrame:
-    return equity.filter(pl.col("portfolio") == portfolio).sort("session")

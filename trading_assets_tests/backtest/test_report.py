@@ -2,6 +2,7 @@ import json
 import math
 import re
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
 from unittest.mock import patch
@@ -17,10 +18,9 @@ from trading_assets.backtest.engine import (
     BacktestTables,
     decision_rows,
     fixed_targets,
-    run_backtest,
 )
 from trading_assets.backtest.folds import get_fold
-from trading_assets.backtest.random_portfolio import random_portfolio
+from trading_assets.backtest.matched_control import backtest_with_control
 from trading_assets.backtest.report import WalkForwardInputs, WalkForwardReport, build_report
 from trading_assets.backtest.report_notes import assumption_notes
 from trading_assets.backtest.track_record import FoldRecord
@@ -64,15 +64,7 @@ def fold_record(key: str, skill: float) -> FoldRecord:
         members.append(np.clip((noise + skill * ahead) / 3, 0, 1 / 3))
         decisions[f"ppo/seed-{seed}"] = fixed_targets(market, fold, members[-1])
     decisions["ppo/ensemble"] = fixed_targets(market, fold, np.mean(members, axis=0))
-    first = run_backtest(market, decisions, strategy, fold)
-    mine = first.equity.filter(pl.col("portfolio") == "ppo/ensemble").sort("session")
-    control = random_portfolio(market, fold, strategy, mine["turnover"].to_list())
-    second = run_backtest(market, {"random": control}, strategy, fold)
-    tables = BacktestTables(
-        pl.concat([first.weights, second.weights]),
-        pl.concat([first.trades, second.trades]),
-        pl.concat([first.equity, second.equity]),
-    )
+    tables = backtest_with_control(market, decisions, "ppo/ensemble", strategy, fold)
     return FoldRecord(fold, tables, {"ppo/seed-0": {"steps": 4096, "note": "<b>", "loss": 0.25}})
 
 
@@ -82,7 +74,10 @@ def without(record: FoldRecord, portfolio: str) -> FoldRecord:
     return FoldRecord(
         record.fold,
         BacktestTables(
-            tables.weights.filter(other), tables.trades.filter(other), tables.equity.filter(other)
+            tables.weights.filter(other),
+            tables.trades.filter(other),
+            tables.equity.filter(other),
+            tables.holdings.filter(other),
         ),
     )
 
@@ -275,7 +270,7 @@ def test_a_fold_with_part_of_its_sessions_is_left_out():
     cut = whole.tables.equity.filter(
         ~((pl.col("portfolio") == "ppo/ensemble") & (pl.col("session") == last))
     )
-    short = FoldRecord(whole.fold, BacktestTables(whole.tables.weights, whole.tables.trades, cut))
+    short = FoldRecord(whole.fold, replace(whole.tables, equity=cut))
     report = judged(inputs_of([fold_record(KEYS[0], 0.0), short]))
     assert len(report.problems) == 1
     assert re.search(r"it has \d+ of the fold's \d+ sessions", report.problems[0])
@@ -300,7 +295,7 @@ def test_an_agent_that_never_trades_cannot_be_judged():
         portfolio=pl.lit("ppo/ensemble")
     )
     equity = pl.concat([without(record, "ppo/ensemble").tables.equity, idle])
-    tables = BacktestTables(record.tables.weights, record.tables.trades, equity)
+    tables = replace(record.tables, equity=equity)
     report = judged(inputs_of([FoldRecord(record.fold, tables)], expected_folds=KEYS[:1]))
     assert report.verdict.startswith("ppo cannot be judged")
     assert "ppo_sharpe_annual" not in report.headline
