@@ -74,12 +74,12 @@ def rule_absences(market: Market, fold: Fold) -> dict[str, str]:
     if len(known_symbols(past)):
         return {}
     most = int(np.isfinite(past[-LOOKBACK_BARS:]).sum(axis=0).max())
-    needed = f"{LEAST_BARS} sessions of returns that it needs"
+    needed = f"{LEAST_BARS} sessions of returns that are needed"
     if most < LEAST_BARS:
         reason = f"{most} of the {needed} lie before {fold.test_start}"
     else:
         day = market.sessions[first]
-        reason = f"no symbol with the {needed} has one on {day}, when it decides first"
+        reason = f"no symbol with the {needed} has one on {day}, the day of the first decision"
     return dict.fromkeys(RULES, reason)
 
 

@@ -155,7 +155,8 @@ def describe_gaps(records: Mapping[str, TrackRecord]) -> list[str]:
     problems: list[str] = []
     for (fold, reason), portfolios in sorted(by_cause.items()):
         names = "every portfolio" if len(portfolios) == len(records) else ", ".join(portfolios)
-        problems.append(f"{names} lacks fold {fold}: {reason}")
+        verb = "lack" if ", " in names else "lacks"
+        problems.append(f"{names} {verb} fold {fold}: {reason}")
     return problems
 
 

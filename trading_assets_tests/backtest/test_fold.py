@@ -96,7 +96,7 @@ def test_a_fold_without_a_year_of_bars_leaves_rules_out_and_says_why():
     assert set(found.absences) == set(BASELINES) - left
     start = FIRST + timedelta(days=PAST)
     assert set(found.absences.values()) == {
-        f"90 of the 126 sessions of returns that it needs lie before {start}"
+        f"90 of the 126 sessions of returns that are needed lie before {start}"
     }
     assert left < set(found.sharpe_annual)
     assert not set(found.absences) & set(found.sharpe_annual)

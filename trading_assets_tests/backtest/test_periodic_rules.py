@@ -183,7 +183,7 @@ def test_a_rule_without_its_returns_does_not_trade_and_says_what_is_missing(past
     assert set(lacking) == (set(RULES) if known < 126 else set())
     assert set(baseline_decisions(market, FOLD)) == set(BASELINES) - set(lacking) - {"random"}
     assert set(lacking.values()) <= {
-        f"{known} of the 126 sessions of returns that it needs lie before 2020-01-01"
+        f"{known} of the 126 sessions of returns that are needed lie before 2020-01-01"
     }
 
 
@@ -206,8 +206,8 @@ def test_symbols_that_do_not_trade_on_the_first_day_are_no_data():
     close[row] = np.nan
     lacking = baseline_absences(replace(market, close=close), FOLD)
     assert lacking["momentum"] == (
-        "no symbol with the 126 sessions of returns that it needs has one on 2019-12-31, when it"
-        " decides first"
+        "no symbol with the 126 sessions of returns that are needed has one on 2019-12-31, the"
+        " day of the first decision"
     )
 
 
