@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from trading_assets.strategy import Strategy
 PACKAGE = Path(__file__).parent
 # A month has at most 23 sessions: enough to reach the anchor of the newest month's features.
 DECISION_SESSIONS = 23 * (LOOKBACK_MONTHS + 1)
+
+# Months of bars before a test window: a year of returns for textbook portfolios, the close before
+# the first of them, and holidays.
+BASELINE_MONTHS = 13
 
 # Fields of a strategy's policy that try or measure and change no trained or traded number.
 MEASURES = ("search", "ablation")
@@ -301,9 +306,15 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
         f"{name}/backtest",
         "backtest",
         Axis.FOLD,
-        # The first decision is taken at the close before the test window, and volatilities look
-        # back further: the window before is read too.
-        (*policies, Reads(forecasts), Reads(features, -1, 0), Reads(bars, -1, 0), actions),
+        # The first decision is taken at the close before the test window, and what is observed
+        # looks back further: the window before is read too, and of bars as many as hold a year.
+        (
+            *policies,
+            Reads(forecasts),
+            Reads(features, -1, 0),
+            Reads(bars, -ceil(BASELINE_MONTHS / periods.fold_months), 0),
+            actions,
+        ),
         {**traded, "policy": strategy.policy.model_dump(mode="json", exclude=set(MEASURES))},
     )
 

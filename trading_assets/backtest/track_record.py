@@ -38,6 +38,8 @@ class FoldRecord:
         What its features were worth on its training days.
     ablations : mapping of str to FoldAblation
         What agents earned with and without forecasts, by agent.
+    absences : mapping of str to str
+        Why portfolios were not traded, by name, as a clause.
     """
 
     fold: Fold
@@ -45,6 +47,7 @@ class FoldRecord:
     training: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
     features: FeatureQuality | None = None
     ablations: Mapping[str, FoldAblation] = field(default_factory=dict)
+    absences: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +135,8 @@ def read_track_records(
     produced = {record.fold.key: record for record in folds}
     for key in sorted({*expected_folds, *produced}):
         record = produced.get(key)
-        equity = None if record is None else record.tables.equity
         for portfolio in portfolios:
-            part, reason = _read_fold(equity, portfolio, initial_equity_usd)
+            part, reason = _read_fold(record, portfolio, initial_equity_usd)
             if reason:
                 gaps[portfolio].append(Gap(portfolio, key, reason))
             else:
@@ -153,19 +155,21 @@ def describe_gaps(records: Mapping[str, TrackRecord]) -> list[str]:
     problems: list[str] = []
     for (fold, reason), portfolios in sorted(by_cause.items()):
         names = "every portfolio" if len(portfolios) == len(records) else ", ".join(portfolios)
-        problems.append(f"{names} lacks fold {fold}: {reason}")
+        verb = "lack" if ", " in names else "lacks"
+        problems.append(f"{names} {verb} fold {fold}: {reason}")
     return problems
 
 
 def _read_fold(
-    equity: pl.DataFrame | None, portfolio: str, initial_equity_usd: float
+    record: FoldRecord | None, portfolio: str, initial_equity_usd: float
 ) -> tuple[pl.DataFrame, str]:
-    if equity is None:
+    if record is None:
         return pl.DataFrame(), "the fold was not backtested"
+    equity = record.tables.equity
     mine = equity.filter(pl.col("portfolio") == portfolio).sort("session")
     n_sessions = equity["session"].n_unique()
     if mine.is_empty():
-        return mine, "the fold has no such portfolio"
+        return mine, record.absences.get(portfolio, "the fold has no such portfolio")
     if len(mine) != n_sessions:
         return mine, f"it has {len(mine)} of the fold's {n_sessions} sessions"
     values = mine["equity_usd"]

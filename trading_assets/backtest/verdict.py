@@ -28,7 +28,8 @@ class Verdict:
     comparison : Comparison
         With the benchmark, over the sessions that both have.
     is_complete : bool
-        Whether ensemble, seeds and benchmark cover every fold.
+        Whether ensemble, seeds and every baseline cover every fold: one with a hole could have
+        been the strongest.
     sentence : str
         The verdict for a person.
     """
@@ -80,7 +81,7 @@ def judge_agent(
     found = comparisons[benchmark]
     standing = _standing(mine, found, judgement.confidence)
     seed_names = [f"{agent}/seed-{seed}" for seed in range(n_seeds)]
-    is_complete = all(figures[name].is_complete for name in (ensemble, benchmark, *seed_names))
+    is_complete = all(figures[name].is_complete for name in (ensemble, *seed_names, *BASELINES))
     claim = _claim(agent, benchmark, standing, mine, judgement)
     sentence = claim
     if standing != "unknown":
@@ -91,11 +92,19 @@ def judge_agent(
             f"{claim}: annual Sharpe {found.sharpe_annual:.2f} against"
             f" {found.benchmark_sharpe_annual:.2f}, difference {found.difference:.2f}"
             f" ({100 * judgement.confidence:g} % interval {found.low:.2f} to {found.high:.2f},"
-            f" p {found.p_value:.3f}), {folds}, {seeds}, {trials}."
+            f" p {found.p_value:.3f}), {folds}, {seeds}, {trials}.{_holes(figures)}"
         )
     if not is_complete:
         sentence = f"Incomplete: {sentence}"
     return Verdict(agent, benchmark, standing, found, is_complete, sentence)
+
+
+def _holes(figures: Mapping[str, PortfolioFigures]) -> str:
+    """Name the baselines that were not among those compared with in every fold."""
+    # Folds that every portfolio lacks are said elsewhere and take no baseline out of the choice.
+    everywhere = set.intersection(*(set(own.missing_folds) for own in figures.values()))
+    lacking = [name for name in BASELINES if set(figures[name].missing_folds) - everywhere]
+    return f" Not in every fold: {', '.join(lacking)}." if lacking else ""
 
 
 def _standing(mine: PortfolioFigures, found: Comparison, confidence: float) -> Standing:

@@ -20,6 +20,7 @@ from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
 
 MEMBERS_FILE = "member_weights.json"
+ABSENCES_FILE = "absences.json"
 BACKTEST_TABLES = ("weights", "trades", "equity", "holdings")
 
 
@@ -75,12 +76,15 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
         problems = [*traded.accounting, *traded.parity]
         tables = traded.tables
         weights = weights_by_member(ensembles, policies)
+        further = {MEMBERS_FILE: weights} if is_weighted else {}
+        # There only where something is absent, as in most folds nothing is.
+        further |= {ABSENCES_FILE: traded.absences} if traded.absences else {}
         records = task.commit(
             [
                 task.write(
                     task.key,
                     {name: getattr(tables, name) for name in BACKTEST_TABLES},
-                    {MEMBERS_FILE: canonical_json(weights).encode()} if is_weighted else {},
+                    {name: canonical_json(values).encode() for name, values in further.items()},
                     verdict="failed" if problems else "passed",
                     reasons=problems,
                 )
@@ -116,6 +120,7 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
                 "parity_gap_usd": traded.parity_gap_usd,
                 "ensemble_rule": rule.rule,
                 "member_weights": dg.MetadataValue.json(weights),
+                **({"absences": dg.MetadataValue.json(traded.absences)} if traded.absences else {}),
                 **figures,
             },
             check_results=[check(conserves, traded.accounting), check(parity, traded.parity)],
@@ -171,6 +176,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
                         _weights(task, key, fold),
                         features=quality.get(fold),
                         ablations=ablations[fold],
+                        absences=read_absences(task.lake, key, fold),
                     )
                     for fold in present
                 ],
@@ -241,6 +247,22 @@ def _weights(task: Task, key: str, fold: str) -> dict[str, dict[str, float]]:
     files = task.lake.read_blobs(key, fold)
     stored = json.loads(files[MEMBERS_FILE]) if MEMBERS_FILE in files else {}
     return {name: {"weight in the ensemble": weight} for name, weight in stored.items()}
+
+
+def read_absences(lake: Lake, asset: str, fold: str) -> dict[str, str]:
+    """Read why portfolios of a fold were not traded, by name; empty where all of them were.
+
+    Parameters
+    ----------
+    lake : Lake
+        Holds the backtests.
+    asset : str
+        Asset key of the backtest.
+    fold : str
+        Partition key.
+    """
+    files = lake.read_blobs(asset, fold)
+    return json.loads(files[ABSENCES_FILE]) if ABSENCES_FILE in files else {}
 
 
 def read_quality(lake: Lake, asset: str, folds: Sequence[str]) -> dict[str, Any]:
