@@ -45,8 +45,6 @@ from trading_assets.simulation.rewards.reward import Rows
 from trading_assets.simulation.task import TradingTask
 from trading_assets.strategy import Strategy
 
-REFERENCES = ("direct", "garleanu_pedersen", "logistic_rule")
-
 ESTIMATES_FILE = "garleanu_pedersen.json"
 SUMMARY_FILE = "references.json"
 
