@@ -42,9 +42,8 @@ def portfolio_row(name: str, figures: PortfolioFigures) -> list[str]:
         number(figures.sharpe_annual_low),
         number(figures.sharpe_annual_high),
     )
-    mark = "" if figures.is_complete else f'<span class="mark">{MARK}</span>'
     return [
-        f"{escape(name)}{mark}",
+        f"{escape(name)}{mark_of(figures)}",
         sharpe,
         growth,
         percent(figures.volatility_annual),
@@ -82,11 +81,14 @@ METRIC_HEADER = (
 )
 
 
-def comparison_row(
-    portfolio: str, baseline: str, found: Comparison, *, is_complete: bool
-) -> list[str]:
+def mark_of(*compared: PortfolioFigures) -> str:
+    """Return the mark, as markup, of figures that leave a fold of any of these portfolios out."""
+    is_complete = all(figures.is_complete for figures in compared)
+    return "" if is_complete else f'<span class="mark">{MARK}</span>'
+
+
+def comparison_row(portfolio: str, baseline: str, found: Comparison, mark: str = "") -> list[str]:
     """Return the cells of one paired comparison, in the order of `COMPARISON_HEADER`."""
-    mark = "" if is_complete else f'<span class="mark">{MARK}</span>'
     return [
         f"{escape(portfolio)} less {escape(baseline)}{mark}",
         number(found.sharpe_annual),

@@ -109,7 +109,7 @@ def _of_agent(agent: str, benchmark: str, judged: Judged, judgement: Judgement) 
         benchmark=benchmark,
         comparisons=judged.comparisons[ensemble],
         ensemble=judged.figures[ensemble],
-        required={name: judged.figures[name] for name in (ensemble, benchmark, *seeds)},
+        required={name: judged.figures[name] for name in (ensemble, *seeds, *BASELINES)},
         advantage=measure_advantage(
             [judged.records[name] for name in seeds],
             {name: judged.records[name] for name in BASELINES},

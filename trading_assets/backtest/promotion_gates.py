@@ -53,7 +53,8 @@ class GateEvidence:
     ensemble : PortfolioFigures
         Of the agent's ensemble.
     required : mapping of str to PortfolioFigures
-        Of the portfolios that have to be complete: ensemble, seeds and benchmark.
+        Of the portfolios that have to be complete: ensemble, seeds and naive baselines, as one with
+        a hole could have been the strongest.
     advantage : SeedAdvantage
         Of the agent's seeds.
     max_p_value : float
@@ -169,7 +170,7 @@ def _is_complete(required: Mapping[str, PortfolioFigures]) -> Gate:
     said = (
         f"{missing} folds are missing, of {', '.join(sorted(lacking))}"
         if missing
-        else "Ensemble, seeds and strongest baseline have every fold"
+        else "Ensemble, seeds and baselines have every fold"
     )
     return Gate(
         "is_complete",
@@ -177,5 +178,5 @@ def _is_complete(required: Mapping[str, PortfolioFigures]) -> Gate:
         missing == 0,
         float(missing),
         0.0,
-        f"{said}; expected every fold of every seed.",
+        f"{said}; expected every fold of each.",
     )

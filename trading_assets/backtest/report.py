@@ -35,6 +35,7 @@ from trading_assets.backtest.report_tables import (
     comparison_table,
     fold_table,
     holdings_table,
+    in_order,
     metrics_table,
     training_table,
 )
@@ -49,7 +50,7 @@ from trading_assets.backtest.track_record import (
 from trading_assets.backtest.trading_figures import measure_trading
 from trading_assets.backtest.trial_clusters import TrialClusters, cluster_trials
 from trading_assets.backtest.trials import TrialSeries
-from trading_assets.backtest.verdict import judge_agent
+from trading_assets.backtest.verdict import judge_agent, strongest_baseline
 from trading_assets.errors import DataError
 from trading_assets.strategy import Strategy
 
@@ -167,7 +168,9 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
     trading = measure_trading(inputs.folds, records)
     effects = measure_effects(inputs.folds, inputs.expected_folds, strategy, judgement)
     problems = describe_gaps(records)
-    curves = curves_of([record for record in records.values() if len(record.returns)])
+    order = in_order(figures)
+    shown = [record for record in records.values() if len(record.returns)]
+    curves = curves_of(shown, strongest_baseline(figures))
     page = Page(
         title=inputs.strategy_name,
         subtitle=_subtitle(inputs, records),
@@ -176,12 +179,13 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
         svg=draw_svg(curves),
         plot_note=(
             "Growth of 1 USD after costs and the loss from its peak. Folds are chained: each starts"
-            " from cash at a dotted line. Pale lines are single seeds."
+            " from cash at a dotted line. Pale lines are single seeds, thin grey ones the other"
+            " baselines."
         ),
         metrics=metrics_table(figures, judgement),
         comparisons=comparison_table(comparisons, figures, judgement),
-        folds=fold_table(inputs.folds, records, strategy),
-        holdings=holdings_table(inputs.folds, records),
+        folds=fold_table(inputs.folds, records, order, strategy),
+        holdings=holdings_table(inputs.folds, records, order),
         notes=[
             ("Costs and assumptions", assumption_notes(strategy)),
             ("What is missing", missing_notes(inputs.survivorship, judgement)),

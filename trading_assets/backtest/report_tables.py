@@ -1,6 +1,7 @@
 """The tables of the walk-forward report."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -13,6 +14,7 @@ from trading_assets.backtest.cells import (
     MARK,
     METRIC_HEADER,
     comparison_row,
+    mark_of,
     number,
     percent,
     portfolio_row,
@@ -26,9 +28,30 @@ from trading_assets.strategy import Strategy
 _LARGEST_HOLDINGS = 8
 
 
+def in_order(figures: Mapping[str, PortfolioFigures]) -> list[str]:
+    """Return portfolios as tables list them: ensembles, baselines by Sharpe ratio, then seeds.
+
+    Cash counts as 0, and baselines without a ratio come last of theirs.
+    """
+
+    def place(name: str) -> tuple[int, float, str, int]:
+        kind, agent, seed = _rank(name)
+        if name not in BASELINES:
+            return kind, 0.0, agent, seed
+        ratio = 0.0 if name == "cash" else figures[name].sharpe_annual
+        return kind, math.inf if math.isnan(ratio) else -ratio, agent, seed
+
+    return sorted(figures, key=place)
+
+
+def is_seed(name: str) -> bool:
+    """Return whether a portfolio is a single seed, which tables print paler."""
+    return _rank(name)[0] == 2
+
+
 def metrics_table(figures: Mapping[str, PortfolioFigures], judgement: Judgement) -> Table:
-    """Return the figures of each portfolio: ensembles, then baselines, then seeds paler."""
-    names, muted = shown_order(figures)
+    """Return the figures of each portfolio in order, seeds paler."""
+    names = in_order(figures)
     return Table(
         caption=(
             "After costs, annual on 252 bars, riskless rate 0; small print:"
@@ -36,14 +59,8 @@ def metrics_table(figures: Mapping[str, PortfolioFigures], judgement: Judgement)
         ),
         header=METRIC_HEADER,
         rows=[portfolio_row(name, figures[name]) for name in names],
-        muted=muted,
+        muted=frozenset(place for place, name in enumerate(names) if is_seed(name)),
     )
-
-
-def shown_order(names: Iterable[str]) -> tuple[list[str], frozenset[int]]:
-    """Return portfolios in the order of tables, and the places of those printed paler."""
-    ordered = sorted(names, key=_rank)
-    return ordered, frozenset(i for i, name in enumerate(ordered) if _rank(name)[0] == 2)
 
 
 def comparison_table(
@@ -51,7 +68,8 @@ def comparison_table(
     figures: Mapping[str, PortfolioFigures],
     judgement: Judgement,
 ) -> Table:
-    """Return each ensemble's paired difference to each baseline; pairs with a gap are marked."""
+    """Return each ensemble's paired difference to each baseline, these in order."""
+    baselines = [name for name in in_order(figures) if name in BASELINES]
     return Table(
         caption=(
             "Paired differences of annual Sharpe ratios, same sessions resampled together; small"
@@ -62,20 +80,23 @@ def comparison_table(
             comparison_row(
                 portfolio,
                 baseline,
-                found,
-                is_complete=figures[portfolio].is_complete and figures[baseline].is_complete,
+                by_baseline[baseline],
+                mark_of(figures[portfolio], figures[baseline]),
             )
             for portfolio, by_baseline in comparisons.items()
-            for baseline, found in by_baseline.items()
+            for baseline in baselines
         ],
     )
 
 
 def fold_table(
-    folds: Sequence[FoldRecord], records: Mapping[str, TrackRecord], strategy: Strategy
+    folds: Sequence[FoldRecord],
+    records: Mapping[str, TrackRecord],
+    order: Sequence[str],
+    strategy: Strategy,
 ) -> Table:
     """Return the return and Sharpe ratio of ensembles and baselines in each fold."""
-    shown = [name for name in sorted(records, key=_rank) if _rank(name)[0] < 2 and name != "cash"]
+    shown = _that_trade(order)
     agents = sorted(strategy.policy.agents)
     by_key = {record.fold.key: record for record in folds}
     keys = sorted({*by_key, *(gap.fold for record in records.values() for gap in record.gaps)})
@@ -103,9 +124,11 @@ def fold_table(
     )
 
 
-def holdings_table(folds: Sequence[FoldRecord], records: Mapping[str, TrackRecord]) -> Table:
+def holdings_table(
+    folds: Sequence[FoldRecord], records: Mapping[str, TrackRecord], order: Sequence[str]
+) -> Table:
     """Return how much each portfolio traded, what that cost, and its mean target weights."""
-    shown = [name for name in sorted(records, key=_rank) if _rank(name)[0] < 2 and name != "cash"]
+    shown = _that_trade(order)
     trades = pl.concat([record.tables.trades for record in folds])
     weights = pl.concat([record.tables.weights for record in folds])
     held = (
@@ -150,6 +173,10 @@ def training_table(folds: Sequence[FoldRecord]) -> Table:
             [escape(label), *(_fact(facts.get(name)) for name in names)] for label, facts in rows
         ],
     )
+
+
+def _that_trade(order: Sequence[str]) -> list[str]:
+    return [name for name in order if _rank(name)[0] < 2 and name != "cash"]
 
 
 def _rank(portfolio: str) -> tuple[int, str, int]:

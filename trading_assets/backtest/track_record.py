@@ -39,6 +39,8 @@ class FoldRecord:
         What its features were worth on its training days.
     ablations : mapping of str to FoldAblation
         What agents earned with and without forecasts, by agent.
+    absences : mapping of str to str
+        Why portfolios were not traded, by name, as a clause.
     """
 
     fold: Fold
@@ -46,6 +48,7 @@ class FoldRecord:
     training: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
     features: FeatureQuality | None = None
     ablations: Mapping[str, FoldAblation] = field(default_factory=dict)
+    absences: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +136,9 @@ def read_track_records(
     produced = {record.fold.key: record for record in folds}
     for key in sorted({*expected_folds, *produced}):
         record = produced.get(key)
-        equity = None if record is None else record.tables.equity
-        sessions = None if equity is None else _fold_sessions(equity)
+        sessions = None if record is None else _fold_sessions(record.tables.equity)
         for portfolio in portfolios:
-            part, reason = _read_fold(equity, sessions, portfolio, initial_equity_usd)
+            part, reason = _read_fold(record, sessions, portfolio, initial_equity_usd)
             if reason:
                 gaps[portfolio].append(Gap(portfolio, key, reason))
             else:
@@ -155,21 +157,23 @@ def describe_gaps(records: Mapping[str, TrackRecord]) -> list[str]:
     problems: list[str] = []
     for (fold, reason), portfolios in sorted(by_cause.items()):
         names = "every portfolio" if len(portfolios) == len(records) else ", ".join(portfolios)
-        problems.append(f"{names} lacks fold {fold}: {reason}")
+        verb = "lack" if ", " in names else "lacks"
+        problems.append(f"{names} {verb} fold {fold}: {reason}")
     return problems
 
 
 def _read_fold(
-    equity: pl.DataFrame | None,
+    record: FoldRecord | None,
     sessions: pl.Series | None,
     portfolio: str,
     initial_equity_usd: float,
 ) -> tuple[pl.DataFrame, str]:
-    if equity is None or sessions is None:
+    if record is None or sessions is None:
         return pl.DataFrame(), "the fold was not backtested"
+    equity = record.tables.equity
     mine = equity.filter(pl.col("portfolio") == portfolio).sort("session")
     if mine.is_empty():
-        return mine, "the fold has no such portfolio"
+        return mine, record.absences.get(portfolio, "the fold has no such portfolio")
     other = mine.filter(~pl.col("session").is_in(sessions.implode()))["session"]
     if len(other):
         shown = f"{len(other)} of its sessions are none of the fold's, {other[0]} the first"

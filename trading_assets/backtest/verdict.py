@@ -29,7 +29,8 @@ class Verdict:
     comparison : Comparison
         With the benchmark, over the sessions that both have.
     is_complete : bool
-        Whether ensemble, seeds and benchmark cover every fold.
+        Whether ensemble, seeds and every baseline cover every fold: one with a hole could have
+        been the strongest.
     sentence : str
         The verdict for a person.
     gates : tuple of Gate
@@ -91,11 +92,20 @@ def judge_agent(
             f"{claim}: annual Sharpe {found.sharpe_annual:.2f} against"
             f" {found.benchmark_sharpe_annual:.2f}, difference {found.difference:.2f}"
             f" ({100 * judgement.confidence:g} % interval {found.low:.2f} to {found.high:.2f},"
-            f" p {found.p_value:.3f}), {folds}, {seeds}, {trials}."
+            f" p {found.p_value:.3f}), {folds}, {seeds}, {trials}.{_holes(evidence.required)}"
         )
     if not is_complete:
         sentence = f"Incomplete: {sentence}"
     return Verdict(agent, benchmark, standing, found, is_complete, sentence, gates)
+
+
+def _holes(required: Mapping[str, PortfolioFigures]) -> str:
+    """Name the baselines that were not among those compared with in every fold."""
+    # Folds that every portfolio lacks are said elsewhere and take no baseline out of the choice.
+    everywhere = set.intersection(*(set(own.missing_folds) for own in required.values()))
+    baselines = [name for name in required if name in BASELINES]
+    lacking = [name for name in baselines if set(required[name].missing_folds) - everywhere]
+    return f" Not in every fold: {', '.join(lacking)}." if lacking else ""
 
 
 def _standing(found: Comparison, gates: Sequence[Gate]) -> Standing:

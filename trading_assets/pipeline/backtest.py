@@ -26,6 +26,7 @@ from trading_assets.pipeline.trials import (
 )
 
 MEMBERS_FILE = "member_weights.json"
+ABSENCES_FILE = "absences.json"
 BACKTEST_TABLES = ("weights", "trades", "equity", "holdings")
 
 
@@ -43,7 +44,7 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
         declared,
         node,
         "equity",
-        description="The fold's test window traded by every seed, ensemble and baseline.",
+        description="The fold's test window traded by all seeds, ensembles, baselines, references.",
         kinds={"polars", "parquet"},
         check_specs=[
             check_spec(
@@ -64,6 +65,7 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
         from trading_assets.backtest.fold import backtest_fold
         from trading_assets.policy.ensemble import traded_ensembles, weights_by_member
         from trading_assets.policy.fold import read_seeds, read_tracks
+        from trading_assets.policy.references import References
 
         task = Task.begin(context, lake, declared, "backtest")
         nodes = agent_nodes(declared)
@@ -74,18 +76,28 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
         tracks = {a: read_tracks(files) for a, files in stored.items()} if is_weighted else {}
         ensembles = traded_ensembles(rule, policies, tracks)
         fold = get_fold(task.key, strategy.folds)
+        fitted = task.lake.read_blobs(declared.node("references").key, task.key)
         traded = backtest_fold(
-            training_tables(task), policies, fold, strategy, declared.market, ensembles
+            training_tables(task),
+            policies,
+            fold,
+            strategy,
+            declared.market,
+            ensembles,
+            References.from_files(fitted),
         )
         problems = [*traded.accounting, *traded.parity]
         tables = traded.tables
         weights = weights_by_member(ensembles, policies)
+        further = {MEMBERS_FILE: weights} if is_weighted else {}
+        # There only where something is absent, as in most folds nothing is.
+        further |= {ABSENCES_FILE: traded.absences} if traded.absences else {}
         records = task.commit(
             [
                 task.write(
                     task.key,
                     {name: getattr(tables, name) for name in BACKTEST_TABLES},
-                    {MEMBERS_FILE: canonical_json(weights).encode()} if is_weighted else {},
+                    {name: canonical_json(values).encode() for name, values in further.items()},
                     verdict="failed" if problems else "passed",
                     reasons=problems,
                 )
@@ -115,6 +127,7 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
                 "parity_gap_usd": traded.parity_gap_usd,
                 "ensemble_rule": rule.rule,
                 "member_weights": dg.MetadataValue.json(weights),
+                **({"absences": dg.MetadataValue.json(traded.absences)} if traded.absences else {}),
                 **figures,
             },
             check_results=[check(conserves, traded.accounting), check(parity, traded.parity)],
@@ -171,6 +184,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
                         _weights(task, key, fold),
                         features=quality.get(fold),
                         ablations=ablations[fold],
+                        absences=read_absences(task.lake, key, fold),
                     )
                     for fold in present
                 ],
@@ -242,6 +256,22 @@ def _weights(task: Task, key: str, fold: str) -> dict[str, dict[str, float]]:
     files = task.lake.read_blobs(key, fold)
     stored = json.loads(files[MEMBERS_FILE]) if MEMBERS_FILE in files else {}
     return {name: {"weight in the ensemble": weight} for name, weight in stored.items()}
+
+
+def read_absences(lake: Lake, asset: str, fold: str) -> dict[str, str]:
+    """Read why portfolios of a fold were not traded, by name; empty where all of them were.
+
+    Parameters
+    ----------
+    lake : Lake
+        Holds the backtests.
+    asset : str
+        Asset key of the backtest.
+    fold : str
+        Partition key.
+    """
+    files = lake.read_blobs(asset, fold)
+    return json.loads(files[ABSENCES_FILE]) if ABSENCES_FILE in files else {}
 
 
 def read_quality(lake: Lake, asset: str, folds: Sequence[str]) -> dict[str, Any]:
