@@ -53,8 +53,8 @@ class GateEvidence:
     ensemble : PortfolioFigures
         Of the agent's ensemble.
     required : mapping of str to PortfolioFigures
-        Of the portfolios that have to be complete: ensemble, seeds and naive baselines, as one with
-        a hole could have been the strongest.
+        Of the portfolios that have to be complete: ensemble, seeds and every baseline, since one
+        with a hole could have been the strongest.
     advantage : SeedAdvantage
         Of the agent's seeds.
     max_p_value : float
@@ -178,5 +178,5 @@ def _is_complete(required: Mapping[str, PortfolioFigures]) -> Gate:
         missing == 0,
         float(missing),
         0.0,
-        f"{said}; expected every fold of each.",
+        f"{said}; expected every fold of every seed.",
     )

@@ -6,7 +6,7 @@ from html import escape
 from trading_assets.backtest.cells import MARK, number, percent
 from trading_assets.backtest.figures import PortfolioFigures
 from trading_assets.backtest.page_parts import Table
-from trading_assets.backtest.report_tables import in_order, is_seed
+from trading_assets.backtest.report_tables import shown_order
 from trading_assets.backtest.trading_figures import TradingFigures
 
 _HEADER = (
@@ -34,7 +34,7 @@ def trading_table(
     trading, figures : mapping of str to figures
         By portfolio.
     """
-    names = in_order(figures)
+    names, muted = shown_order(figures)
     return Table(
         caption=(
             "Over all folds; a round trip is from flat to flat or to the other side of a symbol,"
@@ -42,7 +42,7 @@ def trading_table(
         ),
         header=_HEADER,
         rows=[_row(name, trading[name], figures[name]) for name in names],
-        muted=frozenset(place for place, name in enumerate(names) if is_seed(name)),
+        muted=muted,
     )
 
 

@@ -99,12 +99,15 @@ def judge_agent(
     return Verdict(agent, benchmark, standing, found, is_complete, sentence, gates)
 
 
-def _holes(required: Mapping[str, PortfolioFigures]) -> str:
+def _holes(figures: Mapping[str, PortfolioFigures]) -> str:
     """Name the baselines that were not among those compared with in every fold."""
     # Folds that every portfolio lacks are said elsewhere and take no baseline out of the choice.
-    everywhere = set.intersection(*(set(own.missing_folds) for own in required.values()))
-    baselines = [name for name in required if name in BASELINES]
-    lacking = [name for name in baselines if set(required[name].missing_folds) - everywhere]
+    everywhere = set.intersection(*(set(own.missing_folds) for own in figures.values()))
+    lacking = [
+        name
+        for name, own in figures.items()
+        if name in BASELINES and set(own.missing_folds) - everywhere
+    ]
     return f" Not in every fold: {', '.join(lacking)}." if lacking else ""
 
 

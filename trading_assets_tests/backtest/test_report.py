@@ -313,7 +313,7 @@ def test_a_baseline_without_data_is_named_at_the_top_and_marks_what_it_touches()
     assert page.index(WHY) < page.index("<table>")
     mark = '<span class="mark">'
     for name in names:
-        # In the tables of figures, holdings and trades, and in the comparison with the ensemble.
+        # In the tables of figures, of holdings and of trading, and compared with the ensemble.
         assert page.count(f'<th scope="row">{name}{mark}') == 3
         assert f"ppo/ensemble less {name}{mark}" in page
     assert f"ppo/ensemble less equal_weight{mark}" not in page

@@ -147,7 +147,7 @@ def test_an_unfinished_seed_is_named_at_the_top_and_marks_what_it_touches():
     assert page.index("ppo/seed-1 lacks fold 2020-04-01") < page.index("<h2>Figures</h2>")
     section, mark = section_of(page), '<span class="mark">'
     assert f"ppo: Seeds{mark}" in section
-    assert f"ppo over cash{mark}" in section
+    assert f"ppo over {report.figures['verdicts']['ppo']['benchmark']}{mark}" in section
     assert "Left out of choosing, as they lack sessions: ppo/seed-1." in section
     assert "Seeds of ppo are compared without folds 2020-04-01" in section
     found = report.figures["evidence"]["seeds"]["ppo"]
