@@ -15,6 +15,8 @@ from trading_assets.lake.store import Lake, PartitionRecord
 from trading_assets.pipeline.ablation import ablation_keys, ablation_refs, read_ablations
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
+from trading_assets.pipeline.ledger import TABLE as LEDGER
+from trading_assets.pipeline.ledger import ledger_table
 from trading_assets.pipeline.policy import agent_nodes, png_metadata, training_tables
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
@@ -203,7 +205,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
             [
                 task.write(
                     "",
-                    {},
+                    {LEDGER: ledger_table(counted_trials)},
                     files,
                     inputs=[
                         *task.lake.inputs_for(key, present),
