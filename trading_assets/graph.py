@@ -327,6 +327,7 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
         # looks back further: the window before is read too, and of bars as many as hold a year.
         (
             *policies,
+            Reads(references),
             Reads(forecasts),
             Reads(features, -1, 0),
             Reads(bars, -ceil(BASELINE_MONTHS / periods.fold_months), 0),
