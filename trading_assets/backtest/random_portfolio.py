@@ -127,15 +127,13 @@ class _Wanderer:
 
     def _settle(self, place: int, row: int, books: Books) -> None:
         """Replace what was meant to be traded in the bar that has ended by what was."""
-        market, ratio = self._market, self._market.split_ratio[row]
+        ratio = self._market.split_ratio[row]
         self._ordered = self._ordered * ratio
-        traded = books.quantity[0] - self._quantity * ratio
-        if market.payout_per_share is not None:
-            is_paid_out = np.isfinite(market.payout_per_share[row])
-            traded[is_paid_out] = self._ordered[is_paid_out] = 0.0
         filled = place - self._latency
         if filled >= 0:
-            notional = np.abs(traded) * np.nan_to_num(market.open[row])
+            # Without an open nothing is traded; what changes there is paid out.
+            traded = np.abs(books.quantity[0] - self._quantity * ratio)
+            notional = traded * np.nan_to_num(self._market.open[row])
             self._traded[filled] = float(notional.sum()) / self._equity_usd
 
     def _move(self, held: Floats, budget: float, tradable: Mask) -> Floats | None:

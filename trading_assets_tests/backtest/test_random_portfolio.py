@@ -203,10 +203,25 @@ def test_a_split_is_no_turnover():
     ratio[20, 0], close[20:, 0] = 4.0, 25.0
     for costs in ({}, {"latency_bars": 3}):
         market, strategy = market_of(close, ratio=ratio), strategy_of(costs=costs)
-        wanted = [0.0, 0.0, 0.9] + [0.0] * 16 + [0.1] + [0.0] * 19
+        wanted = [0.0] * 39
+        wanted[2], wanted[19], wanted[30] = 0.9, 0.1, 0.2
         control = random_portfolio(market, FOLD, strategy, wanted)
         equity = run_backtest(market, {"random": control}, strategy, FOLD).equity
         assert equity["turnover"].to_list() == pytest.approx(wanted, abs=1e-6)
+
+
+def test_turnover_is_of_equity_where_weights_are_of_a_constant_notional():
+    close = np.full((12, 1), 100.0)
+    close[4:] = 300.0
+    policy = {**SHORT, "sizing": "constant_notional"}
+    market = market_of(close)
+    strategy = strategy_of(policy=policy, risk={"max_weight": 4.0, "max_gross": 4.0})
+    wanted = [0.5, 0.0, 0.0, 0.0, 0.0, 0.3, 0.0, 0.1, 0.0, 0.0, 0.0]
+    control = random_portfolio(market, FOLD, strategy, wanted)
+    equity = run_backtest(market, {"random": control}, strategy, FOLD).equity
+    # Half a notional that trebles or is lost twice over.
+    assert equity["equity_usd"][4] in (pytest.approx(2e6), pytest.approx(0.0, abs=1.0))
+    assert equity["turnover"].to_list() == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("latency_bars", [1, 3])
