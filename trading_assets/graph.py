@@ -62,6 +62,11 @@ TRADING_ROOMS = (
     *COMPANY_CODE,
     *COMPILING_CODE,
 )
+# What trades portfolios and writes down what happened.
+ENGINE_CODE = tuple(
+    f"backtest/{name}.py"
+    for name in ("engine", "event_engine", "order_queue", "orders", "recording", "window")
+)
 LEARNING_ROOMS = ("features", "forecast", "forecast_specs.py", *BOOTSTRAP_CODE, *TRADING_ROOMS)
 # What the results of a stage, or of one of its assets, depend on. A change to any of these files
 # makes their partitions stale.
@@ -85,12 +90,14 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "pipeline/forecast.py",
     ),
     "policy": (*SCHEMA_CODE, *TRADING_ROOMS, "pipeline/policy.py"),
+    # Stage `policy`, but one of them is a forecaster.
+    "references": (*SCHEMA_CODE, *LEARNING_ROOMS, "pipeline/references.py"),
     # Stage `policy`, but it trades a test window too; what reports make of it trains nothing again.
     "forecast_ablation": (
         *SCHEMA_CODE,
         *TRADING_ROOMS,
+        *ENGINE_CODE,
         "backtest/ablation.py",
-        "backtest/engine.py",
         "backtest/folds.py",
         "pipeline/policy.py",
         "pipeline/ablation.py",
@@ -301,6 +308,15 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
                 trained,
                 code="forecast_ablation",
             )
+    references = f"{name}/references"
+    yield AssetNode(
+        references,
+        "policy",
+        Axis.FOLD,
+        (Reads(forecasts), *trained_on),
+        {**traded, "policy": policy},
+        code="references",
+    )
     policies = tuple(Reads(f"{name}/policy/{agent}") for agent in strategy.policy.agents)
     yield AssetNode(
         f"{name}/backtest",

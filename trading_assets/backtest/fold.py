@@ -1,4 +1,4 @@
-"""Backtests one fold: every seed, every ensemble and every baseline over the test window."""
+"""Backtests one fold: seeds, ensembles, baselines and references over the test window."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.ensemble import Ensemble, traded_ensembles
 from trading_assets.policy.fold import TrainingTables, market_of
 from trading_assets.policy.networks import TrainedPolicy
+from trading_assets.policy.references import References, reference_decisions
 from trading_assets.policy.rollout import (
     build_task,
     policy_decision,
@@ -64,6 +65,7 @@ def backtest_fold(
     strategy: Strategy,
     market_data: MarketDataSpec,
     ensembles: Mapping[str, Ensemble] | None = None,
+    references: References | None = None,
 ) -> FoldBacktest:
     """Trade a fold's test window with everything that is compared.
 
@@ -83,6 +85,8 @@ def backtest_fold(
     ensembles : mapping of str to Ensemble, optional
         What is traded together, by portfolio; by default seeds with equal weights, each agent's and
         where there are several agents all of them.
+    references : References, optional
+        Fitted on the train window; by default none is traded.
 
     Raises
     ------
@@ -99,6 +103,11 @@ def backtest_fold(
     if ensembles is None:
         ensembles = traded_ensembles(MeanActionSpec(), policies, {})
     decisions |= {name: policy_decision(members, task) for name, members in ensembles.items()}
+    absences = baseline_absences(market, fold)
+    if references is not None:
+        beside, lacking = reference_decisions(references, tables, market, strategy)
+        decisions |= beside
+        absences |= lacking
     traded = backtest_with_control(market, decisions, _deployed(ensembles), strategy, fold)
     gaps = _parity_gaps(market, traded, tables, ensembles, strategy)
     start = strategy.backtest.initial_equity_usd
@@ -115,7 +124,7 @@ def backtest_fold(
         parity_gap_usd=max(gaps.values()),
         sharpe_annual={name: sharpe_annual(series) for name, series in returns.items()},
         max_drawdown={name: max_drawdown(series) for name, series in returns.items()},
-        absences=baseline_absences(market, fold),
+        absences=absences,
     )
 
 

@@ -38,7 +38,7 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
         declared,
         node,
         "equity",
-        description="The fold's test window traded by every seed, ensemble and baseline.",
+        description="The fold's test window traded by all seeds, ensembles, baselines, references.",
         kinds={"polars", "parquet"},
         check_specs=[
             check_spec(
@@ -60,6 +60,7 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
         from trading_assets.lake.records import Trial
         from trading_assets.policy.ensemble import traded_ensembles, weights_by_member
         from trading_assets.policy.fold import read_seeds, read_tracks
+        from trading_assets.policy.references import References
 
         task = Task.begin(context, lake, declared, "backtest")
         nodes = agent_nodes(declared)
@@ -70,8 +71,15 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
         tracks = {a: read_tracks(files) for a, files in stored.items()} if is_weighted else {}
         ensembles = traded_ensembles(rule, policies, tracks)
         fold = get_fold(task.key, strategy.folds)
+        fitted = task.lake.read_blobs(declared.node("references").key, task.key)
         traded = backtest_fold(
-            training_tables(task), policies, fold, strategy, declared.market, ensembles
+            training_tables(task),
+            policies,
+            fold,
+            strategy,
+            declared.market,
+            ensembles,
+            References.from_files(fitted),
         )
         problems = [*traded.accounting, *traded.parity]
         tables = traded.tables
