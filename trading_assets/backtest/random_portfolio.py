@@ -112,6 +112,8 @@ class _Wanderer:
         quantity, price = books.quantity[0].copy(), books.price[0]
         equity = float(equity_of(books)[0])
         self._quantity, self._equity_usd = quantity, equity
+        if equity <= 0.0:
+            return None
         has_close = np.isfinite(self._market.close[row])
         may_change = has_close if self._latency > 1 else np.zeros_like(has_close)
         self._ordered = np.where(may_change, self._ordered, quantity)
@@ -130,7 +132,7 @@ class _Wanderer:
         ratio = self._market.split_ratio[row]
         self._ordered = self._ordered * ratio
         filled = place - self._latency
-        if filled >= 0:
+        if filled >= 0 and self._equity_usd > 0.0:
             # Without an open nothing is traded; what changes there is paid out.
             traded = np.abs(books.quantity[0] - self._quantity * ratio)
             notional = traded * np.nan_to_num(self._market.open[row])

@@ -70,7 +70,7 @@ def fold_record(key: str, skill: float) -> FoldRecord:
         members.append(np.clip((noise + skill * ahead) / 3, 0, 1 / 3))
         decisions[f"ppo/seed-{seed}"] = fixed_targets(market, fold, members[-1])
     decisions["ppo/ensemble"] = fixed_targets(market, fold, np.mean(members, axis=0))
-    tables = backtest_with_control(market, decisions, "ppo/ensemble", strategy, fold)
+    tables = backtest_with_control(market, decisions, "ppo/ensemble", strategy, fold).tables
     return FoldRecord(fold, tables, {"ppo/seed-0": {"steps": 4096, "note": "<b>", "loss": 0.25}})
 
 
