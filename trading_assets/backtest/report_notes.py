@@ -49,7 +49,9 @@ def reading_notes(block_bars: float, judgement: Judgement) -> list[str]:
     return [
         f"Intervals: {judgement.samples:,} stationary-bootstrap samples, mean block"
         f" {block_bars:.1f} bars, the same draws for all portfolios.",
-        "Baseline of the verdict: the one with the highest Sharpe ratio; cash counts as 0.",
+        "Baseline of the verdict: the one with the highest Sharpe ratio; cash counts as 0. Rules of"
+        " past returns rebalance every 21 sessions; random is a control that trades as much as the"
+        " deployed ensemble, told so after the fact.",
         "p: chance of a difference at least this large if there were none.",
         "Deflated: probability that the true Sharpe ratio exceeds the best that this many worthless"
         " trials would show. An agent beats a baseline only if it reaches the confidence too.",

@@ -64,7 +64,7 @@ def test_turnover_is_that_of_the_deployed_portfolio(case: str, speed: float):
     strategy = strategy_of(**{"costs": COSTS, "risk": RISK, **CASES[case]})
     equity, tables = trade(market, strategy, walk(strategy, speed))
     assert total(equity) > 1.0
-    assert total(tables.equity) == pytest.approx(total(equity), rel=0.02)
+    assert total(tables.equity) == pytest.approx(total(equity), rel=0.005)
 
 
 def test_turnover_is_met_at_each_bar():
@@ -84,7 +84,7 @@ def test_a_portfolio_of_one_symbol_has_a_control_too(case: str):
     market = market_of(close)
     equity, tables = trade(market, strategy, 0.5 * walk(strategy, 0.3, symbols=1))
     assert total(equity) > 1.0
-    assert total(tables.equity) == pytest.approx(total(equity), rel=0.02)
+    assert total(tables.equity) == pytest.approx(total(equity), rel=0.005)
 
 
 def test_what_cannot_be_traded_in_a_bar_is_traded_later():
