@@ -1,34 +1,38 @@
 """Trade a fold's test window with the market core and record what happened.
 
 Every portfolio, learned or baseline, is a function that is asked for target weights at each close
-and sees its own books. The engine applies the declared limits, lets the core fill at the next open,
-and writes the tables `weights`, `trades` and `equity`. It knows no model and fits nothing.
+and sees its own books. The engine applies the declared limits, trades all portfolios through the
+event-driven engine and writes the tables. It knows no model and fits nothing.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import polars as pl
 
+from trading_assets.backtest.event_engine import EventEngine
 from trading_assets.backtest.folds import Fold
+from trading_assets.backtest.orders import Rebalance
+from trading_assets.backtest.recording import (
+    equity_table,
+    holdings_table,
+    trades_table,
+    weights_table,
+)
+from trading_assets.backtest.window import TradedWindow, empty_window
 from trading_assets.errors import DataError
-from trading_assets.risk.limits import declared_limits
+from trading_assets.risk.limits import WeightLimits, declared_limits
 from trading_assets.risk.projection import project_weights
-from trading_assets.schema import TABLES, conform
 from trading_assets.simulation.core import (
     Books,
     Floats,
-    StepResult,
     decide_quantities,
     equity_of,
     held_weights,
-    open_books,
-    step,
 )
-from trading_assets.simulation.market import Market, bar_after
-from trading_assets.simulation.target_queue import TargetQueue
+from trading_assets.simulation.market import Market
 from trading_assets.strategy import Strategy
 
 Decide = Callable[[int, Books], Floats | None]
@@ -41,11 +45,12 @@ function must use nothing later than the given row.
 
 @dataclass(frozen=True, slots=True)
 class BacktestTables:
-    """Tables `weights`, `trades` and `equity` of every portfolio of a fold."""
+    """Tables `weights`, `trades`, `equity` and `holdings` of every portfolio of a fold."""
 
     weights: pl.DataFrame
     trades: pl.DataFrame
     equity: pl.DataFrame
+    holdings: pl.DataFrame
 
 
 def run_backtest(
@@ -76,15 +81,51 @@ def run_backtest(
         a portfolio loses all its equity.
     """
     rows = decision_rows(market, fold)
-    records = [
-        _trade_window(_Run(portfolio, decide, market, strategy), rows)
-        for portfolio, decide in sorted(decisions.items())
-    ]
+    traded = trade_decisions(market, decisions, strategy, rows)
     return BacktestTables(
-        weights=_concatenate("weights", [record.weights for record in records]),
-        trades=_concatenate("trades", [record.trades for record in records]),
-        equity=_concatenate("equity", [record.equity for record in records]),
+        weights=weights_table(traded, market),
+        trades=trades_table(traded, market, strategy.costs),
+        equity=equity_table(traded, market, strategy.costs),
+        holdings=holdings_table(traded, market),
     )
+
+
+def trade_decisions(
+    market: Market, decisions: Mapping[str, Decide], strategy: Strategy, rows: range
+) -> TradedWindow:
+    """Trade each portfolio over consecutive rows, starting from cash, in the order of names.
+
+    Parameters
+    ----------
+    market : Market
+        Covers the rows and one more.
+    decisions : mapping of str to Decide
+        Portfolio names and what decides for them.
+    strategy : Strategy
+        Costs, limits, sizing and initial equity.
+    rows : range
+        Rows at whose close is decided.
+
+    Raises
+    ------
+    DataError
+        If a decision has another shape or is not finite.
+    """
+    names = sorted(decisions)
+    limits = declared_limits(strategy.risk, strategy.policy, market.symbols)
+    engine = EventEngine(market, strategy, len(names), rows.start)
+    traded = empty_window(names, rows, len(market.symbols))
+    for place, row in enumerate(rows):
+        for account, name in enumerate(names):
+            books = engine.books(account)
+            run = _Run(name, decisions[name], market, strategy, limits)
+            weights, shares = _decide(run, row, books, engine.newest_target(account))
+            traded.weights[place, account] = weights
+            engine.place([Rebalance(account, shares[0])])
+        engine.carry()
+        traded.fills[place], traded.outcomes[place] = engine.fills, engine.outcome
+        traded.positions[place], traded.cash[place] = engine.positions, engine.cash
+    return traded
 
 
 def decision_rows(market: Market, fold: Fold) -> range:
@@ -136,42 +177,7 @@ class _Run:
     decide: Decide
     market: Market
     strategy: Strategy
-
-
-@dataclass(slots=True)
-class _Record:
-    weights: list[tuple[object, ...]] = field(default_factory=list)
-    trades: list[tuple[object, ...]] = field(default_factory=list)
-    equity: list[tuple[object, ...]] = field(default_factory=list)
-
-
-def _trade_window(run: _Run, rows: range) -> _Record:
-    market, strategy = run.market, run.strategy
-    initial = strategy.backtest.initial_equity_usd
-    is_constant = strategy.policy.sizing == "constant_notional"
-    record = _Record()
-    books = open_books(1, initial, market.close[rows.start])
-    queue = TargetQueue(strategy.costs.latency_bars)
-    for row in rows:
-        weights, decided = _decide(run, row, books, queue.newest)
-        due = queue.swap(decided, market.split_ratio[row + 1])
-        result = step(
-            books,
-            books.quantity if due is None else due,
-            bar_after(market, row),
-            strategy.costs,
-            is_long_only=strategy.policy.position == "long_only",
-            notional_usd=initial if is_constant else None,
-        )
-        decided, filled = _day(market, row), _day(market, row + 1)
-        record.weights.extend(
-            (run.portfolio, decided, symbol, float(weight))
-            for symbol, weight in zip(market.symbols, weights, strict=True)
-        )
-        record.trades.extend(_trade_rows(run, filled, result))
-        record.equity.append((run.portfolio, filled, *_equity_row(result)))
-        books = result.books
-    return record
+    limits: WeightLimits
 
 
 def _decide(run: _Run, row: int, books: Books, waiting: Floats | None) -> tuple[Floats, Floats]:
@@ -192,57 +198,11 @@ def _decide(run: _Run, row: int, books: Books, waiting: Floats | None) -> tuple[
             f" finite weight for each of {len(market.symbols)} symbols"
         )
         raise DataError(msg)
-    limits = declared_limits(strategy.risk, strategy.policy, market.symbols)
     held = held_weights(books, sizing, notional)[0]
-    weights = project_weights(raw, limits, market.tradable[row], held)
+    weights = project_weights(raw, run.limits, market.tradable[row], held)
     quantity = decide_quantities(books, weights[None], market.close[row], sizing, notional)
     return weights, quantity
 
 
-def _trade_rows(run: _Run, session: date, result: StepResult) -> list[tuple[object, ...]]:
-    # A quadratic cost is due on a change of weight even where rounding leaves no share to trade.
-    is_booked = (result.trade[0] != 0.0) | (result.trade_cost[0] != 0.0)
-    return [
-        (
-            run.portfolio,
-            session,
-            run.market.symbols[column],
-            float(result.trade[0, column]),
-            float(result.fill_price[0, column]),
-            float(result.trade_cost[0, column]),
-        )
-        for column in np.flatnonzero(is_booked)
-    ]
-
-
-def _equity_row(result: StepResult) -> tuple[float, ...]:
-    books, equity = result.books, float(equity_of(result.books)[0])
-    held_usd = float(np.abs(books.quantity[0] * books.price[0]).sum())
-    traded_usd = float(np.abs(result.trade[0] * result.fill_price[0]).sum())
-    before = float(result.equity_before[0])
-    if equity <= 0.0 or before <= 0.0:
-        msg = (
-            f"equity fell to {min(equity, before):.2f} USD; expected it to stay positive: lower"
-            " max_gross or max_weight of the risk limits"
-        )
-        raise DataError(msg)
-    return (
-        equity,
-        float(books.cash[0]),
-        float(result.pnl[0]),
-        float(result.dividends[0]),
-        float(result.costs[0]),
-        float(result.financing[0]),
-        held_usd / equity,
-        traded_usd / before,
-    )
-
-
 def _day(market: Market, row: int) -> date:
     return market.sessions[row].astype(date)
-
-
-def _concatenate(table: str, parts: list[list[tuple[object, ...]]]) -> pl.DataFrame:
-    schema = {column.name: column.dtype for column in TABLES[table].columns}
-    rows = [row for part in parts for row in part]
-    return conform(table, pl.DataFrame(rows, schema=schema, orient="row"))

@@ -11,7 +11,7 @@ from trading_assets.backtest.baselines import baseline_decisions
 from trading_assets.backtest.engine import BacktestTables, Decide, run_backtest
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.metrics import max_drawdown, sharpe_annual
-from trading_assets.backtest.parity import PARITY_TOLERANCE, parity_gap_usd
+from trading_assets.backtest.parity import PARITY_TOLERANCE, parity_gap_usd, vectorised_gaps_usd
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.ensemble import Ensemble
 from trading_assets.policy.fold import TrainingTables, market_of
@@ -37,7 +37,7 @@ class FoldBacktest:
     accounting : list of str
         Steps whose change of equity is not the sum of its parts.
     parity : list of str
-        Portfolios on which engine, training environment and referee disagree.
+        Portfolios on which engines, training environment and referee disagree.
     parity_gap_usd : float
         Largest difference seen, USD.
     sharpe_annual, max_drawdown : mapping of str to float
@@ -118,8 +118,9 @@ def _parity_gaps(
     ensembles: Mapping[str, Ensemble],
     strategy: Strategy,
 ) -> dict[str, float]:
-    """Hold recorded equity against the referee's, and the environment's for learned portfolios."""
-    gaps: dict[str, float] = {}
+    """Hold recorded equity against the other engine's, the referee's and the environment's."""
+    engines = vectorised_gaps_usd(market, traded.weights, traded.equity, strategy)
+    gaps = {f"{name} against the vectorised engine": gap for name, gap in engines.items()}
     for name in ("equal_weight", *ensembles):
         weights, equity = (_of(frame, name) for frame in (traded.weights, traded.equity))
         gaps[f"{name} against the referee"] = parity_gap_usd(market, weights, equity, strategy)

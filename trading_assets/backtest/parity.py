@@ -1,4 +1,4 @@
-"""Whether backtest, training environment and referee agree on a portfolio's equity."""
+"""Whether both engines, the training environment and the referee agree on a portfolio's equity."""
 
 import math
 from datetime import date
@@ -7,7 +7,9 @@ import numpy as np
 import polars as pl
 
 from trading_assets.backtest.referee import referee_equity
+from trading_assets.backtest.vectorised import trade_weights
 from trading_assets.errors import DataError
+from trading_assets.simulation.compiled.layout import EQUITY
 from trading_assets.simulation.core import (
     Floats,
     decide_quantities,
@@ -70,6 +72,51 @@ def parity_gap_usd(
         gaps.extend(np.abs(values - recorded[session]).tolist())
     # max() would drop a nan that does not come first.
     return math.nan if any(math.isnan(gap) for gap in gaps) else max(gaps)
+
+
+def vectorised_gaps_usd(
+    market: Market, weights: pl.DataFrame, equity: pl.DataFrame, strategy: Strategy
+) -> dict[str, float]:
+    """Return how far the vectorised engine's equity lies from the recorded one, USD, by portfolio.
+
+    The recorded targets of all portfolios are traded at once.
+
+    Parameters
+    ----------
+    market : Market
+        The market that was traded.
+    weights, equity : DataFrame
+        Those tables of one fold, with the same portfolios and as many sessions in each.
+    strategy : Strategy
+        Costs, sizing and initial equity.
+
+    Returns
+    -------
+    dict of str to float
+        The largest difference of each portfolio; `nan` if an equity is.
+
+    Raises
+    ------
+    DataError
+        If a portfolio lacks a decision.
+    """
+    portfolios = equity["portfolio"].unique().sort().to_list()
+    decided = weights["session"].unique().sort().to_list()
+    rows = range(row_of(market, decided[0]), row_of(market, decided[-1]) + 1)
+    order = pl.DataFrame({"symbol": market.symbols, "column": range(len(market.symbols))})
+    placed = weights.join(order, on="symbol").sort("session", "portfolio", "column")
+    shape = (len(rows), len(portfolios), len(market.symbols))
+    if len(placed) != np.prod(shape):
+        msg = (
+            f"{len(placed)} weights were recorded; expected one for each of {shape} decisions,"
+            " portfolios and symbols"
+        )
+        raise DataError(msg)
+    targets = placed["weight"].to_numpy().reshape(shape)
+    traded = trade_weights(market, portfolios, targets, rows, strategy)
+    recorded = equity.sort("session", "portfolio")["equity_usd"].to_numpy()
+    gaps = np.abs(traded.outcomes[..., EQUITY] - recorded.reshape(shape[:2])).max(axis=0)
+    return dict(zip(portfolios, gaps.tolist(), strict=True))
 
 
 def _training_equity(market: Market, weights: pl.DataFrame, strategy: Strategy) -> list[Floats]:

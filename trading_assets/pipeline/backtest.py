@@ -20,6 +20,7 @@ from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
 
 MEMBERS_FILE = "member_weights.json"
+BACKTEST_TABLES = ("weights", "trades", "equity", "holdings")
 
 
 def backtest_assets(declared: Declared) -> list[dg.AssetsDefinition]:
@@ -30,7 +31,7 @@ def backtest_assets(declared: Declared) -> list[dg.AssetsDefinition]:
 def _backtest(declared: Declared) -> dg.AssetsDefinition:
     node = declared.node("backtest")
     strategy = declared.trading
-    conserves, parity = "accounting_conserves_equity", "engine_environment_and_referee_agree"
+    conserves, parity = "accounting_conserves_equity", "engines_environment_and_referee_agree"
 
     @declare_asset(
         declared,
@@ -48,7 +49,7 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
             check_spec(
                 node,
                 parity,
-                "Recorded equity is that of an order-by-order referee and of the environment.",
+                "Recorded equity is that of the other engine, the referee and the environment.",
                 blocks=True,
             ),
         ],
@@ -78,7 +79,7 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
             [
                 task.write(
                     task.key,
-                    {"weights": tables.weights, "trades": tables.trades, "equity": tables.equity},
+                    {name: getattr(tables, name) for name in BACKTEST_TABLES},
                     {MEMBERS_FILE: canonical_json(weights).encode()} if is_weighted else {},
                     verdict="failed" if problems else "passed",
                     reasons=problems,
@@ -232,8 +233,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
 def _tables(task: Task, key: str, fold: str) -> Any:
     from trading_assets.backtest.engine import BacktestTables
 
-    names = ("weights", "trades", "equity")
-    return BacktestTables(**{name: task.lake.read(key, [fold], name) for name in names})
+    return BacktestTables(**{name: task.lake.read(key, [fold], name) for name in BACKTEST_TABLES})
 
 
 def _weights(task: Task, key: str, fold: str) -> dict[str, dict[str, float]]:

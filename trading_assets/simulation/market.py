@@ -49,6 +49,8 @@ class Market:
         Mean dollar volume of the last 21 bars, USD, known at the row's close; nan before a bar.
     payout_per_share : float64 (T, N), optional
         USD that a share is paid out with on the row after its symbol was delisted; else nan.
+    high, low : float64 (T, N), optional
+        Unadjusted extremes of the bar, USD, which limit and stop orders are held against.
     """
 
     sessions: NDArray[np.datetime64]
@@ -62,6 +64,8 @@ class Market:
     volatility: Floats
     adv_usd: Floats
     payout_per_share: Floats | None = None
+    high: Floats | None = None
+    low: Floats | None = None
 
 
 def build_market(
@@ -77,7 +81,8 @@ def build_market(
     Parameters
     ----------
     bars : DataFrame
-        Rows of `validated_bars`; other symbols and sessions are ignored.
+        Rows of `validated_bars`; other symbols and sessions are ignored. Without columns `high` and
+        `low` the market knows no extremes.
     actions : DataFrame
         Rows of `corporate_actions`. One whose ex-date is no session takes effect on the next
         session; one before the first session is ignored.
@@ -101,7 +106,8 @@ def build_market(
         msg = f"sessions of a market were {len(days)} dates; expected ascending unique dates"
         raise DataError(msg)
     columns = tuple(symbols)
-    prices = panels_of(bars, columns, days, ("open", "close", "volume"))
+    extremes = [name for name in ("high", "low") if name in bars.columns]
+    prices = panels_of(bars, columns, days, ("open", "close", "volume", *extremes))
     split_ratio, cash_per_share = _actions_panel(actions, columns, days)
     shares = np.cumprod(split_ratio, axis=0)
     has_bar = np.isfinite(prices["open"]) & np.isfinite(prices["close"])
@@ -124,6 +130,7 @@ def build_market(
         adv_usd=_rolling_mean(prices["close"] * prices["volume"]),
         payout_per_share=_payouts_panel(delistings, columns, days, prices["close"] * shares)
         / shares,
+        **{name: np.where(has_bar, prices[name], np.nan) for name in extremes},
     )
 
 

@@ -159,10 +159,56 @@ def test_an_unexplained_change_of_equity_is_named(change: float | None):
 
 def test_tables_have_the_declared_columns():
     tables = run(RISING, baseline_decisions(RISING, FOLD))
-    for name in ("weights", "trades", "equity"):
+    for name in ("weights", "trades", "equity", "holdings"):
         frame = getattr(tables, name)
         assert conform(name, frame).columns == frame.columns
     assert tables.equity["portfolio"].unique().sort().to_list() == sorted(BASELINES)
+
+
+@pytest.mark.parametrize("case", ["impact", "quadratic"])
+def test_every_cost_is_the_sum_of_its_parts_and_every_gain_that_of_its_symbols(case: str):
+    market = random_market(5)
+    costs = {**COSTLY, "financing_bps_per_year": 300, "borrow_bps_per_year": 120}
+    costs |= {"impact_coefficient": 0.5} if case == "impact" else {"quadratic_lambda": 3.0}
+    strategy = strategy_of(
+        costs=costs,
+        policy={"position": "long_short"},
+        risk={"max_weight": 1, "max_gross": 2},
+    )
+    weights = np.random.default_rng(5).uniform(-0.6, 0.8, (len(market.sessions) - 1, 4))
+    tables = run_backtest(market, {"a": fixed_targets(market, FOLD, weights)}, strategy, FOLD)
+    trades, equity = tables.trades, tables.equity
+    parts = trades["fee_usd"] + trades["spread_usd"]
+    parts += trades["impact_usd"] + trades["quadratic_usd"]
+    np.testing.assert_allclose(parts, trades["cost_usd"], rtol=1e-12, atol=1e-9)
+    notional = trades["quantity"].abs() * trades["price_usd"]
+    np.testing.assert_allclose(trades["fee_usd"], notional * 5e-4, atol=2e-6)
+    np.testing.assert_allclose(trades["spread_usd"], notional * 15e-4, atol=2e-6)
+    last = trades["impact_usd" if case == "impact" else "quadratic_usd"]
+    assert float(last.min()) > -1e-6
+    assert float(last.sum()) > 1.0
+    np.testing.assert_allclose(
+        equity["interest_usd"] + equity["borrow_usd"], equity["financing_usd"], atol=1e-12
+    )
+    assert float(equity["borrow_usd"].min()) >= 0.0
+    assert float(equity["borrow_usd"].sum()) > 1.0
+    assert float(equity["interest_usd"].sum()) > 1.0
+    held = tables.holdings.group_by("session").agg(pl.col("gain_usd", "value_usd").sum())
+    both = equity.join(held, on="session")
+    gained = both["pnl_usd"] + both["dividends_usd"]
+    np.testing.assert_allclose(both["gain_usd"], gained, atol=1e-6)
+    np.testing.assert_allclose(both["value_usd"] + both["cash_usd"], both["equity_usd"], rtol=1e-12)
+
+
+def test_borrow_fees_are_those_of_the_shorts_alone():
+    market = market_of([[100.0, 50.0], [100.0, 50.0], [100.0, 50.0]])
+    policy = {"position": "long_short"}
+    costs = {"fee_bps": 0, "half_spread_bps": 0, "borrow_bps_per_year": 252}
+    rows = [[0.5, -0.25], [0.5, -0.25]]
+    tables = run(market, {"a": targets(market, rows)}, policy=policy, costs=costs)
+    # 252 bps a year are one basis point a session, of 250,000 USD short.
+    assert tables.equity["borrow_usd"].to_list()[0] == pytest.approx(25.0)
+    assert tables.equity["interest_usd"].to_list() == [0.0, 0.0]
 
 
 def test_cash_never_trades():

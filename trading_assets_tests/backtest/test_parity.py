@@ -5,12 +5,17 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from trading_assets.backtest import engine
+from trading_assets.backtest import event_engine
 from trading_assets.backtest.baselines import baseline_decisions
 from trading_assets.backtest.engine import fixed_targets, run_backtest
-from trading_assets.backtest.parity import PARITY_TOLERANCE, parity_gap_usd
+from trading_assets.backtest.parity import (
+    PARITY_TOLERANCE,
+    parity_gap_usd,
+    vectorised_gaps_usd,
+)
 from trading_assets.backtest.referee import referee_equity
 from trading_assets.errors import DataError
+from trading_assets.simulation.compiled.layout import LINEAR as LINEAR_COST
 from trading_assets.simulation.episodes import Episodes
 from trading_assets.simulation.rewards.mean_variance import MeanVariance
 from trading_assets.simulation.task import TradingTask
@@ -99,14 +104,34 @@ def test_the_referee_equals_a_hand_computed_account():
 
 def test_a_core_that_forgets_a_cost_is_noticed(monkeypatch: pytest.MonkeyPatch):
     market, strategy = random_market(0), strategy_of(costs=LINEAR)
-    correct = engine.step
+    correct = event_engine.carry_books
 
-    def without_costs(books, target, bar, costs, **options):
-        return correct(books, target, bar, costs.model_copy(update={"fee_bps": 0.0}), **options)
+    def without_costs(cash, positions, target, tape, row, terms, fills, outcome):
+        free = terms.copy()
+        free[:, LINEAR_COST] = 0.0
+        correct(cash, positions, target, tape, row, free, fills, outcome)
 
-    monkeypatch.setattr(engine, "step", without_costs)
+    monkeypatch.setattr(event_engine, "carry_books", without_costs)
     tables = run_backtest(market, baseline_decisions(market, FOLD), strategy, FOLD)
     assert gap_of(market, strategy, tables, "equal_weight") > 1.0
+    assert vectorised_gaps_usd(market, tables.weights, tables.equity, strategy)["equal_weight"] > 1
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("case", CASES)
+def test_the_vectorised_engine_equals_the_event_driven_one(case: str, seed: int):
+    market, strategy, tables = run_random(case, seed)
+    gaps = vectorised_gaps_usd(market, tables.weights, tables.equity, strategy)
+    assert sorted(gaps) == sorted({*tables.equity["portfolio"].to_list()})
+    # What was decided as weights is the same number; shares that are kept were recorded as weights.
+    assert gaps["a"] == 0.0
+    assert max(gaps.values()) < TOLERANCE_USD
+
+
+def test_a_missing_decision_is_refused_by_the_vectorised_engine():
+    market, strategy, tables = run_random("free", 0)
+    with pytest.raises(DataError, match="one for each of"):
+        vectorised_gaps_usd(market, tables.weights[1:], tables.equity, strategy)
 
 
 class RecordedView:

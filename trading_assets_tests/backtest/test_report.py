@@ -2,6 +2,7 @@ import json
 import math
 import re
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from unittest.mock import patch
@@ -68,7 +69,10 @@ def without(record: FoldRecord, portfolio: str) -> FoldRecord:
     return FoldRecord(
         record.fold,
         BacktestTables(
-            tables.weights.filter(other), tables.trades.filter(other), tables.equity.filter(other)
+            tables.weights.filter(other),
+            tables.trades.filter(other),
+            tables.equity.filter(other),
+            tables.holdings.filter(other),
         ),
     )
 
@@ -261,7 +265,7 @@ def test_a_fold_with_part_of_its_sessions_is_left_out():
     cut = whole.tables.equity.filter(
         ~((pl.col("portfolio") == "ppo/ensemble") & (pl.col("session") == last))
     )
-    short = FoldRecord(whole.fold, BacktestTables(whole.tables.weights, whole.tables.trades, cut))
+    short = FoldRecord(whole.fold, replace(whole.tables, equity=cut))
     report = judged(inputs_of([fold_record(KEYS[0], 0.0), short]))
     assert len(report.problems) == 1
     assert re.search(r"it has \d+ of the fold's \d+ sessions", report.problems[0])
@@ -286,7 +290,7 @@ def test_an_agent_that_never_trades_cannot_be_judged():
         portfolio=pl.lit("ppo/ensemble")
     )
     equity = pl.concat([without(record, "ppo/ensemble").tables.equity, idle])
-    tables = BacktestTables(record.tables.weights, record.tables.trades, equity)
+    tables = replace(record.tables, equity=equity)
     report = judged(inputs_of([FoldRecord(record.fold, tables)], expected_folds=KEYS[:1]))
     assert report.verdict.startswith("ppo cannot be judged")
     assert "ppo_sharpe_annual" not in report.headline

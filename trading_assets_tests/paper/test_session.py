@@ -37,6 +37,7 @@ from trading_assets_tests.paper.fixtures import (
     same_tables,
     session_at,
 )
+from trading_assets_tests.paper.four_ways import random_weights, run_sessions
 from trading_assets_tests.policy.tasks import make_policy
 
 LONG_SHORT = {
@@ -48,38 +49,6 @@ LONG_SHORT = {
     "costs": {"fee_bps": 0, "half_spread_bps": 0, "quadratic_lambda": 250},
     "risk": {"max_weight": 1.0, "max_gross": 3.0, "max_order_notional_usd": 5_000_000},
 }
-
-
-def random_weights(strategy: Strategy, market: Market) -> dict[date, np.ndarray]:
-    rng = np.random.default_rng(3)
-    weights: dict[date, np.ndarray] = {}
-    for row in range(len(market.sessions)):
-        drawn = rng.uniform(0, 0.32, 3)
-        if strategy.policy.position == "long_short":
-            drawn = rng.uniform(-0.9, 0.9, 3)
-        weights[session_at(market, row)] = np.where(market.tradable[row], drawn, 0.0)
-    return weights
-
-
-def replay(
-    folder: Path, market: Market, strategy: Strategy, weights: dict[date, np.ndarray]
-) -> list[SessionRecord]:
-    """Run every session in its own 'process': state travels through stored files only."""
-    records: list[SessionRecord] = []
-    for row in range(2, len(market.sessions)):
-        previous = None
-        if records:
-            previous = SessionRecord.from_files(records[-1].tables, records[-1].to_files())
-        inputs = make_inputs(
-            folder,
-            market,
-            session_at(market, row),
-            previous,
-            strategy=strategy,
-            decide=decide_with(lambda day: weights[day]),
-        )
-        records.append(run_session(inputs))
-    return records
 
 
 def backtest_steps(
@@ -115,7 +84,7 @@ def test_sessions_have_the_equity_of_the_backtest(
 ) -> None:
     strategy, market = make_strategy(**declared), make_market(30, decimals=decimals)
     weights = random_weights(strategy, market)
-    records = replay(tmp_path, market, strategy, weights)
+    records = run_sessions(tmp_path, market, strategy, weights)
     equity = [float(record.tables["account"]["equity_usd"][0]) for record in records]
     np.testing.assert_allclose(
         equity, backtest_equity(market, strategy, weights), rtol=0, atol=1e-6
@@ -176,14 +145,14 @@ def test_the_ledger_equals_the_broker_to_the_last_decimal(
     tmp_path: Path, decimals: int | None
 ) -> None:
     strategy, market = make_strategy(), make_market(20, decimals=decimals)
-    for record in replay(tmp_path, market, strategy, random_weights(strategy, market)):
+    for record in run_sessions(tmp_path, market, strategy, random_weights(strategy, market)):
         assert record.status == "settled"
         assert record.differences == []
 
 
 def test_cash_is_what_fills_and_dividends_add_up_to(tmp_path: Path) -> None:
     strategy, market = make_strategy(), make_market(20, decimals=None)
-    records = replay(tmp_path, market, strategy, random_weights(strategy, market))
+    records = run_sessions(tmp_path, market, strategy, random_weights(strategy, market))
     cash = Decimal(1_000_000)
     for row in concatenated(records, "fills").iter_rows(named=True):
         sign = 1 if row["side"] == "buy" else -1
@@ -197,7 +166,7 @@ def test_cash_is_what_fills_and_dividends_add_up_to(tmp_path: Path) -> None:
 def test_a_split_scales_the_position_and_the_order(tmp_path: Path) -> None:
     strategy, market = make_strategy(), make_market(14)
     weights = {day: np.array([0.3, 0.0, 0.0]) for day in random_weights(strategy, market)}
-    records = replay(tmp_path, market, strategy, weights)
+    records = run_sessions(tmp_path, market, strategy, weights)
     before, after = records[9], records[10]
     assert after.session == session_at(market, 12)
     held = before.closing.quantity["AAA"]
@@ -211,7 +180,7 @@ def test_a_split_scales_the_position_and_the_order(tmp_path: Path) -> None:
 def test_a_dividend_is_paid_on_its_ex_date(tmp_path: Path) -> None:
     strategy, market = make_strategy(), make_market(14)
     weights = {day: np.array([0.0, 0.4, 0.0]) for day in random_weights(strategy, market)}
-    records = replay(tmp_path, market, strategy, weights)
+    records = run_sessions(tmp_path, market, strategy, weights)
     held = records[6].closing.quantity["BBB"]
     paid = records[7].tables["account"]["dividends_usd"][0]
     assert paid == (held * Decimal("0.37")).quantize(Decimal("1e-6"))
