@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from trading_assets.columns import PORTFOLIO, SESSION, SYMBOL, Column, Table
+from trading_assets.columns import PORTFOLIO, SYMBOL, Column, Table
 
 EXPLANATION_TABLES: dict[str, Table] = {
     "action_attributions": Table(
@@ -53,7 +53,9 @@ EXPLANATION_TABLES: dict[str, Table] = {
             Column("traded_usd", pl.Float64, "Value bought (+) or sold (-) before costs, USD"),
             Column("wish_change", pl.Float64, "Change of the weight wanted before limits"),
             Column("drift", pl.Float64, "Target before less the weight held: what prices moved"),
-            Column("inputs", pl.List(pl.String), "Inputs that changed the wish most, largest first"),
+            Column(
+                "inputs", pl.List(pl.String), "Inputs that changed the wish most, largest first"
+            ),
             Column(
                 "contribution_changes", pl.List(pl.Float64), "Weight that each of them added since"
             ),

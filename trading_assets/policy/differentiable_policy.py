@@ -82,23 +82,25 @@ class DifferentiableEnsemble(nn.Module):
     Raises
     ------
     DataError
-        If a member chooses among levels.
+        If a member that counts chooses among levels.
     """
 
     def __init__(self, policies: Sequence[TrainedPolicy]) -> None:
         super().__init__()
         self._ensemble = as_ensemble(policies)
-        self.members = nn.ModuleList(DifferentiablePolicy(policy) for policy in self._ensemble)
-        weights = self._ensemble.weights or (1.0 / len(self.members),) * len(self.members)
-        self._weights = weights
+        n_members = len(self._ensemble)
+        weights = self._ensemble.weights or (1.0 / n_members,) * n_members
+        self._counted = [(place, weight) for place, weight in enumerate(weights) if weight > 0.0]
+        self.members = nn.ModuleList(
+            DifferentiablePolicy(self._ensemble[place]) for place, _ in self._counted
+        )
         self._limits = self._ensemble[0].rules.limits
 
     def forward(self, observation: Tensor, *memories: Tensor) -> Tensor:
         """Return raw weights (n, N) of observations (n, n_inputs) and each member's memory."""
         actions = [
-            weight * member(observation, memory)
-            for weight, member, memory in zip(self._weights, self.members, memories, strict=True)
-            if weight > 0.0
+            weight * member(observation, memories[place])
+            for (place, weight), member in zip(self._counted, self.members, strict=True)
         ]
         mean = torch.stack(actions).sum(dim=0)
         if self._limits.is_long_only:

@@ -16,6 +16,14 @@ HELD_WEIGHT = "held_weight"
 CASH_SHARE = "cash_share"
 WAITING_WEIGHT = "waiting_weight"
 
+_SHORTER = {
+    "expected_return_over_sigma": "mean",
+    "error_over_sigma": "error",
+    "noise_over_volatility": "noise",
+    "interval_over_sigma": "interval",
+    IS_KNOWN: "whether it is known",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ObservedInput:
@@ -38,7 +46,9 @@ class ObservedInput:
     @property
     def title(self) -> str:
         """How a person calls it."""
-        words = self.name if self.kind == "feature" else self.name.replace("_", " ")
+        if self.kind == "feature":
+            return self.name
+        words = _SHORTER.get(self.name, self.name).replace("_", " ")
         return f"forecast {words}" if self.kind == "forecast" else words
 
 

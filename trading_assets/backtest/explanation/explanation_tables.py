@@ -51,7 +51,9 @@ def action_table(
     table = pl.concat(parts).with_columns(portfolio=pl.lit(portfolio))
     kept = table.filter(pl.col("contribution") != 0.0)
     keys = TABLES["action_attributions"].key
-    return conform("action_attributions", kept.select(TABLES["action_attributions"].names)).sort(keys)
+    return conform("action_attributions", kept.select(TABLES["action_attributions"].names)).sort(
+        keys
+    )
 
 
 def importance_table(

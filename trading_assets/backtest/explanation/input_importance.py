@@ -1,6 +1,6 @@
 """What an ensemble's inputs were worth out of sample: by deciding, and trading, without them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -129,11 +129,8 @@ def measure_inputs(
     for each in shuffled:
         measures = {"weight_change": changes[each]}
         if each in traded:
-            others = [
-                _trade(policies, other, strategy, fold)
-                for other in _shuffled_tasks(task, watched.rows, each)
-            ]
-            measures["return_lost_bps"] = measure_importance(1e4 * (earned - np.stack(others)))
+            others = _trade(policies, _shuffled_tasks(task, watched.rows, each), strategy, fold)
+            measures["return_lost_bps"] = measure_importance(1e4 * (earned - others))
         found.append(InputImportance(each, measures))
     return found
 
@@ -194,11 +191,17 @@ def _weight_changes(
 
 
 def _trade(
-    policies: Sequence[TrainedPolicy], other: TradingTask, strategy: Strategy, fold: Fold
+    policies: Sequence[TrainedPolicy],
+    others: Iterable[TradingTask],
+    strategy: Strategy,
+    fold: Fold,
 ) -> Floats:
-    decide = policy_decision(policies, other)
-    equity = run_backtest(other.market, {"shuffled": decide}, strategy, fold).equity
-    return _returns(equity["equity_usd"].to_numpy(), strategy)
+    """Return the net returns (R, T) of trading each of R tasks."""
+    tasks = list(others)
+    decisions = {f"repetition-{r}": policy_decision(policies, o) for r, o in enumerate(tasks)}
+    equity = run_backtest(tasks[0].market, decisions, strategy, fold).equity
+    traded = equity.sort("portfolio", "session")["equity_usd"].to_numpy()
+    return np.stack([_returns(own, strategy) for own in traded.reshape(len(tasks), -1)])
 
 
 def _returns(equity_usd: Floats, strategy: Strategy) -> Floats:

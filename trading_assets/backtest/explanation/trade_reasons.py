@@ -18,7 +18,7 @@ from trading_assets.simulation.market import Market, row_of
 
 CONFIDENCE = ObservedInput("forecast", "confidence")
 _MOST_INPUTS = 3
-# A wish that a trade of a thousandth of equity would mend is no reason.
+# Less of a weight than a dollar in a million is no reason.
 _LEAST_CHANGE = 1e-6
 
 
@@ -70,8 +70,7 @@ def trade_reasons(
         The observation that the first decision is compared with.
     """
     wishes = None if found is None else _wishes(watched, found, rules, baseline)
-    before = np.zeros_like(watched.wished[:1]) if found is None else found.at_baseline[:1]
-    wish_change = np.diff(watched.wished, axis=0, prepend=before)
+    wish_change = np.diff(watched.wished, axis=0, prepend=np.zeros_like(watched.wished[:1]))
     drift = np.concatenate([np.zeros_like(watched.weights[:1]), watched.weights[:-1]])
     drift -= watched.held
     limits = [
@@ -88,7 +87,9 @@ def trade_reasons(
         inputs, changes, phrases = _largest(wishes, at, column, symbol)
         bound = limits[at][column]
         moved = float(drift[at, column])
-        is_drift = abs(moved) > abs(float(watched.weights[at, column] - watched.held[at, column]) - moved)
+        is_drift = abs(moved) > abs(
+            float(watched.weights[at, column] - watched.held[at, column]) - moved
+        )
         rows.append(
             (
                 portfolio,
@@ -101,7 +102,7 @@ def trade_reasons(
                 inputs,
                 changes,
                 bound,
-                _sentence(quantity, phrases, bound, is_drift=is_drift),
+                _sentence(quantity, phrases, bound, is_first=at == 0, is_drift=is_drift),
             )
         )
     schema = {column.name: column.dtype for column in TABLES["reasons"].columns}
@@ -161,9 +162,13 @@ def _direction(move: float) -> str:
     return " up" if move > 0.0 else " down"
 
 
-def _sentence(quantity: float, phrases: Sequence[str], bound: str, *, is_drift: bool) -> str:
+def _sentence(
+    quantity: float, phrases: Sequence[str], bound: str, *, is_first: bool, is_drift: bool
+) -> str:
     causes = ", ".join(phrases) or "the wish is as before"
-    if is_drift:
+    if is_first:
+        causes = f"first decision, from cash; against a usual day {causes}"
+    elif is_drift:
         causes = f"prices moved the position off its target; {causes}"
     names = bound.replace("+", ", ")
     limit = f"; limit{'s' if '+' in bound else ''} {names} bound" if bound else ""
