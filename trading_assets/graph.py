@@ -98,6 +98,16 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "backtest",
         "pipeline/backtest.py",
     ),
+    # Stage `backtest`, but it reads forecasters too.
+    "explanation": (
+        *SCHEMA_CODE,
+        "explanation_schema.py",
+        "integrated_gradients.py",
+        "block_permutation.py",
+        *LEARNING_ROOMS,
+        "backtest",
+        "pipeline/explanation.py",
+    ),
     "governance": (
         *SCHEMA_CODE,
         *LEARNING_ROOMS,
@@ -297,6 +307,7 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
                 code="forecast_ablation",
             )
     policies = tuple(Reads(f"{name}/policy/{agent}") for agent in strategy.policy.agents)
+    judged = {**traded, "policy": strategy.policy.model_dump(mode="json", exclude=set(MEASURES))}
     yield AssetNode(
         f"{name}/backtest",
         "backtest",
@@ -304,7 +315,16 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
         # The first decision is taken at the close before the test window, and volatilities look
         # back further: the window before is read too.
         (*policies, Reads(forecasts), Reads(features, -1, 0), Reads(bars, -1, 0), actions),
-        {**traded, "policy": strategy.policy.model_dump(mode="json", exclude=set(MEASURES))},
+        judged,
+    )
+    yield AssetNode(
+        f"{name}/explanation",
+        "backtest",
+        Axis.FOLD,
+        # The train window says what is usual.
+        (Reads(f"{name}/backtest"), *policies, Reads(forecasts), *read),
+        judged,
+        code="explanation",
     )
 
 
@@ -317,6 +337,7 @@ def _unpartitioned_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
         (
             Reads(f"{name}/backtest", reads_all=True),
             Reads(f"{name}/forecaster", reads_all=True),
+            Reads(f"{name}/explanation", reads_all=True, is_optional=True),
             *(
                 Reads(f"{name}/forecast_ablation/{agent}", reads_all=True, is_optional=True)
                 for agent in ablated

@@ -21,6 +21,7 @@ from trading_assets.backtest.figures import (
 )
 from trading_assets.backtest.metrics import BARS_PER_YEAR
 from trading_assets.backtest.page import Page, render_page
+from trading_assets.backtest.report_explanation import explanation_figures, explanation_section
 from trading_assets.backtest.report_figures import figures_document, headline_figures
 from trading_assets.backtest.report_forecasts import measure_effects
 from trading_assets.backtest.report_notes import assumption_notes, missing_notes, reading_notes
@@ -178,7 +179,10 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
         training=training_table(inputs.folds),
         features=fold_features(inputs.folds),
         feature_notes=feature_notes(),
-        sections=[section for section in (effects.section,) if section is not None],
+        sections=[
+            *([] if effects.section is None else [effects.section]),
+            explanation_section(inputs.folds, inputs.expected_folds, strategy),
+        ],
     )
     return WalkForwardReport(
         verdict=" ".join(verdict.sentence for verdict in verdicts),
@@ -188,7 +192,11 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
         png=draw_png(curves, inputs.strategy_name),
         thumbnail=draw_thumbnail(curves),
         figures=figures_document(
-            {**_facts(inputs, bootstrap.block_bars), "forecasts_add": effects.figures},
+            {
+                **_facts(inputs, bootstrap.block_bars),
+                "forecasts_add": effects.figures,
+                "explanation": explanation_figures(inputs.folds, strategy),
+            },
             figures,
             comparisons,
             verdicts,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from trading_assets.backtest.ablation import FoldAblation
 from trading_assets.backtest.baselines import BASELINES
 from trading_assets.backtest.engine import BacktestTables
+from trading_assets.backtest.explanation.fold_explanation import FoldExplanation
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.metrics import Series
 from trading_assets.features.quality import FeatureQuality
@@ -38,6 +39,8 @@ class FoldRecord:
         What its features were worth on its training days.
     ablations : mapping of str to FoldAblation
         What agents earned with and without forecasts, by agent.
+    explanation : FoldExplanation, optional
+        What moved its decisions and forecasts.
     """
 
     fold: Fold
@@ -45,6 +48,7 @@ class FoldRecord:
     training: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
     features: FeatureQuality | None = None
     ablations: Mapping[str, FoldAblation] = field(default_factory=dict)
+    explanation: FoldExplanation | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import polars as pl
 
 from trading_assets.backtest.explanation.completeness import form_figures, form_problems
-from trading_assets.backtest.explanation.explanation_tables import forecast_table, importance_table
 from trading_assets.backtest.explanation.fold_explanation import (
     FoldExplanation,
     deployed_portfolio,
 )
 from trading_assets.backtest.explanation.forecasts import explain_forecasts
 from trading_assets.backtest.explanation.portfolio import Desk
+from trading_assets.backtest.explanation.stored_tables import forecast_table, importance_table
 from trading_assets.backtest.explanation.traded_fold import TradedFold
 from trading_assets.forecast.forecaster import Forecaster
 from trading_assets.policy.ensemble import Ensemble

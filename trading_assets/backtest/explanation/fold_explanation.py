@@ -11,6 +11,9 @@ from trading_assets.strategy import Strategy
 
 FACTS_FILE = "explanation.json"
 TABLE_NAMES = ("action_attributions", "importances", "reasons", "forecast_attributions")
+FORECASTER = "forecaster"
+BASELINE, CONFIDENCE, LIMITS = STEPS = ("baseline", "confidence", "limits")
+"""Steps of a decision that are no input: what a usual day brings, sizing, and risk limits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 
 from trading_assets.backtest.explanation.completeness import form_figures, form_problems
-from trading_assets.backtest.explanation.explanation_tables import action_table
 from trading_assets.backtest.explanation.input_importance import (
     InputImportance,
     measure_inputs,
     shuffled_inputs,
 )
+from trading_assets.backtest.explanation.stored_tables import action_table
 from trading_assets.backtest.explanation.trade_reasons import trade_reasons
 from trading_assets.backtest.explanation.traded_fold import TradedFold
 from trading_assets.backtest.explanation.watched_decisions import (

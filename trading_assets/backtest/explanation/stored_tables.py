@@ -5,6 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
+from trading_assets.backtest.explanation.fold_explanation import (
+    BASELINE,
+    CONFIDENCE,
+    FORECASTER,
+    LIMITS,
+)
 from trading_assets.backtest.explanation.input_importance import InputImportance
 from trading_assets.backtest.explanation.watched_decisions import WatchedDecisions
 from trading_assets.block_permutation import Importance
@@ -13,10 +19,6 @@ from trading_assets.policy.action_attribution import ActionAttributions
 from trading_assets.policy.input_names import ObservedInput
 from trading_assets.schema import TABLES, conform
 from trading_assets.simulation.core import Floats
-
-FORECASTER = "forecaster"
-BASELINE, CONFIDENCE, LIMITS = "baseline", "confidence", "limits"
-"""Steps of a decision that are no input: what a usual day brings, sizing, and risk limits."""
 
 OTHERS = "*"
 # In a larger universe the inputs of other symbols are summed up: their number is its square.
