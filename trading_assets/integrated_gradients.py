@@ -106,11 +106,12 @@ def integrate_gradients(
     found = Attributions(contributions, outputs, at_baseline)
     for output, scale in enumerate(found.scale):
         allowed = tolerance * float(scale)
+        left = np.arange(len(seen))
         for tightening in range(_MOST_TIGHTENINGS):
-            left = np.flatnonzero(np.abs(found.remainders[:, output]) > allowed)
             stretch = _Stretch(function, output, allowed / 2**tightening)
             for rows in _parts(left, _POINTS * seen[:1].numel()):
                 contributions[rows, output] = stretch.integrate(line.of(rows))
+            left = np.flatnonzero(np.abs(found.remainders[:, output]) > allowed)
     return found
 
 

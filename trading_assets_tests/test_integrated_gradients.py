@@ -75,6 +75,13 @@ def test_what_is_carried_is_held_fixed():
     np.testing.assert_array_equal(found.at_baseline, 0.0)
 
 
+def test_inputs_whose_moves_cancel_have_their_contributions_all_the_same():
+    # The output of the second row does not change at all.
+    seen = np.array([[1.0, 2.0, 0.0], [1.0, -1.0, 0.0]])
+    found = integrate_gradients(lambda x: x.sum(dim=1, keepdim=True), seen, np.zeros(3))
+    np.testing.assert_allclose(found.contributions[:, 0], seen, atol=1e-14)
+
+
 def test_single_precision_stays_single():
     found = integrate_gradients(
         lambda x: torch.tanh(x.sum(dim=1, keepdim=True)), SEEN.astype(np.float32), np.zeros(3)
