@@ -41,7 +41,7 @@ def test_two_blocks_change_places():
 def test_a_window_without_two_blocks_is_refused():
     assert not can_be_shuffled(39)
     assert can_be_shuffled(40)
-    with pytest.raises(DataError, match="window of 39 bars .* at least 40 bars: test a longer"):
+    with pytest.raises(DataError, match=r"window of 39 bars .* at least 40 bars: test a longer"):
         shuffle_blocks(39, 0)
 
 

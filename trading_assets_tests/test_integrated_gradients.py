@@ -45,7 +45,7 @@ def test_contributions_are_measured_from_the_baseline():
 
 def test_factors_of_a_product_share_it_alike():
     # The integral of a b over the line from 0 is a b / 2 for each factor.
-    found = integrate_gradients(lambda x: (x[:, :1] * x[:, 1:2]), SEEN, np.zeros(3))
+    found = integrate_gradients(lambda x: x[:, :1] * x[:, 1:2], SEEN, np.zeros(3))
     half = 0.5 * SEEN[:, 0] * SEEN[:, 1]
     np.testing.assert_allclose(found.contributions[:, 0, 0], half, atol=1e-13)
     np.testing.assert_allclose(found.contributions[:, 0, 1], half, atol=1e-13)

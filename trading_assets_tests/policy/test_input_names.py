@@ -1,6 +1,5 @@
 """Names of an observation's numbers, held against what puts them there."""
 
-
 import numpy as np
 import polars as pl
 import pytest
@@ -66,9 +65,7 @@ def test_a_symbol_without_a_forecast_is_told_by_its_mask_besides():
 
 
 def test_the_account_comes_last():
-    strategy = make_strategy(
-        costs={"latency_bars": 3}, policy={"observed_account": ["drawdown"]}
-    )
+    strategy = make_strategy(costs={"latency_bars": 3}, policy={"observed_account": ["drawdown"]})
     seen = observe(strategy)
     held = moved(strategy, seen, observe(strategy, held=0.1))
     weights = {ObservedInput("account", "held_weight", symbol) for symbol in SYMBOLS}
