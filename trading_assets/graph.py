@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from trading_assets.strategy import Strategy
 PACKAGE = Path(__file__).parent
 # A month has at most 23 sessions: enough to reach the anchor of the newest month's features.
 DECISION_SESSIONS = 23 * (LOOKBACK_MONTHS + 1)
+
+# Months of bars before a test window: a year of returns for textbook portfolios, the close before
+# the first of them, and holidays.
+BASELINE_MONTHS = 13
 
 # Fields of a strategy's policy that try or measure and change no trained or traded number.
 MEASURES = ("search", "ablation")
@@ -57,6 +62,11 @@ TRADING_ROOMS = (
     *COMPANY_CODE,
     *COMPILING_CODE,
 )
+# What trades portfolios and writes down what happened.
+ENGINE_CODE = tuple(
+    f"backtest/{name}.py"
+    for name in ("engine", "event_engine", "order_queue", "orders", "recording", "window")
+)
 LEARNING_ROOMS = ("features", "forecast", "forecast_specs.py", *BOOTSTRAP_CODE, *TRADING_ROOMS)
 # What the results of a stage, or of one of its assets, depend on. A change to any of these files
 # makes their partitions stale.
@@ -80,12 +90,14 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "pipeline/forecast.py",
     ),
     "policy": (*SCHEMA_CODE, *TRADING_ROOMS, "pipeline/policy.py"),
+    # Stage `policy`, but one of them is a forecaster.
+    "references": (*SCHEMA_CODE, *LEARNING_ROOMS, "pipeline/references.py"),
     # Stage `policy`, but it trades a test window too; what reports make of it trains nothing again.
     "forecast_ablation": (
         *SCHEMA_CODE,
         *TRADING_ROOMS,
+        *ENGINE_CODE,
         "backtest/ablation.py",
-        "backtest/engine.py",
         "backtest/folds.py",
         "pipeline/policy.py",
         "pipeline/ablation.py",
@@ -97,6 +109,7 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         *BOOTSTRAP_CODE,
         "backtest",
         "pipeline/backtest.py",
+        "pipeline/trials.py",
     ),
     # Stage `backtest`, but it reads forecasters too.
     "explanation": (
@@ -306,15 +319,31 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
                 trained,
                 code="forecast_ablation",
             )
+    references = f"{name}/references"
+    yield AssetNode(
+        references,
+        "policy",
+        Axis.FOLD,
+        (Reads(forecasts), *trained_on),
+        {**traded, "policy": policy},
+        code="references",
+    )
     policies = tuple(Reads(f"{name}/policy/{agent}") for agent in strategy.policy.agents)
+    looked_back = -ceil(BASELINE_MONTHS / periods.fold_months)
     judged = {**traded, "policy": strategy.policy.model_dump(mode="json", exclude=set(MEASURES))}
     yield AssetNode(
         f"{name}/backtest",
         "backtest",
         Axis.FOLD,
-        # The first decision is taken at the close before the test window, and volatilities look
-        # back further: the window before is read too.
-        (*policies, Reads(forecasts), Reads(features, -1, 0), Reads(bars, -1, 0), actions),
+        # The first decision is taken at the close before the test window, and what is observed
+        # looks back further: the window before is read too, and of bars as many as hold a year.
+        (
+            *policies,
+            Reads(forecasts),
+            Reads(features, -1, 0),
+            Reads(bars, looked_back, 0),
+            actions,
+        ),
         judged,
     )
     yield AssetNode(
@@ -322,7 +351,15 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
         "backtest",
         Axis.FOLD,
         # The train window says what is usual.
-        (Reads(f"{name}/backtest"), *policies, Reads(forecasts), *read),
+        (
+            Reads(f"{name}/backtest"),
+            *policies,
+            Reads(forecasts),
+            Reads(f"{name}/forecaster"),
+            Reads(features, train, 0),
+            Reads(bars, min(train, looked_back), 0),
+            actions,
+        ),
         judged,
         code="explanation",
     )

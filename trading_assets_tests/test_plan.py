@@ -110,6 +110,7 @@ def test_all_months_are_one_run_and_each_fold_is_one(manifest: Manifest) -> None
             "forecasts",
             "policy/ppo",
             "forecast_ablation/ppo",
+            "references",
             "backtest",
             "explanation",
         )

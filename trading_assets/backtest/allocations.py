@@ -18,21 +18,21 @@ BARS_PER_YEAR = 252
 LOOKBACK_BARS, LEAST_BARS = 252, 126
 VOLATILITY_BARS, MONTH_BARS = 63, 21
 TARGET_VOLATILITY_ANNUAL = 0.10
+# Deviation of a bar's return, a thousandth of a basis point, below which nothing has moved.
+STILL = 1e-7
 
 
 def inverse_volatility_weights(returns: Floats) -> Floats:
     """Return weights `1 / sigma` over their sum, sigma of the last 63 returns.
 
-    A symbol that never moved has no sigma to divide by and gets 0.
+    A symbol that has not moved since has no sigma to divide by and gets 0.
     """
-    recent = returns[-VOLATILITY_BARS:]
-    deviation = np.zeros(returns.shape[1])
-    if len(recent) < VOLATILITY_BARS:
-        return deviation
-    is_known = np.isfinite(recent).all(axis=0)
-    deviation[is_known] = recent[:, is_known].std(axis=0, ddof=1)
-    inverse = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0.0)
-    return _normalised(inverse)
+    weights = np.zeros(returns.shape[1])
+    known, window = year_of_moves(returns)
+    if len(known):
+        deviation = window[-VOLATILITY_BARS:].std(axis=0, ddof=1)
+        weights[known] = np.divide(1.0, deviation, out=deviation * 0.0, where=deviation > STILL)
+    return _normalised(weights)
 
 
 def minimum_variance_weights(returns: Floats) -> Floats:
@@ -59,7 +59,7 @@ def momentum_weights(returns: Floats) -> Floats:
     The third is rounded up. Source: Jegadeesh and Titman, Returns to Buying Winners and Selling
     Losers, Journal of Finance 48 (1993).
     """
-    known = _known(returns)
+    known = known_symbols(returns)
     if not len(known):
         return np.zeros(returns.shape[1])
     window = np.nan_to_num(returns[-LOOKBACK_BARS:-MONTH_BARS, known])
@@ -80,7 +80,7 @@ def trend_weights(returns: Floats) -> Floats:
     Financial Economics 104 (2012), without shorts or leverage.
     """
     weights = np.zeros(returns.shape[1])
-    known = _known(returns)
+    known = known_symbols(returns)
     if not len(known):
         return weights
     window = np.nan_to_num(returns[-LOOKBACK_BARS:, known])
@@ -92,12 +92,28 @@ def trend_weights(returns: Floats) -> Floats:
     return weights
 
 
-def _known(returns: Floats) -> NDArray[np.intp]:
-    """Return the symbols that have a return today and enough of them within the year."""
+def known_symbols(returns: Floats) -> NDArray[np.intp]:
+    """Return the columns of symbols with a return on the last row and enough within the year."""
     if not len(returns):
         return np.zeros(0, np.intp)
     window = np.isfinite(returns[-LOOKBACK_BARS:])
     return np.flatnonzero(window[-1] & (window.sum(axis=0) >= LEAST_BARS))
+
+
+def year_of_moves(returns: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """Return what variances are compared by: known symbols that moved within the year.
+
+    Returns
+    -------
+    columns : intp (K,)
+        Their columns.
+    window : float64 (<= 252, K)
+        Their returns of the year, 0 where there was none.
+    """
+    known = known_symbols(returns)
+    window = np.nan_to_num(returns[-LOOKBACK_BARS:, known])
+    moves = window.std(axis=0) > STILL if len(known) else np.zeros(0, np.bool_)
+    return known[moves], window[:, moves]
 
 
 def _optimal(returns: Floats, *, is_by_mean: bool) -> Floats:
@@ -105,17 +121,12 @@ def _optimal(returns: Floats, *, is_by_mean: bool) -> Floats:
     from sklearn.covariance import LedoitWolf
 
     weights = np.zeros(returns.shape[1])
-    known = _known(returns)
+    known, window = year_of_moves(returns)
     if not len(known):
         return weights
-    window = np.nan_to_num(returns[-LOOKBACK_BARS:, known])
-    mean = window.mean(axis=0)
-    wanted = mean if is_by_mean else np.ones(len(known))
-    moves = window.std(axis=0) > 0.0
-    if not moves.all() or not (wanted > 0.0).any():
-        known, window, wanted = known[moves], window[:, moves], wanted[moves]
-        if not (wanted > 0.0).any():
-            return weights
+    wanted = window.mean(axis=0) if is_by_mean else np.ones(len(known))
+    if not (wanted > 0.0).any():
+        return weights
     covariance: Floats = LedoitWolf().fit(window).covariance_
     # Scaled to a mean variance of 1, so that small numbers lose no digits.
     covariance = covariance / float(np.trace(covariance) / len(covariance))

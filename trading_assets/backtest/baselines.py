@@ -7,19 +7,35 @@ import numpy as np
 
 from trading_assets.backtest.engine import Decide, decision_rows
 from trading_assets.backtest.folds import Fold
+from trading_assets.backtest.periodic_rules import rule_absences, rule_decisions
 from trading_assets.simulation.core import Books, Floats
 from trading_assets.simulation.market import Market
 
-BASELINES = ("buy_and_hold", "cash", "equal_weight")
+BASELINES = (
+    "buy_and_hold",
+    "cash",
+    "equal_weight",
+    "hierarchical_risk_parity",
+    "inverse_volatility",
+    "mean_variance",
+    "minimum_variance",
+    "momentum",
+    "random",
+    "trend",
+)
 
 
 def baseline_decisions(market: Market, fold: Fold) -> dict[str, Decide]:
-    """Return the decision functions of all baselines, by name.
+    """Return the decision functions of the baselines, by name, but for two sorts of them.
+
+    `random` trades as much as another portfolio, so it is traded after that one, see
+    `random_portfolio`. Rules that lack returns at the first decision trade nothing at all;
+    `baseline_absences` says why.
 
     Parameters
     ----------
     market : Market
-        The market that is traded.
+        The market that is traded, from a year before the window on.
     fold : Fold
         The window that is traded.
     """
@@ -27,7 +43,13 @@ def baseline_decisions(market: Market, fold: Fold) -> dict[str, Decide]:
         "buy_and_hold": buy_and_hold(market, fold),
         "cash": cash(market),
         "equal_weight": equal_weight(market),
+        **rule_decisions(market, fold),
     }
+
+
+def baseline_absences(market: Market, fold: Fold) -> dict[str, str]:
+    """Return why baselines are not traded, by name, as a clause; empty where all of them are."""
+    return rule_absences(market, fold)
 
 
 def cash(market: Market) -> Decide:

@@ -42,9 +42,8 @@ def portfolio_row(name: str, figures: PortfolioFigures) -> list[str]:
         number(figures.sharpe_annual_low),
         number(figures.sharpe_annual_high),
     )
-    mark = "" if figures.is_complete else f'<span class="mark">{MARK}</span>'
     return [
-        f"{escape(name)}{mark}",
+        f"{escape(name)}{mark_of(figures)}",
         sharpe,
         growth,
         percent(figures.volatility_annual),
@@ -52,14 +51,17 @@ def portfolio_row(name: str, figures: PortfolioFigures) -> list[str]:
         number(figures.max_drawdown_bars, 0),
         number(figures.sortino_annual),
         number(figures.calmar),
-        percent(figures.value_at_risk_95, 2),
-        percent(figures.conditional_value_at_risk_95, 2),
-        percent(figures.hit_rate, 0),
-        number(figures.turnover_annual, 1),
-        percent(figures.exposure, 0),
-        percent(figures.cost_share_of_gains),
+        _loss(figures.value_at_risk_95, figures.conditional_value_at_risk_95),
+        _loss(figures.value_at_risk_99, figures.conditional_value_at_risk_99),
+        number(figures.probabilistic_sharpe),
         number(figures.deflated_sharpe),
+        number(figures.minimum_track_record_bars, 0),
     ]
+
+
+def _loss(value_at_risk: float, conditional: float) -> str:
+    """Return a loss that few bars exceed, with their mean loss in small print, as markup."""
+    return f'{percent(value_at_risk, 2)}<span class="interval">{percent(conditional, 2)}</span>'
 
 
 METRIC_HEADER = (
@@ -71,20 +73,24 @@ METRIC_HEADER = (
     "Longest, bars",
     "Sortino",
     "Calmar",
-    "VaR 95",
-    "CVaR 95",
-    "Hit rate",
-    "Turn\N{SOFT HYPHEN}over",
-    "Expo\N{SOFT HYPHEN}sure",
-    "Cost share",
+    "VaR, CVaR 95",
+    "VaR, CVaR 99",
+    "Proba\N{SOFT HYPHEN}bilistic",
     "Deflated",
+    "Bars to show it",
 )
 
 
-def comparison_row(portfolio: str, baseline: str, found: Comparison) -> list[str]:
+def mark_of(*compared: PortfolioFigures) -> str:
+    """Return the mark, as markup, of figures that leave a fold of any of these portfolios out."""
+    is_complete = all(figures.is_complete for figures in compared)
+    return "" if is_complete else f'<span class="mark">{MARK}</span>'
+
+
+def comparison_row(portfolio: str, baseline: str, found: Comparison, mark: str = "") -> list[str]:
     """Return the cells of one paired comparison, in the order of `COMPARISON_HEADER`."""
     return [
-        f"{escape(portfolio)} less {escape(baseline)}",
+        f"{escape(portfolio)} less {escape(baseline)}{mark}",
         number(found.sharpe_annual),
         number(found.benchmark_sharpe_annual),
         with_interval(number(found.difference), number(found.low), number(found.high)),

@@ -5,7 +5,7 @@ Bytes depend on the curves only: no dates of creation, no random ids, no global 
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from trading_assets.backtest.baselines import BASELINES
 from trading_assets.backtest.metrics import Series, drawdowns, growth
 from trading_assets.backtest.track_record import TrackRecord
+from trading_assets.policy.reference_names import REFERENCES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 # Mid tones that keep their contrast on white and on near-black.
 AGENT_COLOURS = ("#2f81d6", "#c2569b", "#7d6bd1", "#c9483c")
 BASELINE_COLOURS = {"buy_and_hold": "#3f9b57", "equal_weight": "#d2842a", "cash": "#8a8f98"}
+STRONGEST_COLOUR = "#1f9aa8"
+REFERENCE_COLOUR = "#b08a5a"
+OTHER_BASELINES, REFERENCE_LINES = "other baselines", "references"
+# Line widths, points: ensembles, baselines with a name, and what stays in the background.
+_BOLD, _PLAIN, _THIN = 2.0, 1.3, 0.8
 
 # Replaced by the page's text colour, so that one drawing serves the light and the dark page.
 INK = "#010203"
@@ -36,7 +42,7 @@ class Curve:
     Attributes
     ----------
     label : str
-        Name in the legend; empty keeps the line out of it.
+        Name in the legend, which has each name once; empty keeps the line out of it.
     colour : str
         Colour, `#rrggbb`.
     width : float
@@ -54,24 +60,44 @@ class Curve:
     record: TrackRecord
 
 
-def curves_of(records: Sequence[TrackRecord]) -> list[Curve]:
-    """Return what to draw: seeds thin and pale, then baselines, then ensembles on top."""
-    agents = sorted({r.portfolio.split("/")[0] for r in records if r.portfolio not in BASELINES})
+def curves_of(records: Sequence[TrackRecord], strongest: str) -> list[Curve]:
+    """Return what to draw: seeds thin and pale, then baselines, then ensembles on top.
+
+    Of the baselines the strongest is drawn in full, and the few that everyone knows; the others are
+    thin and grey under one name, and so are references in a colour of their own.
+    """
+    named = {*BASELINES, *REFERENCES}
+    agents = sorted({r.portfolio.split("/")[0] for r in records if r.portfolio not in named})
     colours = {agent: AGENT_COLOURS[i % len(AGENT_COLOURS)] for i, agent in enumerate(agents)}
     seeds: list[Curve] = []
+    others: list[Curve] = []
+    references: list[Curve] = []
     baselines: list[Curve] = []
     ensembles: list[Curve] = []
     for record in records:
         agent, _, member = record.portfolio.partition("/")
         mark = " (incomplete)" if record.gaps else ""
-        if record.portfolio in BASELINES:
-            label = f"{record.portfolio}{mark}"
-            baselines.append(Curve(label, BASELINE_COLOURS[record.portfolio], 1.3, 1.0, record))
+        if record.portfolio in BASELINE_COLOURS or record.portfolio == strongest:
+            colour = BASELINE_COLOURS.get(record.portfolio, STRONGEST_COLOUR)
+            baselines.append(Curve(f"{record.portfolio}{mark}", colour, _PLAIN, 1.0, record))
+        elif record.portfolio in REFERENCES:
+            references.append(Curve(REFERENCE_LINES, REFERENCE_COLOUR, _THIN, 0.8, record))
+        elif record.portfolio in BASELINES:
+            others.append(Curve(OTHER_BASELINES, GRID, _THIN, 0.5, record))
         elif "ensemble" in (member, record.portfolio):
-            ensembles.append(Curve(f"{record.portfolio}{mark}", colours[agent], 2.0, 1.0, record))
+            label = f"{record.portfolio}{mark}"
+            ensembles.append(Curve(label, colours[agent], _BOLD, 1.0, record))
         else:
-            seeds.append(Curve("", colours[agent], 0.8, 0.45, record))
-    return [*seeds, *baselines, *ensembles]
+            seeds.append(Curve("", colours[agent], _THIN, 0.45, record))
+    background = [*_one_name(others), *_one_name(references)]
+    return [*background, *seeds, *baselines, *ensembles]
+
+
+def _one_name(curves: list[Curve]) -> list[Curve]:
+    """Mark the name that curves share where one of them has a hole."""
+    if not any(curve.record.gaps for curve in curves):
+        return curves
+    return [replace(curve, label=f"{curve.label} (incomplete)") for curve in curves]
 
 
 def draw_svg(curves: Sequence[Curve]) -> str:
@@ -90,13 +116,13 @@ def draw_png(curves: Sequence[Curve], title: str) -> bytes:
 
 
 def draw_thumbnail(curves: Sequence[Curve]) -> bytes:
-    """Return the growth of ensembles and baselines as a PNG of 480 x 240 pixels on white."""
+    """Return the growth of ensembles and named baselines as a PNG of 480 x 240 pixels on white."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.8, 2.4), facecolor="white")
     axes = figure.subplots()
     figure.subplots_adjust(left=0.07, right=0.985, top=0.97, bottom=0.1)
-    _draw_growth(axes, [curve for curve in curves if curve.label])
+    _draw_growth(axes, [curve for curve in curves if curve.width > _THIN])
     style_axes(axes, 7)
     return render(figure, "png", 100)
 
@@ -126,7 +152,10 @@ def _draw(curves: Sequence[Curve], size_inches: tuple[float, float]) -> "Figure"
 
 
 def _draw_growth(axes: "Axes", curves: Sequence[Curve]) -> None:
+    named: set[str] = set()
     for curve in curves:
+        label = "_" if curve.label in named else curve.label or "_"
+        named.add(curve.label)
         days, value = _with_breaks(curve.record, growth(curve.record.returns))
         axes.plot(
             days,
@@ -134,19 +163,33 @@ def _draw_growth(axes: "Axes", curves: Sequence[Curve]) -> None:
             color=curve.colour,
             linewidth=curve.width,
             alpha=curve.opacity,
-            label=curve.label or "_",
+            label=label,
         )
-    if any(curve.label for curve in curves):
-        axes.legend(loc="upper left", fontsize=8, frameon=False, labelcolor=INK)
+    lines, labels = axes.get_legend_handles_labels()
+    if lines:
+        # What lies behind all others is drawn first and named last.
+        order = sorted(range(len(labels)), key=lambda place: _is_background(labels[place]))
+        axes.legend(
+            handles=[lines[place] for place in order],
+            loc="upper left",
+            fontsize=8,
+            frameon=False,
+            labelcolor=INK,
+        )
 
 
-def style_axes(axes: "Axes", size: int) -> None:
-    """Give axes over days the page's grid, colours and labels of a size in points."""
+def _is_background(label: str) -> bool:
+    return label.startswith((OTHER_BASELINES, REFERENCE_LINES))
+
+
+def style_axes(axes: "Axes", size: int, *, has_days: bool = True) -> None:
+    """Give axes, by default over days, the page's grid, colours and labels of a size in points."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator()
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    if has_days:
+        locator = AutoDateLocator()
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
     axes.set_facecolor("none")
     axes.grid(visible=True, axis="y", color=GRID, linewidth=0.5, alpha=0.35)
     axes.tick_params(colors=INK, labelsize=size, length=3)

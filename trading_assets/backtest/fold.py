@@ -1,4 +1,4 @@
-"""Backtests one fold: every seed, every ensemble and every baseline over the test window."""
+"""Backtests one fold: seeds, ensembles, baselines and references over the test window."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,15 +7,18 @@ import numpy as np
 import polars as pl
 
 from trading_assets.backtest.accounting import accounting_gaps
-from trading_assets.backtest.baselines import baseline_decisions
-from trading_assets.backtest.engine import BacktestTables, Decide, run_backtest
+from trading_assets.backtest.baselines import baseline_absences, baseline_decisions
+from trading_assets.backtest.engine import BacktestTables, Decide
 from trading_assets.backtest.folds import Fold
+from trading_assets.backtest.matched_control import CONTROL, backtest_with_control
 from trading_assets.backtest.metrics import max_drawdown, sharpe_annual
 from trading_assets.backtest.parity import PARITY_TOLERANCE, parity_gap_usd, vectorised_gaps_usd
+from trading_assets.ensemble_specs import MeanActionSpec
 from trading_assets.market_data import MarketDataSpec
-from trading_assets.policy.ensemble import Ensemble
+from trading_assets.policy.ensemble import Ensemble, traded_ensembles
 from trading_assets.policy.fold import TrainingTables, market_of
 from trading_assets.policy.networks import TrainedPolicy
+from trading_assets.policy.references import References, reference_decisions
 from trading_assets.policy.rollout import (
     build_task,
     policy_decision,
@@ -42,6 +45,8 @@ class FoldBacktest:
         Largest difference seen, USD.
     sharpe_annual, max_drawdown : mapping of str to float
         By portfolio, after costs.
+    absences : mapping of str to str
+        Why baselines are not among the portfolios, by name; empty where all of them are.
     """
 
     tables: BacktestTables
@@ -50,6 +55,7 @@ class FoldBacktest:
     parity_gap_usd: float
     sharpe_annual: Mapping[str, float]
     max_drawdown: Mapping[str, float]
+    absences: Mapping[str, str]
 
 
 def backtest_fold(
@@ -59,14 +65,15 @@ def backtest_fold(
     strategy: Strategy,
     market_data: MarketDataSpec,
     ensembles: Mapping[str, Ensemble] | None = None,
+    references: References | None = None,
 ) -> FoldBacktest:
     """Trade a fold's test window with everything that is compared.
 
     Parameters
     ----------
     tables : TrainingTables
-        Bars, actions, features and forecasts up to the window's end, reaching back far enough for
-        volatilities; forecasts of the window are out of sample.
+        Bars, actions, features and forecasts up to the window's end, bars reaching back a year for
+        what baselines need; forecasts of the window are out of sample.
     policies : mapping of str to sequence of TrainedPolicy
         Trained seeds of each agent.
     fold : Fold
@@ -76,7 +83,10 @@ def backtest_fold(
     market_data : MarketDataSpec
         Universe and source.
     ensembles : mapping of str to Ensemble, optional
-        What is traded together, by portfolio; by default each agent's seeds with equal weights.
+        What is traded together, by portfolio; by default seeds with equal weights, each agent's and
+        where there are several agents all of them.
+    references : References, optional
+        Fitted on the train window; by default none is traded.
 
     Raises
     ------
@@ -91,12 +101,18 @@ def backtest_fold(
         for policy in seeds:
             decisions[f"{agent}/seed-{policy.seed}"] = policy_decision([policy], task)
     if ensembles is None:
-        ensembles = {f"{agent}/ensemble": Ensemble(tuple(s)) for agent, s in policies.items()}
+        ensembles = traded_ensembles(MeanActionSpec(), policies, {})
     decisions |= {name: policy_decision(members, task) for name, members in ensembles.items()}
-    traded = run_backtest(market, decisions, strategy, fold)
+    absences = baseline_absences(market, fold)
+    if references is not None:
+        beside, lacking = reference_decisions(references, tables, market, strategy)
+        decisions |= beside
+        absences |= lacking
+    traded = backtest_with_control(market, decisions, _deployed(ensembles), strategy, fold)
     gaps = _parity_gaps(market, traded, tables, ensembles, strategy)
     start = strategy.backtest.initial_equity_usd
-    returns = {name: _returns(traded.equity, name, start) for name in decisions}
+    names = sorted({*decisions, CONTROL})
+    returns = {name: _returns(traded.equity, name, start) for name in names}
     return FoldBacktest(
         tables=traded,
         accounting=accounting_gaps(traded.equity, start),
@@ -108,7 +124,13 @@ def backtest_fold(
         parity_gap_usd=max(gaps.values()),
         sharpe_annual={name: sharpe_annual(series) for name, series in returns.items()},
         max_drawdown={name: max_drawdown(series) for name, series in returns.items()},
+        absences=absences,
     )
+
+
+def _deployed(ensembles: Mapping[str, Ensemble]) -> str:
+    """Return the portfolio that paper sessions trade: all agents together, or the only one."""
+    return "ensemble" if "ensemble" in ensembles else next(iter(ensembles))
 
 
 def _parity_gaps(

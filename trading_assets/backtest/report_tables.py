@@ -1,5 +1,6 @@
 """The tables of the walk-forward report."""
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -13,6 +14,7 @@ from trading_assets.backtest.cells import (
     MARK,
     METRIC_HEADER,
     comparison_row,
+    mark_of,
     number,
     percent,
     portfolio_row,
@@ -21,14 +23,34 @@ from trading_assets.backtest.figures import Comparison, Judgement, PortfolioFigu
 from trading_assets.backtest.metrics import growth, sharpe_annual
 from trading_assets.backtest.page_parts import Table
 from trading_assets.backtest.track_record import FoldRecord, Scalar, TrackRecord
+from trading_assets.policy.reference_names import REFERENCES
 from trading_assets.strategy import Strategy
 
 _LARGEST_HOLDINGS = 8
+# Kinds of portfolios in the order of tables.
+_ENSEMBLE, _REFERENCE, _BASELINE, _SEED = range(4)
+
+
+def in_order(figures: Mapping[str, PortfolioFigures]) -> list[str]:
+    """Return portfolios as tables list them: ensembles, references, baselines, then seeds.
+
+    Baselines are in the order of their Sharpe ratios: cash counts as 0, and those without a ratio
+    come last.
+    """
+
+    def place(name: str) -> tuple[int, float, str, int]:
+        kind, agent, seed = _rank(name)
+        if name not in BASELINES:
+            return kind, 0.0, agent, seed
+        ratio = 0.0 if name == "cash" else figures[name].sharpe_annual
+        return kind, math.inf if math.isnan(ratio) else -ratio, agent, seed
+
+    return sorted(figures, key=place)
 
 
 def metrics_table(figures: Mapping[str, PortfolioFigures], judgement: Judgement) -> Table:
-    """Return the figures of each portfolio: ensembles, then baselines, then seeds paler."""
-    names = sorted(figures, key=_rank)
+    """Return the figures of each portfolio in order, seeds paler."""
+    names, muted = shown_order(figures)
     return Table(
         caption=(
             "After costs, annual on 252 bars, riskless rate 0; small print:"
@@ -36,14 +58,23 @@ def metrics_table(figures: Mapping[str, PortfolioFigures], judgement: Judgement)
         ),
         header=METRIC_HEADER,
         rows=[portfolio_row(name, figures[name]) for name in names],
-        muted=frozenset(index for index, name in enumerate(names) if _rank(name)[0] == 2),
+        muted=muted,
     )
 
 
+def shown_order(figures: Mapping[str, PortfolioFigures]) -> tuple[list[str], frozenset[int]]:
+    """Return portfolios in the order of tables, and the places of those printed paler."""
+    ordered = in_order(figures)
+    return ordered, frozenset(i for i, name in enumerate(ordered) if _rank(name)[0] == _SEED)
+
+
 def comparison_table(
-    comparisons: Mapping[str, Mapping[str, Comparison]], judgement: Judgement
+    comparisons: Mapping[str, Mapping[str, Comparison]],
+    figures: Mapping[str, PortfolioFigures],
+    judgement: Judgement,
 ) -> Table:
-    """Return each ensemble's paired difference to each baseline."""
+    """Return each ensemble's paired difference to each baseline, these in order."""
+    baselines = [name for name in in_order(figures) if name in BASELINES]
     return Table(
         caption=(
             "Paired differences of annual Sharpe ratios, same sessions resampled together; small"
@@ -51,18 +82,26 @@ def comparison_table(
         ),
         header=COMPARISON_HEADER,
         rows=[
-            comparison_row(portfolio, baseline, found)
+            comparison_row(
+                portfolio,
+                baseline,
+                by_baseline[baseline],
+                mark_of(figures[portfolio], figures[baseline]),
+            )
             for portfolio, by_baseline in comparisons.items()
-            for baseline, found in by_baseline.items()
+            for baseline in baselines
         ],
     )
 
 
 def fold_table(
-    folds: Sequence[FoldRecord], records: Mapping[str, TrackRecord], strategy: Strategy
+    folds: Sequence[FoldRecord],
+    records: Mapping[str, TrackRecord],
+    order: Sequence[str],
+    strategy: Strategy,
 ) -> Table:
     """Return the return and Sharpe ratio of ensembles and baselines in each fold."""
-    shown = [name for name in sorted(records, key=_rank) if _rank(name)[0] < 2 and name != "cash"]
+    shown = _that_trade(order)
     agents = sorted(strategy.policy.agents)
     by_key = {record.fold.key: record for record in folds}
     keys = sorted({*by_key, *(gap.fold for record in records.values() for gap in record.gaps)})
@@ -90,9 +129,11 @@ def fold_table(
     )
 
 
-def holdings_table(folds: Sequence[FoldRecord], records: Mapping[str, TrackRecord]) -> Table:
+def holdings_table(
+    folds: Sequence[FoldRecord], records: Mapping[str, TrackRecord], order: Sequence[str]
+) -> Table:
     """Return how much each portfolio traded, what that cost, and its mean target weights."""
-    shown = [name for name in sorted(records, key=_rank) if _rank(name)[0] < 2 and name != "cash"]
+    shown = _that_trade(order)
     trades = pl.concat([record.tables.trades for record in folds])
     weights = pl.concat([record.tables.weights for record in folds])
     held = (
@@ -139,15 +180,21 @@ def training_table(folds: Sequence[FoldRecord]) -> Table:
     )
 
 
+def _that_trade(order: Sequence[str]) -> list[str]:
+    return [name for name in order if _rank(name)[0] != _SEED and name != "cash"]
+
+
 def _rank(portfolio: str) -> tuple[int, str, int]:
     if portfolio in BASELINES:
-        return 1, portfolio, 0
+        return _BASELINE, portfolio, 0
+    if portfolio in REFERENCES:
+        return _REFERENCE, portfolio, 0
     if portfolio == "ensemble":
-        return 0, "", 0
+        return _ENSEMBLE, "", 0
     agent, _, member = portfolio.partition("/")
     if member == "ensemble":
-        return 0, agent, 0
-    return 2, agent, int(member.removeprefix("seed-"))
+        return _ENSEMBLE, agent, 0
+    return _SEED, agent, int(member.removeprefix("seed-"))
 
 
 def _fold_cell(record: TrackRecord, key: str) -> str:

@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 
 from trading_assets.errors import DataError
 from trading_assets.simulation.compiled.layout import (
+    CASH_PER_SHARE,
+    CLOSE,
     FILL_FIELDS,
     OUTCOME_FIELDS,
+    PAYOUT_PER_SHARE,
     POSITION_FIELDS,
+    SPLIT_RATIO,
     TAPE_FIELDS,
 )
 from trading_assets.simulation.compiled.windows import mark_calm_bars, trade_series
@@ -28,15 +32,15 @@ class SeriesMarket:
 
     Attributes
     ----------
-    tape : float64 (T, TAPE_FIELDS, N)
-        The market as the core's kernels read it.
+    fields : float64 (TAPE_FIELDS, T, N)
+        The market, field by field, as `simulation.compiled.layout` names them.
     is_calm : bool (T,)
         Rows at which a kept position is only marked.
     terms : float64 (1, TERM_FIELDS)
         What trading costs.
     """
 
-    tape: Floats
+    fields: Floats
     is_calm: NDArray[np.bool_]
     terms: Floats
 
@@ -73,11 +77,12 @@ def prepare_series(
             " by the bars that an order takes longer"
         )
         raise DataError(msg)
-    tape = tape_of(market)
+    fields = np.ascontiguousarray(tape_of(market).transpose(1, 0, 2))
+    is_calm = np.empty(fields.shape[1], dtype=np.bool_)
+    actions = (fields[SPLIT_RATIO], fields[CASH_PER_SHARE], fields[PAYOUT_PER_SHARE])
+    mark_calm_bars(fields[CLOSE], *actions, is_calm)
     terms = terms_of(costs, is_long_only=is_long_only, notional_usd=notional_usd)
-    is_calm = np.empty(len(tape), dtype=np.bool_)
-    mark_calm_bars(tape, terms, is_calm)
-    return SeriesMarket(tape, is_calm, terms)
+    return SeriesMarket(fields, is_calm, terms)
 
 
 def trade_each_symbol(market: SeriesMarket, weights: Floats, initial_usd: float) -> Floats:
@@ -103,7 +108,7 @@ def trade_each_symbol(market: SeriesMarket, weights: Floats, initial_usd: float)
     DataError
         If there is not one row for each decision, or an equity becomes nan.
     """
-    bars, _, symbols = market.tape.shape
+    _, bars, symbols = market.fields.shape
     if weights.shape != (bars - 1, symbols):
         msg = (
             f"weights had shape {weights.shape}; expected ({bars - 1}, {symbols}), a row for each"
@@ -117,13 +122,13 @@ def trade_each_symbol(market: SeriesMarket, weights: Floats, initial_usd: float)
         np.zeros(symbols),
         np.ascontiguousarray(weights, dtype=np.float64),
         np.empty((symbols, 1)),
-        market.tape,
+        market.fields,
         market.is_calm,
-        0,
         market.terms,
         np.empty((2, TAPE_FIELDS, 1)),
         np.empty((symbols, FILL_FIELDS, 1)),
         np.empty((symbols, OUTCOME_FIELDS)),
+        np.empty(symbols, dtype=np.int64),
         equity,
     )
     if len(equity):

@@ -4,6 +4,7 @@ Folds are chained: each starts again from cash, so returns are joined, equities 
 a portfolio lacks, or has only part of, is left out and named; nothing is filled in.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from trading_assets.backtest.explanation.fold_explanation import FoldExplanation
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.metrics import Series
 from trading_assets.features.quality import FeatureQuality
+from trading_assets.policy.reference_names import REFERENCES
 from trading_assets.policy_specs import PolicySpec
 
 Scalar = str | int | float | bool | None
@@ -39,6 +41,8 @@ class FoldRecord:
         What its features were worth on its training days.
     ablations : mapping of str to FoldAblation
         What agents earned with and without forecasts, by agent.
+    absences : mapping of str to str
+        Why portfolios were not traded, by name, as a clause.
     explanation : FoldExplanation, optional
         What moved its decisions and forecasts.
     """
@@ -48,6 +52,7 @@ class FoldRecord:
     training: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
     features: FeatureQuality | None = None
     ablations: Mapping[str, FoldAblation] = field(default_factory=dict)
+    absences: Mapping[str, str] = field(default_factory=dict)
     explanation: FoldExplanation | None = None
 
 
@@ -67,7 +72,7 @@ class TrackRecord:
     Attributes
     ----------
     portfolio : str
-        `agent/seed-n`, `agent/ensemble`, `ensemble` or the name of a baseline.
+        `agent/seed-n`, `agent/ensemble`, `ensemble` or the name of a baseline or reference.
     gaps : tuple of Gap
         Folds that are missing.
     sessions : datetime64[D] (T,)
@@ -100,11 +105,11 @@ class TrackRecord:
 
 
 def expected_portfolios(policy: PolicySpec) -> list[str]:
-    """Return the portfolios that a complete fold holds: ensembles, seeds, then baselines."""
+    """Return the portfolios that a complete fold holds: ensembles, seeds, baselines, references."""
     learned = ["ensemble"] if len(policy.agents) > 1 else []
     for agent, spec in sorted(policy.agents.items()):
         learned += [f"{agent}/ensemble", *(f"{agent}/seed-{seed}" for seed in range(spec.seeds))]
-    return [*learned, *BASELINES]
+    return [*learned, *BASELINES, *REFERENCES]
 
 
 def read_track_records(
@@ -136,9 +141,9 @@ def read_track_records(
     produced = {record.fold.key: record for record in folds}
     for key in sorted({*expected_folds, *produced}):
         record = produced.get(key)
-        equity = None if record is None else record.tables.equity
+        sessions = None if record is None else _fold_sessions(record.tables.equity)
         for portfolio in portfolios:
-            part, reason = _read_fold(equity, portfolio, initial_equity_usd)
+            part, reason = _read_fold(record, sessions, portfolio, initial_equity_usd)
             if reason:
                 gaps[portfolio].append(Gap(portfolio, key, reason))
             else:
@@ -157,21 +162,29 @@ def describe_gaps(records: Mapping[str, TrackRecord]) -> list[str]:
     problems: list[str] = []
     for (fold, reason), portfolios in sorted(by_cause.items()):
         names = "every portfolio" if len(portfolios) == len(records) else ", ".join(portfolios)
-        problems.append(f"{names} lacks fold {fold}: {reason}")
+        verb = "lack" if ", " in names else "lacks"
+        problems.append(f"{names} {verb} fold {fold}: {reason}")
     return problems
 
 
 def _read_fold(
-    equity: pl.DataFrame | None, portfolio: str, initial_equity_usd: float
+    record: FoldRecord | None,
+    sessions: pl.Series | None,
+    portfolio: str,
+    initial_equity_usd: float,
 ) -> tuple[pl.DataFrame, str]:
-    if equity is None:
+    if record is None or sessions is None:
         return pl.DataFrame(), "the fold was not backtested"
+    equity = record.tables.equity
     mine = equity.filter(pl.col("portfolio") == portfolio).sort("session")
-    n_sessions = equity["session"].n_unique()
     if mine.is_empty():
-        return mine, "the fold has no such portfolio"
-    if len(mine) != n_sessions:
-        return mine, f"it has {len(mine)} of the fold's {n_sessions} sessions"
+        return mine, record.absences.get(portfolio, "the fold has no such portfolio")
+    other = mine.filter(~pl.col("session").is_in(sessions.implode()))["session"]
+    if len(other):
+        shown = f"{len(other)} of its sessions are none of the fold's, {other[0]} the first"
+        return mine, f"{shown}: its calendar is another one"
+    if len(mine) != len(sessions):
+        return mine, f"it has {len(mine)} of the fold's {len(sessions)} sessions"
     values = mine["equity_usd"]
     if values.null_count() or not bool((values.is_finite() & (values > 0)).all()):
         return mine, "its equity is not a positive number throughout"
@@ -187,6 +200,18 @@ def _read_fold(
         ),
         "",
     )
+
+
+def _fold_sessions(equity: pl.DataFrame) -> pl.Series:
+    """Return the sessions of a fold: those that most portfolios have, the longer of equal ones.
+
+    One portfolio of another calendar is then the one that is left out.
+    """
+    by_portfolio = equity.group_by("portfolio").agg(pl.col("session").sort())
+    calendars = by_portfolio["session"].to_list()
+    commonest = Counter(tuple(own) for own in calendars)
+    chosen = max(commonest, key=lambda own: (commonest[own], len(own), own))
+    return pl.Series("session", list(chosen), dtype=pl.Date)
 
 
 def _chain(portfolio: str, gaps: list[Gap], parts: list[pl.DataFrame]) -> TrackRecord:

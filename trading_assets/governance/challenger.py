@@ -14,13 +14,14 @@ import numpy as np
 import polars as pl
 
 from trading_assets.backtest.baselines import baseline_decisions
-from trading_assets.backtest.engine import Decide, run_backtest
+from trading_assets.backtest.engine import Decide
 from trading_assets.backtest.folds import Fold
 from trading_assets.errors import DataError
 from trading_assets.features.catalogue import feature_names
 from trading_assets.forecast.fold import predict_window, train_window
 from trading_assets.forecast.forecaster import Forecaster
 from trading_assets.forecast.tables import ForecastTables
+from trading_assets.governance.judged_days import CHALLENGER, trade_judged_days
 from trading_assets.governance.promotion import ChallengerFigures, GateResult, judge_challenger
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.acting import Acting
@@ -37,7 +38,6 @@ from trading_assets.simulation.trackers.remembered import remember_nothing
 from trading_assets.simulation.traded_books import TradedBooks
 from trading_assets.strategy import Strategy
 
-NAIVE_BASELINES = ("buy_and_hold", "cash", "equal_weight")
 # Weights decided from bars and weights rolled from stored features are the same arithmetic.
 DECISION_TOLERANCE = 1e-6
 
@@ -191,17 +191,18 @@ def _judge(trial: _Trial) -> tuple[list[GateResult], float]:
     market = trial.market()
     strategy, tables = trial.strategy, trial.tables
     task = build_task(market, tables.features, tables.forecasts, strategy)
-    decisions: dict[str, Decide] = dict(baseline_decisions(market, trial.window))
-    decisions["challenger"] = policy_decision(trial.bundle.members, task)
-    decisions["champion"] = _champion(trial, market) or decisions[strategy.policy.fallback]
+    fallback = baseline_decisions(market, trial.window)[strategy.policy.fallback]
+    decisions: dict[str, Decide] = {
+        CHALLENGER: policy_decision(trial.bundle.members, task),
+        "champion": _champion(trial, market) or fallback,
+    }
     # A member without weight trades nothing, so whether it agrees does not matter.
     members = trial.bundle.members.traded
     seeds = [f"seed/{place}" for place in range(len(members))]
     for name, policy in zip(seeds, members, strict=True):
         decisions[name] = policy_decision([policy], task)
-    equity = run_backtest(market, decisions, strategy, trial.window).equity
-    returns = {name: _returns(equity, name, strategy) for name in decisions}
-    best = max(NAIVE_BASELINES, key=lambda name: returns[name].mean())
+    judged = trade_judged_days(market, decisions, strategy, trial.window)
+    returns, best = judged.returns, judged.best_baseline(strategy.policy.risk_aversion)
     started = perf_counter()
     _decide(trial)
     seconds = perf_counter() - started
@@ -209,12 +210,13 @@ def _judge(trial: _Trial) -> tuple[list[GateResult], float]:
     figures = ChallengerFigures(
         seed_returns=np.stack([returns[name] for name in seeds]),
         baseline_name=best,
+        missing_baselines=judged.missing_baselines,
         is_ladder_green=None if None in ladders else all(ladders),
         decision_seconds=seconds,
         risk_aversion=strategy.policy.risk_aversion,
     )
     gates = judge_challenger(
-        returns["challenger"],
+        returns[CHALLENGER],
         returns["champion"],
         returns[best],
         figures,
@@ -285,11 +287,3 @@ def _from_stored(task: TradingTask, market: Market, trial: _Trial) -> np.ndarray
     flat.open(slice(None), row)
     wanted = Acting(trial.bundle.members, 1).raw_weights(flat.observe())
     return task.view.size_weights(wanted, row)[0]
-
-
-def _returns(equity: pl.DataFrame, portfolio: str, strategy: Strategy) -> np.ndarray:
-    values = (
-        equity.filter(pl.col("portfolio") == portfolio).sort("session")["equity_usd"].to_numpy()
-    )
-    before = np.concatenate([[strategy.backtest.initial_equity_usd], values[:-1]])
-    return values / before - 1.0

@@ -37,6 +37,8 @@ class ChallengerFigures:
         Longest time one decision took.
     risk_aversion : float
         gamma of the net utility `r - (gamma / 2) r^2`.
+    missing_baselines : tuple of str
+        Naive portfolios that were left out of the choice for want of data.
     max_decision_seconds : float
         Longest time allowed.
     bootstrap_samples, seed : int
@@ -48,6 +50,7 @@ class ChallengerFigures:
     is_ladder_green: bool | None
     decision_seconds: float
     risk_aversion: float
+    missing_baselines: tuple[str, ...] = ()
     max_decision_seconds: float = 60.0
     bootstrap_samples: int = 2_000
     seed: int = 0
@@ -95,7 +98,7 @@ def judge_challenger(
     champion_utility = net_utility(champion, gamma)
     return [
         _beats_champion(utility - champion_utility, figures, spec, rng),
-        _beats_baseline(utility - net_utility(baseline, gamma), figures.baseline_name),
+        _beats_baseline(utility - net_utility(baseline, gamma), figures),
         _drawdown_within_limit(challenger, champion),
         _seeds_agree(net_utility(figures.seed_returns, gamma) - champion_utility, figures, rng),
         _ladder_is_green(figures.is_ladder_green),
@@ -169,15 +172,17 @@ def paired_p_value(advantage: Series, samples: int, rng: np.random.Generator) ->
     return one_sided_p(advantage[positions].mean(axis=1), float(advantage.mean()))
 
 
-def _beats_baseline(advantage: Series, name: str) -> GateResult:
+def _beats_baseline(advantage: Series, figures: ChallengerFigures) -> GateResult:
     mean = float(advantage.mean())
+    missing = ", ".join(figures.missing_baselines)
+    without = f" Left out for want of data: {missing}." if missing else ""
     return GateResult(
         "beats_best_naive_baseline",
         mean > 0.0,
         mean,
         0.0,
-        f"Mean net utility was {_bps(mean)} a session above that of {name}, the best naive"
-        " portfolio; expected an advantage.",
+        f"Mean net utility was {_bps(mean)} a session above that of {figures.baseline_name}, the"
+        f" best naive portfolio; expected an advantage.{without}",
     )
 
 

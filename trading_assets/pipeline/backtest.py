@@ -11,7 +11,7 @@ import dagster as dg
 from trading_assets.backtest.folds import get_fold
 from trading_assets.lake.names import table_file
 from trading_assets.lake.records import canonical_json
-from trading_assets.lake.store import Lake
+from trading_assets.lake.store import Lake, PartitionRecord
 from trading_assets.pipeline.ablation import ablation_keys, ablation_refs, read_ablations
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
@@ -24,8 +24,15 @@ from trading_assets.pipeline.policy import (
 )
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
+from trading_assets.pipeline.trials import (
+    Trained,
+    count_backtest,
+    mirrored_trials,
+    trial_series,
+)
 
 MEMBERS_FILE = "member_weights.json"
+ABSENCES_FILE = "absences.json"
 BACKTEST_TABLES = ("weights", "trades", "equity", "holdings")
 
 
@@ -43,7 +50,7 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
         declared,
         node,
         "equity",
-        description="The fold's test window traded by every seed, ensemble and baseline.",
+        description="The fold's test window traded by all seeds, ensembles, baselines, references.",
         kinds={"polars", "parquet"},
         check_specs=[
             check_spec(
@@ -62,45 +69,50 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
     )
     def backtest(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from trading_assets.backtest.fold import backtest_fold
-        from trading_assets.lake.records import Trial
         from trading_assets.policy.ensemble import weights_by_member
+        from trading_assets.policy.references import References
 
         task = Task.begin(context, lake, declared, "backtest")
+        nodes = agent_nodes(declared)
         rule = strategy.policy.ensemble
         is_weighted = rule.rule != "mean_action"
         stored = read_ensembles(task)
         policies, ensembles = stored.policies, stored.ensembles
         fold = get_fold(task.key, strategy.folds)
+        fitted = task.lake.read_blobs(declared.node("references").key, task.key)
         traded = backtest_fold(
-            training_tables(task), policies, fold, strategy, declared.market, ensembles
+            training_tables(task),
+            policies,
+            fold,
+            strategy,
+            declared.market,
+            ensembles,
+            References.from_files(fitted),
         )
         problems = [*traded.accounting, *traded.parity]
         tables = traded.tables
         weights = weights_by_member(ensembles, policies)
+        further = {MEMBERS_FILE: weights} if is_weighted else {}
+        # There only where something is absent, as in most folds nothing is.
+        further |= {ABSENCES_FILE: traded.absences} if traded.absences else {}
         records = task.commit(
             [
                 task.write(
                     task.key,
                     {name: getattr(tables, name) for name in BACKTEST_TABLES},
-                    {MEMBERS_FILE: canonical_json(weights).encode()} if is_weighted else {},
+                    {name: canonical_json(values).encode() for name, values in further.items()},
                     verdict="failed" if problems else "passed",
                     reasons=problems,
                 )
             ]
         )
-        for agent, policy in agent_nodes(declared).items():
-            record = task.lake.record(policy.key, task.key)
-            assert record is not None
-            task.lake.register_trial(
-                Trial(
-                    data_set=strategy.market_data,
-                    strategy=declared.name,
-                    agent=agent,
-                    declaration_digest=record.declaration_digest,
-                    seeds=len(policies[agent]),
-                    config=task.lake.document(record.config_digest),
-                )
-            )
+        count_backtest(
+            task.lake,
+            declared,
+            {a: Trained(_committed(task, nodes[a].key), len(own)) for a, own in policies.items()},
+            task.key,
+            None if problems else tables.equity,
+        )
         report_partitions(context, records)
         figures = {
             f"{label} {name}": float(value)
@@ -118,6 +130,7 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
                 "parity_gap_usd": traded.parity_gap_usd,
                 "ensemble_rule": rule.rule,
                 "member_weights": dg.MetadataValue.json(weights),
+                **({"absences": dg.MetadataValue.json(traded.absences)} if traded.absences else {}),
                 **figures,
             },
             check_results=[check(conserves, traded.accounting), check(parity, traded.parity)],
@@ -154,7 +167,8 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
 
         task = Task.begin(context, lake, declared, "walk_forward_report")
         key = f"{declared.name}/backtest"
-        trials = task.lake.trial_count(declared.trading.market_data)
+        counted_trials = task.lake.counted_trials(declared.trading.market_data)
+        trials = len(counted_trials)
         expected = task.inputs("")[key]
         present = [fold for fold in expected if fold in task.lake.records(key)]
         forecaster = f"{declared.name}/forecaster"
@@ -175,12 +189,13 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
                         _weights(task, key, fold),
                         features=quality.get(fold),
                         ablations=ablations[fold],
+                        absences=read_absences(task.lake, key, fold),
                         explanation=explanations.get(fold),
                     )
                     for fold in present
                 ],
                 expected_folds=expected,
-                trials=trials,
+                trials=trial_series(counted_trials),
                 survivorship=survivorship(declared.market),
             )
         )
@@ -217,6 +232,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
             report.headline,
             {"dagster_run_id": context.run.run_id, "declaration": declared.name},
         )
+        tracking.mirror_trials(declared.trading.market_data, mirrored_trials(counted_trials))
         return dg.MaterializeResult(
             metadata={
                 "verdict": report.verdict,
@@ -249,6 +265,22 @@ def _weights(task: Task, key: str, fold: str) -> dict[str, dict[str, float]]:
     return {name: {"weight in the ensemble": weight} for name, weight in stored.items()}
 
 
+def read_absences(lake: Lake, asset: str, fold: str) -> dict[str, str]:
+    """Read why portfolios of a fold were not traded, by name; empty where all of them were.
+
+    Parameters
+    ----------
+    lake : Lake
+        Holds the backtests.
+    asset : str
+        Asset key of the backtest.
+    fold : str
+        Partition key.
+    """
+    files = lake.read_blobs(asset, fold)
+    return json.loads(files[ABSENCES_FILE]) if ABSENCES_FILE in files else {}
+
+
 def read_quality(lake: Lake, asset: str, folds: Sequence[str]) -> dict[str, Any]:
     """Read what features were worth, by fold; folds stored without it or refused are left out.
 
@@ -273,6 +305,12 @@ def read_quality(lake: Lake, asset: str, folds: Sequence[str]) -> dict[str, Any]
         if {table_file(name) for name in names} <= {file.name for file in record.files}:
             found[fold] = FeatureQuality(*(lake.read_table(record, name) for name in names))
     return found
+
+
+def _committed(task: Task, asset: str) -> PartitionRecord:
+    record = task.lake.record(asset, task.key)
+    assert record is not None
+    return record
 
 
 def _file_of(task: Task, record: Any, name: str) -> Path:

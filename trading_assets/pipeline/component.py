@@ -16,6 +16,7 @@ from trading_assets.pipeline.forecast import forecast_assets
 from trading_assets.pipeline.governance import governance_assets
 from trading_assets.pipeline.paper import paper_assets
 from trading_assets.pipeline.policy import policy_assets
+from trading_assets.pipeline.references import reference_assets
 from trading_assets.pipeline.schedules import strategy_schedules
 from trading_assets.pipeline.sensors import strategy_sensors
 from trading_assets.pipeline.settings import read_settings
@@ -96,6 +97,7 @@ def strategy_definitions(name: str) -> dg.Definitions:
             *forecast_assets(declared),
             *policy_assets(declared),
             *ablation_assets(declared),
+            *reference_assets(declared),
             *backtest_assets(declared),
             *explanation_assets(declared),
             *governance_assets(declared),

@@ -4,6 +4,7 @@ The walk-forward report alone reads it, and does without where it is missing.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -50,8 +51,6 @@ def _explanation(declared: Declared) -> dg.AssetsDefinition:
 
         task = Task.begin(context, lake, declared, "explanation")
         learned = training_tables(task)
-        # The window that the fold's backtest reads, so that decisions are those it recorded.
-        window = declared.graph.periods.span(Axis.FOLD, task.key, -1, 0)
         recorded = f"{declared.name}/backtest"
         explained = explain_fold(
             TradedFold(
@@ -59,7 +58,7 @@ def _explanation(declared: Declared) -> dg.AssetsDefinition:
                 strategy=strategy,
                 market_data=declared.market,
                 learned=learned,
-                read=learned.between(window.first, window.last),
+                read=_read_by_backtest(declared, learned, task.key),
                 weights=task.read(recorded, "weights"),
                 trades=task.read(recorded, "trades"),
             ),
@@ -92,6 +91,20 @@ def _explanation(declared: Declared) -> dg.AssetsDefinition:
         )
 
     return explanation
+
+
+def _read_by_backtest(declared: Declared, learned: Any, fold: str) -> Any:
+    """Return the rows that the fold's backtest read, so that decisions are those it recorded."""
+    starts = {edge.asset: edge.start_offset for edge in declared.node("backtest").reads}
+    spans = {
+        name: declared.graph.periods.span(Axis.FOLD, fold, starts[asset], 0)
+        for name, asset in (
+            ("bars", f"{declared.trading.market_data}/validated_bars"),
+            ("features", f"{declared.name}/features"),
+        )
+    }
+    bars, features = (learned.between(spans[n].first, spans[n].last) for n in ("bars", "features"))
+    return replace(features, bars=bars.bars)
 
 
 def read_explanations(lake: Lake, asset: str, folds: Sequence[str]) -> dict[str, Any]:

@@ -55,13 +55,26 @@ def make_teacher(name: TeacherName, task: TradingTask, episodes: Episodes) -> Te
         return _momentum(task)
     rows = decision_rows(episodes)
     expected = expect_returns(task, rows)
+    return cost_aware_teacher(
+        task, expected, trade_aversion_of(task, rows), looks_ahead=name == "garleanu_pedersen"
+    )
+
+
+def trade_aversion_of(task: TradingTask, rows: Rows) -> float:
+    """Return lam of the cost `(lam / 2) sigma^2 (dx)^2` that declared costs are counted as.
+
+    Parameters
+    ----------
+    task : TradingTask
+        Its costs; a proportional one counts as the quadratic one that costs as much for a trade of
+        `TYPICAL_TRADE`.
+    rows : int64 (R,)
+        Rows of the train window, whose mean variance counts.
+    """
     costs = task.costs
     variance = float(np.nanmean(np.square(task.market.volatility[rows])))
     linear = (costs.fee_bps + costs.half_spread_bps) * _BPS
-    trade_aversion = costs.quadratic_lambda + 2.0 * linear / (variance * TYPICAL_TRADE)
-    return cost_aware_teacher(
-        task, expected, trade_aversion, looks_ahead=name == "garleanu_pedersen"
-    )
+    return costs.quadratic_lambda + 2.0 * linear / (variance * TYPICAL_TRADE)
 
 
 def decision_rows(episodes: Episodes) -> Rows:
@@ -178,6 +191,45 @@ def cost_aware_teacher(
     DataError
         If the reward has no risk aversion.
     """
+    gamma, lam = _aversions(task, trade_aversion)
+    slopes = expected.slopes
+    rate = gamma / (gamma + lam)
+    if looks_ahead:
+        root = (np.sqrt(gamma * gamma + 4.0 * gamma * lam) - gamma) / 2.0
+        slopes = slopes / (1.0 + (1.0 - expected.persistence) * root / gamma)
+        rate = root / lam
+    inputs, is_known = inputs_of(task)
+
+    def expect(rows: Rows) -> Floats:
+        volatility = np.nan_to_num(task.market.volatility[rows], nan=0.0)
+        return np.where(is_known[rows], (inputs[rows] @ slopes) * volatility, 0.0)
+
+    return _aiming(task, expect, rate)
+
+
+def myopic_teacher(task: TradingTask, mean: Floats, trade_aversion: float) -> Teacher:
+    """Return the teacher that weighs given expectations of the next bar against risk and cost.
+
+    Parameters
+    ----------
+    task : TradingTask
+        What is traded, paid a mean-variance reward.
+    mean : float64 (T, N)
+        Expected return of the bar after each row, known at its close; nan counts as 0.
+    trade_aversion : float
+        As in `cost_aware_teacher`.
+
+    Raises
+    ------
+    DataError
+        If the reward has no risk aversion.
+    """
+    gamma, lam = _aversions(task, trade_aversion)
+    expected = np.nan_to_num(mean, nan=0.0)
+    return _aiming(task, lambda rows: expected[rows], gamma / (gamma + lam))
+
+
+def _aversions(task: TradingTask, trade_aversion: float) -> tuple[float, float]:
     reward = task.reward
     if not isinstance(reward, MeanVariance) or reward.risk_aversion <= 0.0:
         msg = (
@@ -185,23 +237,20 @@ def cost_aware_teacher(
             " mean_variance with a risk_aversion above 0, which says how much to hold"
         )
         raise DataError(msg)
-    gamma = reward.risk_aversion
-    lam = max(trade_aversion + reward.trade_aversion, 1e-9)
-    root = (np.sqrt(gamma * gamma + 4.0 * gamma * lam) - gamma) / 2.0
-    discounts = 1.0 / (1.0 + (1.0 - expected.persistence) * root / gamma)
-    slopes = expected.slopes * discounts if looks_ahead else expected.slopes
-    rate = root / lam if looks_ahead else gamma / (gamma + lam)
-    inputs, is_known = inputs_of(task)
+    return reward.risk_aversion, max(trade_aversion + reward.trade_aversion, 1e-9)
+
+
+def _aiming(task: TradingTask, expect: Callable[[Rows], Floats], rate: float) -> Teacher:
+    """Return the teacher that moves at a rate to the mean-variance optimum of what it expects."""
+    gamma, _ = _aversions(task, 0.0)
 
     def teach(rows: Rows, held: Floats) -> Floats:
-        volatility = np.nan_to_num(task.market.volatility[rows], nan=0.0)
-        mean = np.where(is_known[rows], (inputs[rows] @ slopes) * volatility, 0.0)
         covariance = task.covariance[rows if len(task.covariance) > 1 else np.zeros_like(rows)]
         # A symbol without a return yet has variance 0, and is not tradable either.
         diagonal = np.einsum("kii->ki", covariance)
         ridge = np.where(diagonal > 0.0, 1e-6 * diagonal, 1.0)
         padded = covariance + ridge[:, :, None] * np.eye(covariance.shape[1])
-        aim = np.linalg.solve(gamma * padded, mean[:, :, None])[:, :, 0]
+        aim = np.linalg.solve(gamma * padded, expect(rows)[:, :, None])[:, :, 0]
         return held + rate * (aim - held)
 
     return teach

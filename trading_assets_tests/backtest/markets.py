@@ -1,5 +1,6 @@
 """Small markets and strategies for the tests of this folder."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -73,3 +74,9 @@ def strategy_of(**parts) -> Strategy:
             **parts,
         }
     )
+
+
+def market_with_past(seed: int, past: int = 260, bars: int = 120, symbols: int = 4) -> Market:
+    """A random market with `past` sessions before the test window, the last of them decided at."""
+    market = random_market(seed, past + bars, symbols)
+    return replace(market, sessions=market.sessions - np.timedelta64(past - 1, "D"))

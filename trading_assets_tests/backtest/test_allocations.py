@@ -58,7 +58,7 @@ def test_what_is_older_than_a_year_changes_nothing(rule: Rule):
 @pytest.mark.parametrize("rule", RULES)
 def test_a_symbol_with_too_few_returns_is_not_held(rule: Rule):
     returns = draw(5)
-    returns[: -LEAST_BARS + 1 if rule is not inverse_volatility_weights else -60, 2] = np.nan
+    returns[: -LEAST_BARS + 1, 2] = np.nan
     weights = rule(returns)
     assert weights[2] == 0.0
     np.testing.assert_allclose(

@@ -3,6 +3,7 @@
 import sys
 
 from trading_assets_tests.benchmarks import (
+    backtests,
     bars,
     environments,
     features,
@@ -14,7 +15,7 @@ from trading_assets_tests.benchmarks import (
 )
 
 STAGES = spine.STAGES | bars.STAGES | ingest.STAGES | features.STAGES | leaks.STAGES
-STAGES |= forecasts.STAGES | environments.STAGES | trainings.STAGES
+STAGES |= forecasts.STAGES | environments.STAGES | trainings.STAGES | backtests.STAGES
 
 
 def main(only: list[str]) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
+from trading_assets.backtest.baselines import BASELINES
 from trading_assets.bars.validation.expectations import EXPECTATIONS
 from trading_assets.periods import add_months
 from trading_assets_tests.end_to_end.conftest import FinishedProject
@@ -42,7 +43,7 @@ def test_a_run_prints_the_table_the_report_and_how_to_open_the_ui(
     first = tiny_project.first_run
     assert first.returncode == 0, first.stdout + first.stderr
     assert re.search(r"portfolio.*Sharpe", first.stdout)
-    for portfolio in ("cash", "buy_and_hold", "equal_weight", "ppo/ensemble"):
+    for portfolio in (*BASELINES, "ppo/ensemble"):
         assert portfolio in first.stdout
     report = re.search(r"^report: (.+\.html)$", first.stdout, re.MULTILINE)
     assert report is not None

@@ -129,6 +129,15 @@ def test_a_challenger_below_the_best_baseline_fails() -> None:
     assert {gate.name for gate in gates if not gate.passed} == {"beats_best_naive_baseline"}
 
 
+def test_a_gate_says_which_baselines_were_left_out_for_want_of_data() -> None:
+    champion = returns(10)
+    gates = judge(champion, champion, missing_baselines=("momentum", "trend"))
+    sentence = gates["beats_best_naive_baseline"].sentence
+    assert sentence.endswith(" Left out for want of data: momentum, trend.")
+    whole = judge(champion, champion)["beats_best_naive_baseline"].sentence
+    assert sentence.removesuffix(" Left out for want of data: momentum, trend.") == whole
+
+
 def test_the_same_returns_get_the_same_verdict() -> None:
     champion = returns(11)
     assert judge(champion + returns(12), champion) == judge(champion + returns(12), champion)

@@ -33,7 +33,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
         with open_world(tmp_path_factory.mktemp("explanation")) as world:
             materialize(world, ["raw_bars", "corporate_actions", "validated_bars"], tags=months)
             materialize(world, ["features"], tags=months)
-            names = ["forecaster", "forecasts", "policy/ppo", "backtest"]
+            names = ["forecaster", "forecasts", "policy/ppo", "references", "backtest"]
             materialize(world, names, partition_key=FOLD)
             materialize(world, ["walk_forward_report"])
             yield world

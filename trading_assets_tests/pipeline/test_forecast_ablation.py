@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from trading_assets.backtest.baselines import BASELINES
 from trading_assets.graph import PACKAGE, STAGE_CODE, AssetNode, strategy_graph
 from trading_assets.lake.records import PartitionWrite
 from trading_assets.pipeline.ablation import ablation_keys, ablation_refs, read_ablations
@@ -23,7 +24,14 @@ FOLD, NOW = "2022-07-01", ny("2022-10-04", "01:00")
 MONTHS = ("2021-08-01", "2022-09-01")
 ABLATION = "tiny/forecast_ablation/ppo"
 CHECK = "both_arms_are_complete_and_alike"
-FOLD_ASSETS = ["forecaster", "forecasts", "policy/ppo", "forecast_ablation/ppo", "backtest"]
+FOLD_ASSETS = [
+    "forecaster",
+    "forecasts",
+    "policy/ppo",
+    "forecast_ablation/ppo",
+    "references",
+    "backtest",
+]
 
 
 def declare_ablation() -> str:
@@ -143,14 +151,8 @@ def test_what_is_trained_without_forecasts_is_traded_nowhere_and_no_trial(
     lake = finished.world.lake
     assert read_seeds(lake.read_blobs(ABLATION, FOLD)) == []
     portfolios = lake.read("tiny/backtest", [FOLD], "equity")["portfolio"].unique().sort()
-    assert portfolios.to_list() == [
-        "buy_and_hold",
-        "cash",
-        "equal_weight",
-        "ppo/ensemble",
-        "ppo/seed-0",
-        "ppo/seed-1",
-    ]
+    learned = ("ppo/ensemble", "ppo/seed-0", "ppo/seed-1")
+    assert portfolios.to_list() == sorted({*BASELINES, *learned})
     assert [(trial.agent, trial.seeds) for trial in lake.trials("tiny_daily")] == [("ppo", 2)]
     nodes = finished.world.declared.graph.nodes
     readers = [n.key for n in nodes if any(e.asset == ABLATION for e in n.reads)]

@@ -50,6 +50,7 @@ TABLE = (
     ),
     ("us_equities/backtest", "us_equities/policy/ppo", "2009-01-01", "the same fold"),
     ("us_equities/backtest", "us_equities/features", "2009-01-01", "test and the year before"),
+    ("us_equities/backtest", "us_daily/validated_bars", "2009-01-01", "test and two years before"),
     ("us_equities/walk_forward_report", "us_equities/backtest", "", "all folds"),
     ("us_equities/walk_forward_report", "us_equities/forecaster", "", "all folds"),
     ("us_equities/explanation", "us_equities/backtest", "2009-01-01", "the same fold"),
@@ -59,6 +60,7 @@ TABLE = (
     ("quarterly/forecaster", "quarterly/features", "2024-04-01", "36 months before the test"),
     ("quarterly/forecasts", "quarterly/features", "2024-04-01", "train and test"),
     ("quarterly/backtest", "quarterly/features", "2024-04-01", "test and the quarter before"),
+    ("quarterly/backtest", "daily/validated_bars", "2024-04-01", "test and 15 months before"),
     ("known_optimum/challenger", "known_optimum/features", "2025-06-16", "504 sessions before"),
     ("known_optimum/champion", "known_optimum/challenger", "2025-06-16", "the same session"),
     ("known_optimum/drift_report", "known_optimum/features", "2025-06-16", "504 sessions before"),
@@ -145,6 +147,18 @@ def test_a_quarter_is_trained_on_the_36_months_before_it() -> None:
     node = graphs[1].node("quarterly/forecaster")
     keys = lineage(graphs, node, "2024-04-01", FIXED_NOW)["quarterly/features"][0]
     assert (len(keys), keys[0], keys[-1]) == (36, "2021-04-01", "2024-03-01")
+
+
+@pytest.mark.parametrize("period", ["year", "quarter"])
+def test_a_backtest_reads_13_months_of_bars_or_more_before_its_window(period: str) -> None:
+    market = live_market()
+    strategy = strategy_over("daily", {"period": period, "first": "2022-01-01"})
+    graphs = [market_data_graph("daily", market), strategy_graph("any", strategy, market)]
+    node = graphs[1].node("any/backtest")
+    for key in graphs[1].periods.keys(Axis.FOLD, FIXED_NOW):
+        bars = lineage(graphs, node, key, FIXED_NOW)["daily/validated_bars"][0]
+        # Whole windows: two of 12 months, five of 3.
+        assert sum(month < key for month in bars) == {"year": 24, "quarter": 15}[period]
 
 
 @pytest.mark.parametrize(

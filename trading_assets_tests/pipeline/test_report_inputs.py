@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 
 from trading_assets.lake.records import PartitionWrite
 from trading_assets.lake.store import Lake
-from trading_assets.pipeline.backtest import read_quality
+from trading_assets.pipeline.backtest import ABSENCES_FILE, read_absences, read_quality
 from trading_assets_tests.lake.samples import made_by, open_lake
 
 FORECASTER = "demo/forecaster"
@@ -41,3 +42,14 @@ def test_only_folds_that_passed_and_were_stored_with_quality_show_it(lake: Lake)
 def test_folds_of_no_interest_are_not_read(lake: Lake) -> None:
     store(lake, FOLDS[0], {"feature_quality": QUALITY, "feature_correlations": CORRELATIONS})
     assert read_quality(lake, FORECASTER, FOLDS[1:]) == {}
+
+
+def test_a_fold_says_why_portfolios_are_absent_and_one_without_absences_says_nothing(
+    lake: Lake,
+) -> None:
+    asset, why = "demo/backtest", {"momentum": "90 of the 126 sessions of returns"}
+    absences = {ABSENCES_FILE: json.dumps(why).encode()}
+    for fold, blobs in zip(FOLDS, (absences, {}), strict=False):
+        lake.commit([PartitionWrite(asset, "backtest", fold, {"q": QUALITY}, blobs)], made_by())
+    assert read_absences(lake, asset, FOLDS[0]) == why
+    assert read_absences(lake, asset, FOLDS[1]) == {}

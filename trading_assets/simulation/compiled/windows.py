@@ -33,6 +33,7 @@ from trading_assets.simulation.compiled.layout import (
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Rows = NDArray[np.int64]
 
 # Numbers in a line of memory, and rows that are asked for before they are read.
 _LINE = 8
@@ -133,42 +134,40 @@ def trade_window(
 
 
 @bare_entry_point
-def mark_calm_bars(tape: Array, terms: Array, is_calm: Flags) -> None:
-    """Write at which rows a kept position is only marked: all closes, no corporate action.
-
-    With a quadratic cost no row is calm, as it is due on a weight that drifts, too.
-    """
-    costs_drift = terms[0, QUADRATIC] > 0.0
-    for row in range(len(tape)):
-        calm = not costs_drift
-        for symbol in range(tape.shape[2]):
+def mark_calm_bars(
+    close: Array, split_ratio: Array, cash_per_share: Array, payout: Array, is_calm: Flags
+) -> None:
+    """Write at which rows a kept position is only marked: all closes, no corporate action."""
+    for row in range(len(close)):
+        calm = True
+        for symbol in range(close.shape[1]):
             calm = (
                 calm
-                and np.isfinite(tape[row, CLOSE, symbol])
-                and tape[row, SPLIT_RATIO, symbol] == 1.0
-                and tape[row, CASH_PER_SHARE, symbol] == 0.0
-                and not np.isfinite(tape[row, PAYOUT_PER_SHARE, symbol])
+                and np.isfinite(close[row, symbol])
+                and split_ratio[row, symbol] == 1.0
+                and cash_per_share[row, symbol] == 0.0
+                and not np.isfinite(payout[row, symbol])
             )
         is_calm[row] = calm
 
 
 @inlined
-def _copy_bar(tape: Array, row: int, k: int, calm: bool, terms: Array, two_rows: Array) -> None:
+def _copy_bar(fields: Array, row: int, k: int, calm: bool, terms: Array, two_rows: Array) -> None:
     # What is not needed is left in memory, which is what most of the time would go to.
-    two_rows[1, OPEN, 0] = tape[row + 1, OPEN, k]
-    two_rows[1, CLOSE, 0] = tape[row + 1, CLOSE, k]
+    two_rows[1, OPEN, 0] = fields[OPEN, row + 1, k]
+    two_rows[1, CLOSE, 0] = fields[CLOSE, row + 1, k]
     if terms[0, IMPACT] > 0.0 or terms[0, QUADRATIC] > 0.0:
-        two_rows[0, VOLATILITY, 0] = tape[row, VOLATILITY, k]
-        two_rows[0, ADV_USD, 0] = tape[row, ADV_USD, k]
+        two_rows[0, VOLATILITY, 0] = fields[VOLATILITY, row, k]
+        two_rows[0, ADV_USD, 0] = fields[ADV_USD, row, k]
     if terms[0, MAX_PARTICIPATION] > 0.0:
-        two_rows[1, VOLUME, 0] = tape[row + 1, VOLUME, k]
+        two_rows[1, VOLUME, 0] = fields[VOLUME, row + 1, k]
     if calm:
         two_rows[1, SPLIT_RATIO, 0] = 1.0
         two_rows[1, CASH_PER_SHARE, 0] = 0.0
         two_rows[1, PAYOUT_PER_SHARE, 0] = np.nan
     else:
         for field in (SPLIT_RATIO, CASH_PER_SHARE, PAYOUT_PER_SHARE):
-            two_rows[1, field, 0] = tape[row + 1, field, k]
+            two_rows[1, field, 0] = fields[field, row + 1, k]
 
 
 @bare_entry_point
@@ -178,13 +177,13 @@ def trade_series(
     shares: Array,
     weights: Array,
     target: Array,
-    tape: Array,
+    fields: Array,
     is_calm: Flags,
-    first: int,
     terms: Array,
     two_rows: Array,
     fills: Array,
     outcome: Array,
+    stepped: Rows,
     equity: Array,
 ) -> None:
     """Trade one account for each symbol over consecutive rows, in place.
@@ -200,47 +199,54 @@ def trade_series(
         Positions; written. Prices lag behind where accounts are only marked.
     shares : float64 (N,)
         Shares held; written.
-    weights : float64 (R, N)
+    weights : float64 (T - 1, N)
         Target weights; nan keeps the shares.
     target : float64 (N, 1)
         Shares that fill at a bar; written.
-    tape : float64 (T, TAPE_FIELDS, N)
-        The market.
+    fields : float64 (TAPE_FIELDS, T, N)
+        The market, field by field: of most bars the closes are read alone.
     is_calm : bool (T,)
         Of `mark_calm_bars`.
-    first : int
-        Row of the first decision.
     terms : float64 (1, TERM_FIELDS)
         What trading costs.
     two_rows : float64 (2, TAPE_FIELDS, 1)
         One symbol's rows of a decision and its fill; written.
     fills, outcome : float64 (N, FILL_FIELDS, 1) and (N, OUTCOME_FIELDS)
         What the last whole step of each account did; written.
-    equity : float64 (R, N)
+    stepped : int64 (N,)
+        Accounts of a bar that need a whole step; written.
+    equity : float64 (T - 1, N)
         Equity of each account at each next close, USD; written.
     """
     n_accounts = len(cash)
+    opens = OPEN * fields.shape[1] * n_accounts
     owes = terms[0, FINANCING_PER_BAR] > 0.0 or terms[0, BORROW_PER_BAR] > 0.0
-    for place in range(len(weights)):
-        row = first + place
+    # A quadratic cost is due on a weight that drifts, too.
+    costs_drift = terms[0, QUADRATIC] > 0.0
+    for row in range(len(weights)):
         calm = is_calm[row + 1]
-        n_kept = 0
-        # Opens are read where something is decided alone, so that nothing foresees them.
-        for line in range(0, n_accounts, _LINE):
-            fetch_ahead(tape, ((row + _AHEAD) * tape.shape[1] + OPEN) * n_accounts + line)
-        if calm:
+        is_marked = calm and not costs_drift
+        if is_marked:
+            n_kept = 0
             for k in range(n_accounts):
-                equity[place, k] = cash[k] + shares[k] * tape[row + 1, CLOSE, k]
-                n_kept += np.isnan(weights[place, k])
+                equity[row, k] = cash[k] + shares[k] * fields[CLOSE, row + 1, k]
+                n_kept += np.isnan(weights[row, k])
+            # Opens are read where something is decided alone, so that nothing foresees them.
+            for line in range(0, n_accounts, _LINE):
+                fetch_ahead(fields, opens + (row + _AHEAD) * n_accounts + line)
             if n_kept == n_accounts and not owes:
                 continue
+        # Gathered without a branch: which account decides is as good as random.
+        n_stepped = 0
         for k in range(n_accounts):
-            wanted = weights[place, k]
+            stepped[n_stepped] = k
             is_owing = owes and (shares[k] < 0.0 or cash[k] < 0.0)
-            if calm and np.isnan(wanted) and not is_owing:
-                continue
-            _copy_bar(tape, row, k, calm, terms, two_rows)
-            price = tape[row, CLOSE, k]
+            n_stepped += not is_marked or is_owing or not np.isnan(weights[row, k])
+        for place in range(n_stepped):
+            k = stepped[place]
+            wanted = weights[row, k]
+            _copy_bar(fields, row, k, calm, terms, two_rows)
+            price = fields[CLOSE, row, k]
             if np.isfinite(price):
                 positions[k, PRICE, 0] = price
             target[k, 0] = shares[k]
@@ -251,4 +257,4 @@ def trade_series(
                 target[k, 0] = wanted * base / price
             step_book(cash, positions, target, k, two_rows, 0, 1, terms, 0, fills, outcome)
             shares[k] = positions[k, QUANTITY, 0]
-            equity[place, k] = outcome[k, EQUITY]
+            equity[row, k] = outcome[k, EQUITY]

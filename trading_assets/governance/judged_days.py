@@ -1,0 +1,75 @@
+"""What everything that a challenger is held against earns over its judged days."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from trading_assets.backtest.baselines import BASELINES, baseline_absences, baseline_decisions
+from trading_assets.backtest.engine import Decide
+from trading_assets.backtest.folds import Fold
+from trading_assets.backtest.matched_control import CONTROL, backtest_with_control
+from trading_assets.governance.promotion import net_utility
+from trading_assets.simulation.market import Market
+from trading_assets.strategy import Strategy
+
+Series = NDArray[np.float64]
+
+CHALLENGER = "challenger"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedDays:
+    """Net returns over the judged days.
+
+    Attributes
+    ----------
+    returns : mapping of str to float64 (T,)
+        By portfolio, baselines among them.
+    missing_baselines : tuple of str
+        Baselines that could not begin for want of returns.
+    """
+
+    returns: Mapping[str, Series]
+    missing_baselines: tuple[str, ...]
+
+    def best_baseline(self, risk_aversion: float) -> str:
+        """Return the naive portfolio of the largest mean net utility, of those that could begin.
+
+        Whoever is above it in that figure is above all of them.
+        """
+        known = [name for name in BASELINES if name not in self.missing_baselines]
+        return max(known, key=lambda name: net_utility(self.returns[name], risk_aversion).mean())
+
+
+def trade_judged_days(
+    market: Market, decisions: Mapping[str, Decide], strategy: Strategy, window: Fold
+) -> JudgedDays:
+    """Trade the judged days with everything that is compared, and with all naive portfolios.
+
+    Parameters
+    ----------
+    market : Market
+        Covers the judged days and what baselines look back on.
+    decisions : mapping of str to Decide
+        What is compared, `challenger` among it, whose turnover the random portfolio gets.
+    strategy : Strategy
+        Costs, limits and equity.
+    window : Fold
+        Its test days are the judged ones.
+    """
+    together = {**baseline_decisions(market, window), **decisions}
+    equity = backtest_with_control(market, together, CHALLENGER, strategy, window).equity
+    return JudgedDays(
+        returns={name: _returns(equity, name, strategy) for name in (*together, CONTROL)},
+        missing_baselines=tuple(sorted(baseline_absences(market, window))),
+    )
+
+
+def _returns(equity: pl.DataFrame, portfolio: str, strategy: Strategy) -> Series:
+    own = equity.filter(pl.col("portfolio") == portfolio).sort("session")
+    values = own["equity_usd"].to_numpy()
+    before = np.concatenate([[strategy.backtest.initial_equity_usd], values[:-1]])
+    return values / before - 1.0
