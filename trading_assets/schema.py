@@ -23,6 +23,7 @@ from trading_assets.columns import (
     Table,
 )
 from trading_assets.errors import DataError
+from trading_assets.explanation_schema import EXPLANATION_TABLES
 
 
 class SchemaError(DataError):
@@ -294,6 +295,7 @@ TABLES: dict[str, Table] = {
         ),
         key=("feature",),
     ),
+    **EXPLANATION_TABLES,
 }
 
 

@@ -27,6 +27,7 @@ from trading_assets.backtest.report_evidence import (
     evidence_headline,
     evidence_section,
 )
+from trading_assets.backtest.report_explanation import explanation_figures, explanation_section
 from trading_assets.backtest.report_figures import figures_document, headline_figures
 from trading_assets.backtest.report_forecasts import measure_effects
 from trading_assets.backtest.report_notes import assumption_notes, missing_notes, reading_notes
@@ -205,6 +206,7 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
             references.section(figures, judgement),
             Section("Trading", tables=[trading_table(trading, figures)]),
             *([effects.section] if effects.section is not None else []),
+            explanation_section(inputs.folds, inputs.expected_folds, strategy),
         ],
     )
     return WalkForwardReport(
@@ -221,6 +223,7 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
                 "trading": trading,
                 "forecasts_add": effects.figures,
                 "beside_references": references.by_agent,
+                "explanation": explanation_figures(inputs.folds, strategy),
             },
             figures,
             comparisons,

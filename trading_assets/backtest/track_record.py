@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from trading_assets.backtest.ablation import FoldAblation
 from trading_assets.backtest.baselines import BASELINES
 from trading_assets.backtest.engine import BacktestTables
+from trading_assets.backtest.explanation.fold_explanation import FoldExplanation
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.metrics import Series
 from trading_assets.features.quality import FeatureQuality
@@ -42,6 +43,8 @@ class FoldRecord:
         What agents earned with and without forecasts, by agent.
     absences : mapping of str to str
         Why portfolios were not traded, by name, as a clause.
+    explanation : FoldExplanation, optional
+        What moved its decisions and forecasts.
     """
 
     fold: Fold
@@ -50,6 +53,7 @@ class FoldRecord:
     features: FeatureQuality | None = None
     ablations: Mapping[str, FoldAblation] = field(default_factory=dict)
     absences: Mapping[str, str] = field(default_factory=dict)
+    explanation: FoldExplanation | None = None
 
 
 @dataclass(frozen=True, slots=True)
