@@ -16,7 +16,7 @@ Series = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A percentile interval, in the unit of the figure it belongs to."""
+    """An interval, in the unit of the figure it belongs to."""
 
     low: float
     high: float
@@ -92,6 +92,36 @@ def percentile_interval(resampled: Series, confidence: float) -> Interval:
     return Interval(float(low), float(high))
 
 
+def basic_interval(resampled: Series, observed: float, confidence: float) -> Interval:
+    """Return the basic interval of a figure, `2 d - q` of resampled figures d*.
+
+    It ends at resamples, chosen so that it lies above 0 exactly where `one_sided_p` is below
+    `(1 - confidence) / 2`, and excludes 0 exactly where `two_sided_p` is below `1 - confidence`.
+    Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 5.2.
+
+    Parameters
+    ----------
+    resampled : float64 (samples,)
+        d*, one a resample; nan are left out.
+    observed : float
+        d, of the data themselves.
+    confidence : float
+        Coverage.
+
+    Returns
+    -------
+    Interval
+        Infinite at both ends where so few resamples can exclude nothing.
+    """
+    distance = np.sort(resampled[~np.isnan(resampled)] - observed)
+    # Rounded, as (1 - 0.95) / 2 is not quite 0.025.
+    share = round((1.0 - confidence) / 2.0 * (len(distance) + 1), 9)
+    beyond = math.ceil(share) - 1
+    if beyond < 1:
+        return Interval(-math.inf, math.inf)
+    return Interval(observed - float(distance[-beyond]), observed - float(distance[beyond - 1]))
+
+
 def one_sided_p(resampled: Series, observed: float) -> float:
     """Return the probability of a figure at least as large as `observed` if its truth were 0.
 
@@ -108,6 +138,22 @@ def one_sided_p(resampled: Series, observed: float) -> float:
     defined = resampled[~np.isnan(resampled)]
     reached = int(np.sum(defined - observed >= observed))
     return (1 + reached) / (len(defined) + 1)
+
+
+def two_sided_p(resampled: Series, observed: float) -> float:
+    """Return the probability of a figure at least as far from 0 if its truth were 0.
+
+    Twice the smaller of the one-sided ones, at most 1.
+
+    Parameters
+    ----------
+    resampled : float64 (samples,)
+        d*, one a resample; nan are left out.
+    observed : float
+        d, of the data themselves.
+    """
+    sides = (one_sided_p(resampled, observed), one_sided_p(-resampled, -observed))
+    return min(1.0, 2.0 * min(sides))
 
 
 def _autocovariances(series: Series, longest_lag: int) -> Series:

@@ -109,6 +109,7 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         *BOOTSTRAP_CODE,
         "backtest",
         "pipeline/backtest.py",
+        "pipeline/trials.py",
     ),
     "governance": (
         *SCHEMA_CODE,

@@ -51,14 +51,17 @@ def portfolio_row(name: str, figures: PortfolioFigures) -> list[str]:
         number(figures.max_drawdown_bars, 0),
         number(figures.sortino_annual),
         number(figures.calmar),
-        percent(figures.value_at_risk_95, 2),
-        percent(figures.conditional_value_at_risk_95, 2),
-        percent(figures.hit_rate, 0),
-        number(figures.turnover_annual, 1),
-        percent(figures.exposure, 0),
-        percent(figures.cost_share_of_gains),
+        _loss(figures.value_at_risk_95, figures.conditional_value_at_risk_95),
+        _loss(figures.value_at_risk_99, figures.conditional_value_at_risk_99),
+        number(figures.probabilistic_sharpe),
         number(figures.deflated_sharpe),
+        number(figures.minimum_track_record_bars, 0),
     ]
+
+
+def _loss(value_at_risk: float, conditional: float) -> str:
+    """Return a loss that few bars exceed, with their mean loss in small print, as markup."""
+    return f'{percent(value_at_risk, 2)}<span class="interval">{percent(conditional, 2)}</span>'
 
 
 METRIC_HEADER = (
@@ -70,13 +73,11 @@ METRIC_HEADER = (
     "Longest, bars",
     "Sortino",
     "Calmar",
-    "VaR 95",
-    "CVaR 95",
-    "Hit rate",
-    "Turn\N{SOFT HYPHEN}over",
-    "Expo\N{SOFT HYPHEN}sure",
-    "Cost share",
+    "VaR, CVaR 95",
+    "VaR, CVaR 99",
+    "Proba\N{SOFT HYPHEN}bilistic",
     "Deflated",
+    "Bars to show it",
 )
 
 

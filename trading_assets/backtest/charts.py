@@ -170,13 +170,14 @@ def _is_background(label: str) -> bool:
     return label.startswith(OTHER_BASELINES)
 
 
-def style_axes(axes: "Axes", size: int) -> None:
-    """Give axes over days the page's grid, colours and labels of a size in points."""
+def style_axes(axes: "Axes", size: int, *, has_days: bool = True) -> None:
+    """Give axes, by default over days, the page's grid, colours and labels of a size in points."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator()
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    if has_days:
+        locator = AutoDateLocator()
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
     axes.set_facecolor("none")
     axes.grid(visible=True, axis="y", color=GRID, linewidth=0.5, alpha=0.35)
     axes.tick_params(colors=INK, labelsize=size, length=3)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, is_dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -15,6 +15,7 @@ from trading_assets.backtest.bootstrap import (
     sharpe_interval,
 )
 from trading_assets.backtest.statistics import (
+    SharpeSample,
     deflated_sharpe,
     describe_sharpe,
     minimum_track_record_bars,
@@ -31,15 +32,18 @@ class Judgement:
     Attributes
     ----------
     trials : int
-        Strategies tried on this data, this one included; at least 1.
+        Configurations tried on this data, this one included; at least 1.
     trial_variance : float or None
-        Variance over the trials of their Sharpe ratios of one bar; None when it is not known.
+        Variance over the clusters of trials of their Sharpe ratios of one bar, beyond what chance
+        shows; None when it is not known.
     samples : int
         Bootstrap samples.
     confidence : float
         Coverage of intervals.
     seed : int
         Seed of the bootstrap.
+    clusters : int or None
+        Clusters of alike trials, at least 1; None counts each trial as one.
     """
 
     trials: int
@@ -47,6 +51,18 @@ class Judgement:
     samples: int
     confidence: float
     seed: int
+    clusters: int | None = None
+
+    def deflate(self, sample: SharpeSample) -> float:
+        """Return the deflated Sharpe ratio of a series, N its clusters of trials.
+
+        V is never below `1 / (T - 1)`, by which worthless trials of this length differ by luck
+        alone: of a few clusters the sample variance may be near 0 although they are.
+        """
+        trials = self.trials if self.clusters is None else self.clusters
+        if self.trial_variance is None or sample.bars < 2:
+            return deflated_sharpe(sample, trials)
+        return deflated_sharpe(sample, trials, self.trial_variance + 1.0 / (sample.bars - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +89,8 @@ class PortfolioFigures:
     max_drawdown_bars: float
     value_at_risk_95: float
     conditional_value_at_risk_95: float
+    value_at_risk_99: float
+    conditional_value_at_risk_99: float
     hit_rate: float
     turnover_annual: float
     exposure: float
@@ -146,13 +164,15 @@ def portfolio_figures(
         max_drawdown_bars=metrics.max_drawdown_bars(returns),
         value_at_risk_95=metrics.value_at_risk(returns),
         conditional_value_at_risk_95=metrics.conditional_value_at_risk(returns),
+        value_at_risk_99=metrics.value_at_risk(returns, 0.99),
+        conditional_value_at_risk_99=metrics.conditional_value_at_risk(returns, 0.99),
         hit_rate=metrics.hit_rate(returns),
         turnover_annual=metrics.turnover_annual(record.turnover),
         exposure=metrics.exposure(record.gross_weight),
         cost_share_of_gains=metrics.cost_share(record.gains_usd, record.costs_usd),
         costs_usd=float(record.costs_usd.sum()) if bars else math.nan,
         probabilistic_sharpe=probabilistic_sharpe(sample),
-        deflated_sharpe=deflated_sharpe(sample, judgement.trials, judgement.trial_variance),
+        deflated_sharpe=judgement.deflate(sample),
         minimum_track_record_bars=minimum_track_record_bars(
             sample, confidence=judgement.confidence
         ),
@@ -206,6 +226,6 @@ def as_json_value(value: object) -> object:
         return {str(key): as_json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [as_json_value(item) for item in value]
-    if isinstance(value, PortfolioFigures | Comparison):
+    if is_dataclass(value) and not isinstance(value, type):
         return as_json_value(asdict(value))
     return value

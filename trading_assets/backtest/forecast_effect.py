@@ -22,7 +22,12 @@ from numpy.typing import NDArray
 from trading_assets.backtest.ablation import ARMS, WITH, WITHOUT, FoldAblation
 from trading_assets.backtest.figures import Judgement
 from trading_assets.backtest.metrics import BARS_PER_YEAR, Series
-from trading_assets.bootstrap import optimal_block_bars, resampled_positions
+from trading_assets.bootstrap import (
+    basic_interval,
+    optimal_block_bars,
+    resampled_positions,
+    two_sided_p,
+)
 
 Standing = Literal["adds", "takes_away", "no_difference", "unknown"]
 
@@ -38,7 +43,8 @@ class SeedMeans:
     difference : float
         The first less the second.
     low, high : float
-        Percentile interval of the difference.
+        Basic interval of the difference; it excludes 0 exactly where `p_value` is below what it
+        leaves out.
     p_value : float
         Two-sided: probability of a difference at least this far from 0 if there were none.
     """
@@ -223,16 +229,14 @@ def _compare(arms: PairedArms, figure: Callable[[Series], Series], draws: _Draws
     defined = resampled[~np.isnan(resampled)]
     if math.isnan(observed) or not len(defined):
         return SeedMeans(with_forecasts, without_forecasts, *[math.nan] * 4)
-    tail = (1.0 - draws.confidence) / 2.0
-    low, high = np.quantile(defined, [tail, 1.0 - tail])
-    reached = int(np.sum(np.abs(defined - observed) >= abs(observed)))
+    interval = basic_interval(defined, observed, draws.confidence)
     return SeedMeans(
         with_forecasts,
         without_forecasts,
         observed,
-        float(low),
-        float(high),
-        (1 + reached) / (len(defined) + 1),
+        interval.low,
+        interval.high,
+        two_sided_p(defined, observed),
     )
 
 

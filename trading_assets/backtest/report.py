@@ -12,6 +12,7 @@ import numpy as np
 
 from trading_assets.backtest.baselines import BASELINES
 from trading_assets.backtest.charts import curves_of, draw_png, draw_svg, draw_thumbnail
+from trading_assets.backtest.evidence import Judged, weigh_evidence
 from trading_assets.backtest.figures import (
     Bootstrap,
     Comparison,
@@ -19,8 +20,13 @@ from trading_assets.backtest.figures import (
     compare,
     portfolio_figures,
 )
-from trading_assets.backtest.metrics import BARS_PER_YEAR
 from trading_assets.backtest.page import Page, render_page
+from trading_assets.backtest.page_parts import Section
+from trading_assets.backtest.report_evidence import (
+    evidence_figures,
+    evidence_headline,
+    evidence_section,
+)
 from trading_assets.backtest.report_figures import figures_document, headline_figures
 from trading_assets.backtest.report_forecasts import measure_effects
 from trading_assets.backtest.report_notes import assumption_notes, missing_notes, reading_notes
@@ -33,6 +39,7 @@ from trading_assets.backtest.report_tables import (
     metrics_table,
     training_table,
 )
+from trading_assets.backtest.report_trading import trading_table
 from trading_assets.backtest.track_record import (
     FoldRecord,
     TrackRecord,
@@ -40,6 +47,9 @@ from trading_assets.backtest.track_record import (
     expected_portfolios,
     read_track_records,
 )
+from trading_assets.backtest.trading_figures import measure_trading
+from trading_assets.backtest.trial_clusters import TrialClusters, cluster_trials
+from trading_assets.backtest.trials import TrialSeries
 from trading_assets.backtest.verdict import judge_agent, strongest_baseline
 from trading_assets.errors import DataError
 from trading_assets.strategy import Strategy
@@ -61,12 +71,10 @@ class WalkForwardInputs:
         Folds that were backtested.
     expected_folds : sequence of str
         Keys of the folds that should have been.
-    trials : int
-        Strategies tried on this data, this one included.
+    trials : sequence of TrialSeries
+        Configurations tried on this data, this one included, with what is known of their returns.
     survivorship : str
         How far the universe is free of survivorship bias.
-    trial_sharpes_annual : sequence of float, optional
-        Annual Sharpe ratios of the trials, for the deflated Sharpe ratio.
     bootstrap_seed : int
         Seed of the intervals.
     """
@@ -76,9 +84,8 @@ class WalkForwardInputs:
     declaration_digest: str
     folds: Sequence[FoldRecord]
     expected_folds: Sequence[str]
-    trials: int
+    trials: Sequence[TrialSeries]
     survivorship: str = "unknown"
-    trial_sharpes_annual: Sequence[float] = ()
     bootstrap_seed: int = 0
 
 
@@ -144,16 +151,21 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
         expected_portfolios(strategy.policy),
         strategy.backtest.initial_equity_usd,
     )
-    judgement = _judgement(inputs)
+    clusters = cluster_trials(inputs.trials)
+    judgement = _judgement(inputs, clusters)
     bootstrap = Bootstrap(records, judgement)
     figures = {
         name: portfolio_figures(record, bootstrap, judgement) for name, record in records.items()
     }
     comparisons = _compare_ensembles(records, strategy, bootstrap, judgement)
+    keys = sorted({*inputs.expected_folds, *(record.fold.key for record in inputs.folds)})
+    judged = Judged(strategy, records, figures, comparisons, keys)
+    evidence = weigh_evidence(judged, inputs.trials, clusters, judgement)
     verdicts = [
-        judge_agent(agent, spec.seeds, figures, comparisons[f"{agent}/ensemble"], judgement)
+        judge_agent(agent, spec.seeds, evidence.by_agent[agent], evidence.gates[agent], judgement)
         for agent, spec in sorted(strategy.policy.agents.items())
     ]
+    trading = measure_trading(inputs.folds, records)
     effects = measure_effects(inputs.folds, inputs.expected_folds, strategy, judgement)
     problems = describe_gaps(records)
     order = in_order(figures)
@@ -182,7 +194,11 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
         training=training_table(inputs.folds),
         features=fold_features(inputs.folds),
         feature_notes=feature_notes(),
-        sections=[section for section in (effects.section,) if section is not None],
+        sections=[
+            evidence_section(evidence, judgement),
+            Section("Trading", tables=[trading_table(trading, figures)]),
+            *([effects.section] if effects.section is not None else []),
+        ],
     )
     return WalkForwardReport(
         verdict=" ".join(verdict.sentence for verdict in verdicts),
@@ -192,12 +208,21 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
         png=draw_png(curves, inputs.strategy_name),
         thumbnail=draw_thumbnail(curves),
         figures=figures_document(
-            {**_facts(inputs, bootstrap.block_bars), "forecasts_add": effects.figures},
+            {
+                **_facts(inputs, bootstrap.block_bars),
+                "evidence": evidence_figures(evidence),
+                "trading": trading,
+                "forecasts_add": effects.figures,
+            },
             figures,
             comparisons,
             verdicts,
         ),
-        headline={**headline_figures(figures, verdicts), **effects.headline},
+        headline={
+            **headline_figures(figures, verdicts),
+            **evidence_headline(evidence),
+            **effects.headline,
+        },
     )
 
 
@@ -208,23 +233,22 @@ def _require_evidence(inputs: WalkForwardInputs) -> None:
             " backtest a fold first"
         )
         raise DataError(msg)
-    if inputs.trials < 1:
+    if not inputs.trials:
         msg = (
-            f"the report of {inputs.strategy_name} was given {inputs.trials} trials; expected at"
+            f"the report of {inputs.strategy_name} was given 0 trials; expected at"
             " least the one it is about: register the backtest as a trial"
         )
         raise DataError(msg)
 
 
-def _judgement(inputs: WalkForwardInputs) -> Judgement:
-    sharpes = np.asarray(inputs.trial_sharpes_annual, dtype=np.float64)
-    variance = float(sharpes.var(ddof=1)) / BARS_PER_YEAR if len(sharpes) >= 2 else None
+def _judgement(inputs: WalkForwardInputs, clusters: TrialClusters) -> Judgement:
     return Judgement(
-        trials=inputs.trials,
-        trial_variance=variance,
+        trials=len(inputs.trials),
+        trial_variance=clusters.excess_variance,
         samples=inputs.strategy.backtest.bootstrap_samples,
         confidence=inputs.strategy.backtest.confidence,
         seed=inputs.bootstrap_seed,
+        clusters=clusters.count,
     )
 
 
@@ -259,7 +283,7 @@ def _facts(inputs: WalkForwardInputs, block_bars: float) -> dict[str, object]:
         "strategy": inputs.strategy_name,
         "declaration_digest": inputs.declaration_digest,
         "survivorship": inputs.survivorship,
-        "trials": inputs.trials,
+        "trials": len(inputs.trials),
         "confidence": backtest.confidence,
         "bootstrap_samples": backtest.bootstrap_samples,
         "bootstrap_block_bars": block_bars,

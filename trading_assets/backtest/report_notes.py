@@ -32,13 +32,12 @@ def missing_notes(survivorship: str, judgement: Judgement) -> list[str]:
     variance = (
         "their spread is taken to be what worthless trials of this length show"
         if judgement.trial_variance is None
-        else "their spread is that of the logged Sharpe ratios"
+        else "their spread is that of clusters' Sharpe ratios, at least what worthless ones show"
     )
     return [
         f"Survivorship: {survivorship}. A universe chosen with hindsight flatters every portfolio.",
         f"Trials: {judgement.trials} counted; {variance}. What was tried elsewhere is not counted.",
-        "Not computed: probability of backtest overfitting, tests over many strategies at once,"
-        " results under other costs, by market regime or under stress, and capacity.",
+        "Not computed: results under other costs, by market regime or under stress, and capacity.",
         "Fills have no queue, no partial execution and no reaction of the market to the order"
         " beyond the declared costs.",
     ]
@@ -49,12 +48,16 @@ def reading_notes(block_bars: float, judgement: Judgement) -> list[str]:
     return [
         f"Intervals: {judgement.samples:,} stationary-bootstrap samples, mean block"
         f" {block_bars:.1f} bars, the same draws for all portfolios.",
-        "Baseline of the verdict: the one with the highest Sharpe ratio; cash counts as 0.",
-        "p: chance of a difference at least this large if there were none.",
-        "Deflated: probability that the true Sharpe ratio exceeds the best that this many worthless"
-        " trials would show. An agent beats a baseline only if it reaches the confidence too.",
-        "VaR and CVaR: historical loss of one bar at 95 %. Turnover: notional bought and sold a"
-        " year over equity. Cost share: costs over gains before costs.",
+        "Baseline of the verdict: the one with the highest Sharpe ratio; cash counts as 0. An agent"
+        " beats it only if it passes every gate.",
+        "p: chance of a difference at least this large if there were none, one-sided; a 95 %"
+        " interval lies above 0 exactly where p is below 0.025.",
+        "Probabilistic: probability that the true Sharpe ratio is above 0. Deflated: above the best"
+        " that as many worthless trials as there are clusters would show. Bars to show it: least"
+        " track record in which the ratio would be told from 0.",
+        "VaR: historical loss of one bar at 95 and 99 %, CVaR in small print. Turnover: notional"
+        " bought and sold a year over equity. Cost share: costs over gains before costs. Slippage:"
+        " spread, impact and quadratic cost over notional.",
         "Drawdown counts the start as a peak; its longest run of bars need not have recovered.",
     ]
 

@@ -46,7 +46,7 @@ def in_order(figures: Mapping[str, PortfolioFigures]) -> list[str]:
 
 def metrics_table(figures: Mapping[str, PortfolioFigures], judgement: Judgement) -> Table:
     """Return the figures of each portfolio in order, seeds paler."""
-    names = in_order(figures)
+    names, muted = shown_order(figures)
     return Table(
         caption=(
             "After costs, annual on 252 bars, riskless rate 0; small print:"
@@ -54,8 +54,14 @@ def metrics_table(figures: Mapping[str, PortfolioFigures], judgement: Judgement)
         ),
         header=METRIC_HEADER,
         rows=[portfolio_row(name, figures[name]) for name in names],
-        muted=frozenset(index for index, name in enumerate(names) if _rank(name)[0] == 2),
+        muted=muted,
     )
+
+
+def shown_order(figures: Mapping[str, PortfolioFigures]) -> tuple[list[str], frozenset[int]]:
+    """Return portfolios in the order of tables, and the places of those printed paler."""
+    ordered = in_order(figures)
+    return ordered, frozenset(i for i, name in enumerate(ordered) if _rank(name)[0] == 2)
 
 
 def comparison_table(

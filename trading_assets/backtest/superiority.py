@@ -18,7 +18,7 @@ from trading_assets.errors import DataError
 Series = NDArray[np.float64]
 
 SAMPLES = 1_000
-_LEAST_BARS = 30
+LEAST_BARS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,28 +82,39 @@ def judge_superiority(
     settings = {"block_size": max(1, round(block)), "reps": SAMPLES, "bootstrap": "stationary"}
     test = tests.SPA(-benchmark, -matrix, **settings, seed=np.random.default_rng([seed, 0]))
     test.compute()
-    steps = tests.StepM(
-        -benchmark, -matrix, size, **settings, seed=np.random.default_rng([seed, 1])
-    )
-    steps.compute()
+    steps = tests.SPA(-benchmark, -matrix, **settings, seed=np.random.default_rng([seed, 1]))
     found = test.pvalues
     return Superiority(
         p_value=float(found["consistent"]),
         p_value_lower=float(found["lower"]),
         p_value_upper=float(found["upper"]),
-        better=tuple(differing[int(place)] for place in steps.superior_models),
+        better=tuple(differing[place] for place in _step_down(steps, len(differing), size)),
         block_bars=block,
     )
+
+
+def _step_down(test: Any, count: int, size: float) -> list[int]:  # noqa: ANN401  arch's own
+    """Return the places of strategies that are better, found in steps until one finds none.
+
+    arch's own StepM stops with an error where a later step finds all that are left.
+    """
+    is_left = np.ones(count, dtype=np.bool_)
+    while is_left.any():
+        test.subset(is_left)
+        test.compute()
+        found = test.better_models(size)
+        if not len(found):
+            break
+        is_left[found] = False
+    return np.flatnonzero(~is_left).tolist()
 
 
 def _require_series(returns: Mapping[str, Series], benchmark: Series) -> None:
     if not returns:
         msg = "0 strategies were given to test; expected at least 1"
         raise DataError(msg)
-    if len(benchmark) < _LEAST_BARS:
-        msg = (
-            f"{len(benchmark)} bars were given to test; expected at least {_LEAST_BARS}: add folds"
-        )
+    if len(benchmark) < LEAST_BARS:
+        msg = f"{len(benchmark)} bars were given to test; expected at least {LEAST_BARS}: add folds"
         raise DataError(msg)
     for name, own in {"the benchmark": benchmark, **returns}.items():
         if len(own) != len(benchmark):

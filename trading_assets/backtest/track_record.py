@@ -4,6 +4,7 @@ Folds are chained: each starts again from cash, so returns are joined, equities 
 a portfolio lacks, or has only part of, is left out and named; nothing is filled in.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -135,8 +136,9 @@ def read_track_records(
     produced = {record.fold.key: record for record in folds}
     for key in sorted({*expected_folds, *produced}):
         record = produced.get(key)
+        sessions = None if record is None else _fold_sessions(record.tables.equity)
         for portfolio in portfolios:
-            part, reason = _read_fold(record, portfolio, initial_equity_usd)
+            part, reason = _read_fold(record, sessions, portfolio, initial_equity_usd)
             if reason:
                 gaps[portfolio].append(Gap(portfolio, key, reason))
             else:
@@ -161,17 +163,23 @@ def describe_gaps(records: Mapping[str, TrackRecord]) -> list[str]:
 
 
 def _read_fold(
-    record: FoldRecord | None, portfolio: str, initial_equity_usd: float
+    record: FoldRecord | None,
+    sessions: pl.Series | None,
+    portfolio: str,
+    initial_equity_usd: float,
 ) -> tuple[pl.DataFrame, str]:
-    if record is None:
+    if record is None or sessions is None:
         return pl.DataFrame(), "the fold was not backtested"
     equity = record.tables.equity
     mine = equity.filter(pl.col("portfolio") == portfolio).sort("session")
-    n_sessions = equity["session"].n_unique()
     if mine.is_empty():
         return mine, record.absences.get(portfolio, "the fold has no such portfolio")
-    if len(mine) != n_sessions:
-        return mine, f"it has {len(mine)} of the fold's {n_sessions} sessions"
+    other = mine.filter(~pl.col("session").is_in(sessions.implode()))["session"]
+    if len(other):
+        shown = f"{len(other)} of its sessions are none of the fold's, {other[0]} the first"
+        return mine, f"{shown}: its calendar is another one"
+    if len(mine) != len(sessions):
+        return mine, f"it has {len(mine)} of the fold's {len(sessions)} sessions"
     values = mine["equity_usd"]
     if values.null_count() or not bool((values.is_finite() & (values > 0)).all()):
         return mine, "its equity is not a positive number throughout"
@@ -187,6 +195,18 @@ def _read_fold(
         ),
         "",
     )
+
+
+def _fold_sessions(equity: pl.DataFrame) -> pl.Series:
+    """Return the sessions of a fold: those that most portfolios have, the longer of equal ones.
+
+    One portfolio of another calendar is then the one that is left out.
+    """
+    by_portfolio = equity.group_by("portfolio").agg(pl.col("session").sort())
+    calendars = by_portfolio["session"].to_list()
+    commonest = Counter(tuple(own) for own in calendars)
+    chosen = max(commonest, key=lambda own: (commonest[own], len(own), own))
+    return pl.Series("session", list(chosen), dtype=pl.Date)
 
 
 def _chain(portfolio: str, gaps: list[Gap], parts: list[pl.DataFrame]) -> TrackRecord:

@@ -1,12 +1,13 @@
 """The verdict on each agent, in one sentence that carries its own evidence."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from trading_assets.backtest.baselines import BASELINES
 from trading_assets.backtest.figures import Comparison, Judgement, PortfolioFigures
+from trading_assets.backtest.promotion_gates import Gate, GateEvidence, failed_gates
 
 Standing = Literal["beats", "ahead", "undecided", "behind", "unknown"]
 
@@ -22,9 +23,9 @@ class Verdict:
     benchmark : str
         Baseline with the highest Sharpe ratio, where cash counts as 0.
     standing : str
-        `beats`: the interval of the difference lies above 0 and the deflated Sharpe ratio reaches
-        the confidence. `ahead`: only the first. `undecided`: the interval contains 0. `behind`: it
-        lies below 0. `unknown`: a figure is undefined.
+        `beats`: every gate that is judged is passed. `ahead`: the interval of the difference lies
+        above 0, but a gate is not passed. `undecided`: the interval contains 0. `behind`: it lies
+        below 0. `unknown`: the difference is undefined.
     comparison : Comparison
         With the benchmark, over the sessions that both have.
     is_complete : bool
@@ -32,6 +33,8 @@ class Verdict:
         been the strongest.
     sentence : str
         The verdict for a person.
+    gates : tuple of Gate
+        What it rests on.
     """
 
     agent: str
@@ -40,6 +43,7 @@ class Verdict:
     comparison: Comparison
     is_complete: bool
     sentence: str
+    gates: tuple[Gate, ...]
 
 
 def strongest_baseline(figures: Mapping[str, PortfolioFigures]) -> str:
@@ -56,8 +60,8 @@ def strongest_baseline(figures: Mapping[str, PortfolioFigures]) -> str:
 def judge_agent(
     agent: str,
     n_seeds: int,
-    figures: Mapping[str, PortfolioFigures],
-    comparisons: Mapping[str, Comparison],
+    evidence: GateEvidence,
+    gates: tuple[Gate, ...],
     judgement: Judgement,
 ) -> Verdict:
     """Return the verdict on an agent's ensemble.
@@ -68,69 +72,75 @@ def judge_agent(
         Name of the agent.
     n_seeds : int
         Trainings that the ensemble averages.
-    figures : mapping of str to PortfolioFigures
-        Figures of all portfolios.
-    comparisons : mapping of str to Comparison
-        The ensemble against each baseline.
+    evidence : GateEvidence
+        What the gates looked at.
+    gates : tuple of Gate
+        The gates.
     judgement : Judgement
         Trials and confidence.
     """
-    ensemble = f"{agent}/ensemble"
-    mine = figures[ensemble]
-    benchmark = strongest_baseline(figures)
-    found = comparisons[benchmark]
-    standing = _standing(mine, found, judgement.confidence)
-    seed_names = [f"{agent}/seed-{seed}" for seed in range(n_seeds)]
-    is_complete = all(figures[name].is_complete for name in (ensemble, *seed_names, *BASELINES))
-    claim = _claim(agent, benchmark, standing, mine, judgement)
-    sentence = claim
+    benchmark, ensemble = evidence.benchmark, evidence.ensemble
+    found = evidence.comparisons[benchmark]
+    standing = _standing(found, gates)
+    is_complete = all(own.is_complete for own in evidence.required.values())
+    sentence = claim = _claim(agent, benchmark, standing, ensemble, gates)
     if standing != "unknown":
         seeds = f"{n_seeds} seed{'s' if n_seeds != 1 else ''}"
-        folds = f"{mine.folds} fold{'s' if mine.folds != 1 else ''}"
+        folds = f"{ensemble.folds} fold{'s' if ensemble.folds != 1 else ''}"
         trials = f"{judgement.trials} trial{'s' if judgement.trials != 1 else ''} counted"
         sentence = (
             f"{claim}: annual Sharpe {found.sharpe_annual:.2f} against"
             f" {found.benchmark_sharpe_annual:.2f}, difference {found.difference:.2f}"
             f" ({100 * judgement.confidence:g} % interval {found.low:.2f} to {found.high:.2f},"
-            f" p {found.p_value:.3f}), {folds}, {seeds}, {trials}.{_holes(figures)}"
+            f" p {found.p_value:.3f}), {folds}, {seeds}, {trials}.{_holes(evidence.required)}"
         )
     if not is_complete:
         sentence = f"Incomplete: {sentence}"
-    return Verdict(agent, benchmark, standing, found, is_complete, sentence)
+    return Verdict(agent, benchmark, standing, found, is_complete, sentence, gates)
 
 
 def _holes(figures: Mapping[str, PortfolioFigures]) -> str:
     """Name the baselines that were not among those compared with in every fold."""
     # Folds that every portfolio lacks are said elsewhere and take no baseline out of the choice.
     everywhere = set.intersection(*(set(own.missing_folds) for own in figures.values()))
-    lacking = [name for name in BASELINES if set(figures[name].missing_folds) - everywhere]
+    lacking = [
+        name
+        for name, own in figures.items()
+        if name in BASELINES and set(own.missing_folds) - everywhere
+    ]
     return f" Not in every fold: {', '.join(lacking)}." if lacking else ""
 
 
-def _standing(mine: PortfolioFigures, found: Comparison, confidence: float) -> Standing:
+def _standing(found: Comparison, gates: Sequence[Gate]) -> Standing:
     if math.isnan(found.difference):
         return "unknown"
     if found.high < 0:
         return "behind"
-    if found.low <= 0:
-        return "undecided"
-    return "beats" if mine.deflated_sharpe >= confidence else "ahead"
+    if not failed_gates(gates):
+        return "beats"
+    return "ahead" if found.low > 0 else "undecided"
 
 
 def _claim(
-    agent: str, benchmark: str, standing: Standing, mine: PortfolioFigures, judgement: Judgement
+    agent: str,
+    benchmark: str,
+    standing: Standing,
+    ensemble: PortfolioFigures,
+    gates: Sequence[Gate],
 ) -> str:
     if standing == "beats":
         return f"{agent} beats {benchmark} after costs"
     if standing == "ahead":
+        failed = failed_gates(gates)
+        names = ", ".join(f"{gate.title[0].lower()}{gate.title[1:]}" for gate in failed)
         return (
-            f"{agent} is ahead of {benchmark} after costs, but {judgement.trials} trials can show"
-            f" its Sharpe ratio by luck (deflated probability {mine.deflated_sharpe:.2f})"
+            f"{agent} is ahead of {benchmark} after costs, but fails {len(failed)} of"
+            f" {len(gates)} gates ({names})"
         )
     if standing == "behind":
         return f"{agent} falls behind {benchmark} after costs"
     if standing == "undecided":
         return f"{agent} does not beat {benchmark} after costs"
-    if mine.bars:
+    if ensemble.bars:
         return f"{agent} cannot be judged: its returns have no variance, so no Sharpe ratio."
     return f"{agent} cannot be judged: there is nothing to compare."

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trading_assets.bootstrap import (
+    basic_interval,
     one_sided_p,
     optimal_block_bars,
-    percentile_interval,
     resampled_positions,
 )
 from trading_assets.errors import DataError
@@ -74,7 +74,7 @@ class LossDifference:
     difference : float
         Mean loss of the second minus that of the first, nats; above 0 the first is better.
     low, high : float
-        Percentile interval of the difference.
+        Basic interval of the difference, of one kind with the p-value.
     p_value : float
         One-sided: probability of an advantage of the first at least this large if there were none.
         Interval and p-value are nan of fewer than 10 sessions, or fewer than three horizons.
@@ -173,7 +173,7 @@ def _resample(laid: list[Array], signs: list[float], resampling: Resampling) -> 
     for sign, series, own, mean in zip(signs, laid, known, means, strict=True):
         distance += sign * _widening(len(own), block) * (_means(series, positions) - mean)
     resampled = observed + distance
-    interval = percentile_interval(resampled, resampling.confidence)
+    interval = basic_interval(resampled, observed, resampling.confidence)
     p_value = one_sided_p(resampled, observed)
     return LossDifference(observed, interval.low, interval.high, p_value, sessions)
 

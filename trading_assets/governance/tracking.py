@@ -11,6 +11,10 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 MAX_PARAM_LENGTH = 500
 
@@ -55,15 +59,9 @@ class TrackedRun:
         from mlflow.entities import Param, RunTag
 
         self._uri, self._artifacts = uri, artifacts
-        with _only_writer(uri, artifacts):
+        with only_writer(uri, artifacts):
             self._client = MlflowClient(tracking_uri=uri)
-            found = self._client.get_experiment_by_name(about.experiment)
-            location = None if uri.startswith("http") else (artifacts / about.experiment).as_uri()
-            experiment_id = (
-                found.experiment_id
-                if found is not None
-                else self._client.create_experiment(about.experiment, artifact_location=location)
-            )
+            experiment_id = find_experiment(self._client, uri, artifacts, about.experiment)
             run = self._client.create_run(experiment_id, run_name=about.name)
             self.run_id = str(run.info.run_id)
             self._client.log_batch(
@@ -77,7 +75,7 @@ class TrackedRun:
         from mlflow.entities import Metric
 
         now_ms = time.time_ns() // 1_000_000
-        with _only_writer(self._uri, self._artifacts):
+        with only_writer(self._uri, self._artifacts):
             self._client.log_batch(
                 self.run_id, metrics=[Metric(k, v, now_ms, step) for k, v in metrics.items()]
             )
@@ -86,13 +84,13 @@ class TrackedRun:
         """Add tags that are known only later, such as digests."""
         from mlflow.entities import RunTag
 
-        with _only_writer(self._uri, self._artifacts):
+        with only_writer(self._uri, self._artifacts):
             found = [RunTag(key, value) for key, value in tags.items()]
             self._client.log_batch(self.run_id, tags=found)
 
     def finish(self, files: Mapping[str, bytes]) -> None:
         """Add files by relative name and end the run."""
-        with _only_writer(self._uri, self._artifacts), tempfile.TemporaryDirectory() as folder:
+        with only_writer(self._uri, self._artifacts), tempfile.TemporaryDirectory() as folder:
             for relative, content in files.items():
                 target = Path(folder) / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +100,7 @@ class TrackedRun:
 
     def fail(self) -> None:
         """End the run as one that failed."""
-        with _only_writer(self._uri, self._artifacts):
+        with only_writer(self._uri, self._artifacts):
             self._client.set_terminated(self.run_id, status="FAILED")
 
 
@@ -149,8 +147,17 @@ def log_model(
     return run.run_id
 
 
+def find_experiment(client: "MlflowClient", uri: str, artifacts: Path, name: str) -> str:
+    """Return the id of an experiment, which is made unless it is there."""
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    location = None if uri.startswith("http") else (artifacts / name).as_uri()
+    return str(client.create_experiment(name, artifact_location=location))
+
+
 @contextmanager
-def _only_writer(uri: str, artifacts: Path) -> Generator[None]:
+def only_writer(uri: str, artifacts: Path) -> Generator[None]:
     """Let one process at a time create or write the local store: its set-up is not concurrent."""
     if uri.startswith("http"):
         yield

@@ -13,13 +13,8 @@ from trading_assets.lake.availability import label
 from trading_assets.lake.connections import ManifestConnections
 from trading_assets.lake.locks import LOCK_TIMEOUT_SECONDS
 from trading_assets.lake.names import TABLE_SUFFIX
-from trading_assets.lake.records import (
-    FileRef,
-    PartitionRecord,
-    Trial,
-    canonical_json,
-    document_digest,
-)
+from trading_assets.lake.records import FileRef, PartitionRecord
+from trading_assets.lake.trial_ledger import TrialLedger
 
 
 class StoredTable(NamedTuple):
@@ -39,7 +34,7 @@ class Summary:
 
 
 class Manifest:
-    """Commits, what they read, and trials, in SQLite or PostgreSQL.
+    """Commits and what they read, in SQLite or PostgreSQL; `ledger` counts trials.
 
     Parameters
     ----------
@@ -56,6 +51,7 @@ class Manifest:
     ) -> None:
         self._connections = ManifestConnections(root, url, lock_timeout_seconds)
         self.close = self._connections.close
+        self.ledger = TrialLedger(self._connections)
 
     def commit(
         self,
@@ -171,57 +167,6 @@ class Manifest:
         with self._connections.reading() as connection:
             return set(connection.execute(query).scalars())
 
-    def register_trial(self, trial: Trial) -> bool:
-        """Count a trial unless it has been counted; return whether it is new."""
-        text = canonical_json(trial.config)
-        digest = document_digest(text)
-        with self._connections.writing() as connection:
-            is_known = connection.execute(
-                sa.select(tables.trials.c.id).where(*_same(trial))
-            ).first()
-            if is_known is not None:
-                return False
-            commits.store_documents(connection, {digest: text})
-            connection.execute(
-                sa.insert(tables.trials).values(
-                    data_set=trial.data_set,
-                    strategy=trial.strategy,
-                    agent=trial.agent,
-                    declaration_digest=trial.declaration_digest,
-                    seeds=trial.seeds,
-                    first_seen=trial.first_seen,
-                    config_digest=digest,
-                )
-            )
-        return True
-
-    def trial_count(self, data_set: str) -> int:
-        """Return how many configurations have been tried on a data set."""
-        query = sa.select(sa.func.count()).where(tables.trials.c.data_set == data_set)
-        with self._connections.reading() as connection:
-            return connection.execute(query).scalar_one()
-
-    def trials(self, data_set: str) -> list[tuple[Trial, str]]:
-        """Return the trials of a data set with their configuration's text, oldest first."""
-        columns = tables.trials.c
-        query = (
-            sa.select(
-                columns.data_set,
-                columns.strategy,
-                columns.agent,
-                columns.declaration_digest,
-                columns.seeds,
-                columns.first_seen,
-                tables.documents.c.text,
-            )
-            .join(tables.documents)
-            .where(columns.data_set == data_set)
-            .order_by(columns.id)
-        )
-        with self._connections.reading() as connection:
-            rows = connection.execute(query).all()
-        return [(Trial(*row[:5], first_seen=row[5]), row[6]) for row in rows]
-
 
 def _require_current(
     present: Mapping[tuple[str, str], PartitionRecord], replaced: Mapping[tuple[str, str], int]
@@ -235,14 +180,3 @@ def _require_current(
                 f" {commit_id or 'none'} to be current still, so run again, nothing was committed"
             )
             raise ConflictError(msg)
-
-
-def _same(trial: Trial) -> list[sa.ColumnElement[bool]]:
-    columns = tables.trials.c
-    return [
-        columns.data_set == trial.data_set,
-        columns.strategy == trial.strategy,
-        columns.agent == trial.agent,
-        columns.declaration_digest == trial.declaration_digest,
-        columns.seeds == trial.seeds,
-    ]

@@ -24,8 +24,10 @@ from trading_assets.lake.records import (
     Provenance,
     Trial,
 )
+from trading_assets.lake.trial_returns import CountedTrial, TrialReturns
 
 __all__ = [
+    "CountedTrial",
     "InputRef",
     "Lake",
     "PartitionRecord",
@@ -33,6 +35,7 @@ __all__ = [
     "Provenance",
     "Removal",
     "Trial",
+    "TrialReturns",
 ]
 
 
@@ -134,16 +137,50 @@ class Lake(LakeReader):
 
     def register_trial(self, trial: Trial) -> bool:
         """Count a configuration as tried, once; return whether it is new."""
-        return self._manifest.register_trial(replace(trial, first_seen=self._clock()))
+        return self._manifest.ledger.register(replace(trial, first_seen=self._clock()))
+
+    def keep_trial_returns(self, trial: Trial, returns: TrialReturns) -> bool:
+        """Count a configuration, once, and keep what it earned in a window, the newest alone.
+
+        Parameters
+        ----------
+        trial : Trial
+            The configuration.
+        returns : TrialReturns
+            Net returns; those of the same window that were kept before are replaced.
+
+        Returns
+        -------
+        bool
+            Whether the configuration is new.
+
+        Raises
+        ------
+        DataError
+            If a return is missing or not finite, or sessions do not ascend; nothing is counted.
+        """
+        return self._manifest.ledger.keep_returns(replace(trial, first_seen=self._clock()), returns)
 
     def trial_count(self, data_set: str) -> int:
         """Return how many configurations have been tried on a data set."""
-        return self._manifest.trial_count(data_set)
+        return self._manifest.ledger.count(data_set)
 
     def trials(self, data_set: str) -> list[Trial]:
         """Return the configurations tried on a data set, oldest first."""
-        found = self._manifest.trials(data_set)
-        return [replace(trial, config=json.loads(text)) for trial, text in found]
+        return [counted.trial for counted in self.counted_trials(data_set)]
+
+    def counted_trials(self, data_set: str) -> list[CountedTrial]:
+        """Return the configurations tried on a data set with their returns, oldest first.
+
+        Raises
+        ------
+        DataError
+            If stored returns are damaged.
+        """
+        return [
+            CountedTrial(replace(trial, config=json.loads(text)), returns)
+            for trial, text, returns in self._manifest.ledger.trials(data_set)
+        ]
 
     def query(self, sql: str) -> pl.DataFrame:
         """Return the result of one SELECT over the catalog's views.

@@ -105,3 +105,13 @@ trials = sa.Table(
     sa.Column("config_digest", sa.ForeignKey("documents.digest"), nullable=False),
     sa.UniqueConstraint("data_set", "strategy", "agent", "declaration_digest", "seeds"),
 )
+
+trial_returns = sa.Table(
+    "trial_returns",
+    METADATA,
+    sa.Column("trial_id", sa.ForeignKey("trials.id"), primary_key=True),
+    sa.Column("window", sa.String(80), primary_key=True),
+    sa.Column("sessions", sa.LargeBinary, nullable=False),
+    sa.Column("returns", sa.LargeBinary, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+)

@@ -11,13 +11,19 @@ import dagster as dg
 from trading_assets.backtest.folds import get_fold
 from trading_assets.lake.names import table_file
 from trading_assets.lake.records import canonical_json
-from trading_assets.lake.store import Lake
+from trading_assets.lake.store import Lake, PartitionRecord
 from trading_assets.pipeline.ablation import ablation_keys, ablation_refs, read_ablations
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.policy import agent_nodes, png_metadata, training_tables
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
+from trading_assets.pipeline.trials import (
+    Trained,
+    count_backtest,
+    mirrored_trials,
+    trial_series,
+)
 
 MEMBERS_FILE = "member_weights.json"
 ABSENCES_FILE = "absences.json"
@@ -57,7 +63,6 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
     )
     def backtest(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from trading_assets.backtest.fold import backtest_fold
-        from trading_assets.lake.records import Trial
         from trading_assets.policy.ensemble import traded_ensembles, weights_by_member
         from trading_assets.policy.fold import read_seeds, read_tracks
         from trading_assets.policy.references import References
@@ -98,19 +103,13 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
                 )
             ]
         )
-        for agent, policy in nodes.items():
-            record = task.lake.record(policy.key, task.key)
-            assert record is not None
-            task.lake.register_trial(
-                Trial(
-                    data_set=strategy.market_data,
-                    strategy=declared.name,
-                    agent=agent,
-                    declaration_digest=record.declaration_digest,
-                    seeds=len(policies[agent]),
-                    config=task.lake.document(record.config_digest),
-                )
-            )
+        count_backtest(
+            task.lake,
+            declared,
+            {a: Trained(_committed(task, nodes[a].key), len(own)) for a, own in policies.items()},
+            task.key,
+            None if problems else tables.equity,
+        )
         report_partitions(context, records)
         figures = {
             f"{label} {name}": float(value)
@@ -165,7 +164,8 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
 
         task = Task.begin(context, lake, declared, "walk_forward_report")
         key = f"{declared.name}/backtest"
-        trials = task.lake.trial_count(declared.trading.market_data)
+        counted_trials = task.lake.counted_trials(declared.trading.market_data)
+        trials = len(counted_trials)
         expected = task.inputs("")[key]
         present = [fold for fold in expected if fold in task.lake.records(key)]
         forecaster = f"{declared.name}/forecaster"
@@ -189,7 +189,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
                     for fold in present
                 ],
                 expected_folds=expected,
-                trials=trials,
+                trials=trial_series(counted_trials),
                 survivorship=survivorship(declared.market),
             )
         )
@@ -225,6 +225,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
             report.headline,
             {"dagster_run_id": context.run.run_id, "declaration": declared.name},
         )
+        tracking.mirror_trials(declared.trading.market_data, mirrored_trials(counted_trials))
         return dg.MaterializeResult(
             metadata={
                 "verdict": report.verdict,
@@ -297,6 +298,12 @@ def read_quality(lake: Lake, asset: str, folds: Sequence[str]) -> dict[str, Any]
         if {table_file(name) for name in names} <= {file.name for file in record.files}:
             found[fold] = FeatureQuality(*(lake.read_table(record, name) for name in names))
     return found
+
+
+def _committed(task: Task, asset: str) -> PartitionRecord:
+    record = task.lake.record(asset, task.key)
+    assert record is not None
+    return record
 
 
 def _file_of(task: Task, record: Any, name: str) -> Path:

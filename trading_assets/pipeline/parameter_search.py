@@ -12,13 +12,15 @@ from trading_assets.backtest.folds import get_fold
 from trading_assets.declaration_mistakes import expected_names
 from trading_assets.errors import UserError, shown
 from trading_assets.graph import AssetNode, digest
-from trading_assets.lake.records import Trial
+from trading_assets.lake.store import Trial, TrialReturns
 from trading_assets.periods import Axis
 from trading_assets.pipeline.declared import Declared, declared_strategy
 from trading_assets.pipeline.instance import is_process_gone, process_identity
 from trading_assets.pipeline.policy import training_tables
+from trading_assets.pipeline.resources import tracking_of
 from trading_assets.pipeline.settings import Settings, open_lake, read_settings
 from trading_assets.pipeline.task import Task
+from trading_assets.pipeline.trials import mirrored_trials
 
 if TYPE_CHECKING:
     from trading_assets.policy.search import TrialRow
@@ -67,6 +69,7 @@ def search_parameters(
     agent = _searched_agent(declared, agent)
     spec, search = declared.trading.policy.agents[agent], declared.trading.policy.search[agent]
     task = _task(settings, declared, agent, fold)
+    lake, data_set = task.lake, declared.trading.market_data
     basis = _basis(task, spec, search.model_dump(mode="json", exclude={"trials", "prune"}))
     name = f"{strategy}/{agent}/{task.key}/{digest(basis)[:16]}"
     study = open_study(name, storage or settings.data / "search" / STUDIES_FILE)
@@ -80,20 +83,26 @@ def search_parameters(
         search,
     )
 
-    def count(number: int, drawn: DeclaredAgent) -> None:
+    def trial_of(number: int, drawn: DeclaredAgent) -> Trial:
         config = {**basis, "agent": drawn.model_dump(mode="json"), "trial": number}
-        data_set = declared.trading.market_data
-        trial = Trial(data_set, strategy, agent, digest(config), search.seeds, config)
-        task.lake.register_trial(trial)
+        return Trial(data_set, strategy, agent, digest(config), search.seeds, config)
 
-    run_trials(
-        study, searched, search.trials if trials is None else trials, count, process_identity()
-    )
+    def count(number: int, drawn: DeclaredAgent) -> None:
+        lake.register_trial(trial_of(number, drawn))
+
+    def keep(number: int, drawn: DeclaredAgent, sessions: Any, returns: Any) -> None:
+        own = TrialReturns(f"validation {task.key}", sessions, returns)
+        lake.keep_trial_returns(trial_of(number, drawn), own)
+
+    n_trials = search.trials if trials is None else trials
+    run_trials(study, searched, n_trials, count, process_identity(), keep)
     rows = trial_rows(study)
     _print_trials(name, rows)
     best = best_row(rows)
     told = _fragment(agent, spec, best.parameters) if best else "no trial is complete yet"
     Console().print(told, markup=False, highlight=False, soft_wrap=True)
+    counted = mirrored_trials(lake.counted_trials(data_set))
+    tracking_of(settings).mirror_trials(data_set, counted)
 
 
 def _searched_agent(declared: Declared, agent: str | None) -> str:

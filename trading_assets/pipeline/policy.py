@@ -18,6 +18,7 @@ from trading_assets.pipeline.market_tables import read_market
 from trading_assets.pipeline.progress import watch_training
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
+from trading_assets.pipeline.trials import Trained, count_policy
 from trading_assets.strategy import with_sizes
 
 
@@ -114,6 +115,7 @@ def _policy(declared: Declared, agent: str) -> dg.AssetsDefinition:
             depends_on,
         )
         report_partitions(context, record)
+        count_policy(task.lake, declared, agent, Trained(record[0], len(trained.policies)))
         rmtree(kept, ignore_errors=True)
         scores = dict(enumerate(trained.validation_scores))
         return dg.MaterializeResult(

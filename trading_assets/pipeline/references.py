@@ -18,7 +18,7 @@ def reference_assets(declared: Declared) -> list[dg.AssetsDefinition]:
 
 def _references(declared: Declared) -> dg.AssetsDefinition:
     node = declared.node("references")
-    fitted = "every_reference_is_fitted"
+    fitted, same = "every_reference_is_fitted", "stored_references_are_the_fitted_ones"
 
     @declare_asset(
         declared,
@@ -29,22 +29,29 @@ def _references(declared: Declared) -> dg.AssetsDefinition:
         pool=TRAINING_POOL,
         check_specs=[
             check_spec(
+                node, same, "What is read back from the files gives the same files.", blocks=True
+            ),
+            check_spec(
                 node, fitted, "Nothing that agents are reported beside is missing.", blocks=False
-            )
+            ),
         ],
     )
     def references(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
-        from trading_assets.policy.references import train_references
+        from trading_assets.policy.references import References, train_references
 
         task = Task.begin(context, lake, declared, "references")
         fold = get_fold(task.key, declared.trading.folds)
         trained = train_references(training_tables(task), fold, declared.trading, declared.market)
-        records = task.commit([task.write(task.key, {}, trained.to_files())])
+        files = trained.to_files()
+        again = References.from_files(files).to_files()
+        changed = [f"{name} is read back otherwise" for name in files if again[name] != files[name]]
+        verdict = "failed" if changed else "passed"
+        records = task.commit([task.write(task.key, {}, files, verdict=verdict, reasons=changed)])
         report_partitions(context, records)
         lacking = [f"{name}: {reason}" for name, reason in sorted(trained.absences.items())]
         return dg.MaterializeResult(
             metadata={"absent": len(lacking), "trade_aversion": trained.trade_aversion},
-            check_results=[check(fitted, lacking, is_warning=True)],
+            check_results=[check(same, changed), check(fitted, lacking, is_warning=True)],
         )
 
     return references

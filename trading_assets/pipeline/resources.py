@@ -1,7 +1,7 @@
 """What runs need from outside: the lake, the clock, the keys and the MLflow store."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -15,7 +15,7 @@ from trading_assets.cores import usable_cores
 from trading_assets.lake.locks import LOCK_TIMEOUT_SECONDS
 from trading_assets.lake.store import Lake
 from trading_assets.pages import DEFAULT_URL, page_url
-from trading_assets.pipeline.settings import read_credentials, read_settings
+from trading_assets.pipeline.settings import Settings, read_credentials, read_settings
 
 RECORDED_PACKAGES = (
     "trading_assets",
@@ -119,6 +119,12 @@ class TrackingResource(dg.ConfigurableResource):
             self.uri, Path(self.artifacts), experiment, name, files, (params, metrics, tags)
         )
 
+    def mirror_trials(self, data_set: str, trials: Sequence[Any]) -> None:
+        """Mirror the whole ledger of a data set; see `governance.trial_mirror`."""
+        from trading_assets.governance.trial_mirror import mirror_trials
+
+        mirror_trials(self.uri, Path(self.artifacts), f"{data_set}/trials", trials)
+
 
 class CredentialsResource(dg.ConfigurableResource):
     """Keys of data vendor and broker, read when a run asks for them and held nowhere."""
@@ -151,11 +157,15 @@ def resources() -> dict[str, object]:
             pages_url=settings.pages_url,
             lock_timeout_seconds=settings.lock_timeout_seconds,
         ),
-        "tracking": TrackingResource(
-            uri=settings.tracking_uri, artifacts=str(settings.data / "mlflow" / "artifacts")
-        ),
+        "tracking": tracking_of(settings),
         "credentials": CredentialsResource(),
     }
+
+
+def tracking_of(settings: Settings) -> TrackingResource:
+    """Return the MLflow store that the environment names."""
+    artifacts = settings.data / "mlflow" / "artifacts"
+    return TrackingResource(uri=settings.tracking_uri, artifacts=str(artifacts))
 
 
 def _processor() -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from trading_assets.agent_specs import AgentSpec, DeclaredAgent
@@ -20,7 +21,9 @@ from trading_assets.policy.checkpoints import N_CHECKPOINTS
 from trading_assets.policy.fold import TrainingTables, train_seeds
 from trading_assets.policy.networks import Checkpoint
 from trading_assets.policy.training import TrainingWatch
+from trading_assets.policy.validation_returns import validation_returns
 from trading_assets.search_specs import ChoiceSpec, IntRangeSpec, SearchSpec, with_parameters
+from trading_assets.simulation.core import Floats
 from trading_assets.strategy import Strategy
 
 if TYPE_CHECKING:
@@ -34,6 +37,16 @@ _PROCESS = "process"
 
 Count = Callable[[int, DeclaredAgent], None]
 """Told the number and the agent of each trial before it is trained."""
+
+Keep = Callable[[int, DeclaredAgent, NDArray[np.datetime64], Floats], None]
+"""Told number and agent of each trial that is complete, with the sessions, datetime64[D] (T,), and
+the mean over its seeds of their net returns, float64 (T,), on the validation days."""
+
+
+def keep_nothing(
+    number: int, agent: DeclaredAgent, sessions: NDArray[np.datetime64], returns: Floats
+) -> None:
+    """Pass over what a trial earned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +151,7 @@ def run_trials(
     n_trials: int,
     count: Count,
     process: str = "",
+    keep: Keep = keep_nothing,
 ) -> None:
     """Run trials in this process and keep each in the study.
 
@@ -155,6 +169,9 @@ def run_trials(
         Told of each trial before it is trained, so that one that is killed is counted too.
     process : str, optional
         Said of each trial, so that one whose process is gone can be told from one that runs.
+    keep : callable, optional
+        Told what each complete trial earned on the validation days; a pruned or failed one has
+        nothing to tell.
     """
     import optuna
 
@@ -174,7 +191,7 @@ def run_trials(
             seed=int(np.random.SeedSequence([spec.seed, trial.number]).generate_state(1)[0]),
         )
         try:
-            _run_trial(study, trial, searched, count)
+            _run_trial(study, trial, searched, count, keep)
         except BaseException:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             raise
@@ -209,7 +226,11 @@ def search_score(scores: Sequence[float]) -> float:
 
 
 def _run_trial(
-    study: "optuna.Study", trial: "optuna.Trial", searched: SearchedAgent, count: Count
+    study: "optuna.Study",
+    trial: "optuna.Trial",
+    searched: SearchedAgent,
+    count: Count,
+    keep: Keep,
 ) -> None:
     import optuna
 
@@ -231,6 +252,8 @@ def _run_trial(
             problems = trained.problems or [f"the score was {score}; expected a finite one"]
             _fail(study, trial, "; ".join(problems))
             return
+        earned = validation_returns(searched.tables, searched.window, trained.tracks)
+        keep(trial.number, agent, *earned)
         study.tell(trial, score)
     except optuna.TrialPruned:
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)

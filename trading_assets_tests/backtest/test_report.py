@@ -29,6 +29,7 @@ from trading_assets.backtest.track_record import (
     expected_portfolios,
     read_track_records,
 )
+from trading_assets.backtest.trials import chain_windows
 from trading_assets.errors import DataError
 from trading_assets.strategy import Strategy
 from trading_assets_tests.backtest.markets import market_of, strategy_of
@@ -113,7 +114,7 @@ def inputs_of(records, **changes) -> WalkForwardInputs:
         "declaration_digest": "0123456789abcdef",
         "folds": records,
         "expected_folds": KEYS,
-        "trials": 7,
+        "trials": [chain_windows("demo/ppo", [])] * 7,
         **changes,
     }
     return WalkForwardInputs(**values)
@@ -163,12 +164,13 @@ def test_a_clear_loser_falls_behind():
 
 
 def test_many_trials_take_a_win_back():
-    records = [fold_record(key, 0.55) for key in KEYS]
-    few = judged(inputs_of(records, trials=1))
-    many = judged(inputs_of(records, trials=10_000, trial_sharpes_annual=[-40.0, 0.0, 40.0]))
+    records = [fold_record(key, 0.15) for key in KEYS]
+    silent = chain_windows("demo/ppo", [])
+    few, many = (judged(inputs_of(records, trials=[silent] * count)) for count in (1, 10_000))
     assert few.figures["verdicts"]["ppo"]["standing"] == "beats"
     assert many.figures["verdicts"]["ppo"]["standing"] == "ahead"
-    assert "10000 trials can show its Sharpe ratio by luck" in many.verdict
+    assert "but fails 1 of 5 gates (deflated Sharpe ratio): annual Sharpe" in many.verdict
+    assert 'class="verdict ahead"' in many.html
 
 
 def test_figures_are_those_of_the_chained_returns():
@@ -311,8 +313,8 @@ def test_a_baseline_without_data_is_named_at_the_top_and_marks_what_it_touches()
     assert page.index(WHY) < page.index("<table>")
     mark = '<span class="mark">'
     for name in names:
-        # In the table of figures, that of holdings, and in the comparison with the ensemble.
-        assert page.count(f'<th scope="row">{name}{mark}') == 2
+        # In the tables of figures, of holdings and of trading, and compared with the ensemble.
+        assert page.count(f'<th scope="row">{name}{mark}') == 3
         assert f"ppo/ensemble less {name}{mark}" in page
     assert f"ppo/ensemble less equal_weight{mark}" not in page
     # A cell of the fold that is missing.
@@ -440,4 +442,4 @@ def test_a_report_without_folds_or_trials_is_refused():
     with pytest.raises(DataError, match="0 folds"):
         judged(inputs_of([]))
     with pytest.raises(DataError, match="0 trials"):
-        judged(inputs_of([fold_record(KEYS[0], 0.0)], trials=0))
+        judged(inputs_of([fold_record(KEYS[0], 0.0)], trials=[]))

@@ -60,6 +60,19 @@ def test_hopeless_strategies_do_not_hide_a_good_one():
     assert among.p_value == pytest.approx(alone.p_value, abs=0.03)
 
 
+def test_a_later_step_may_find_all_that_are_left():
+    rng = np.random.default_rng(7)
+    benchmark = np.zeros(500)
+    # The first step's border is that of the wild one; the calm one is found once that is gone.
+    returns = {
+        "wild": 0.02 + 0.05 * rng.standard_normal(500),
+        "calm": 0.002 + 0.005 * rng.standard_normal(500),
+    }
+    assert judge_superiority(returns, benchmark).better == ("wild", "calm")
+    hopeless = {**returns, "bad": -0.002 + 0.005 * rng.standard_normal(500)}
+    assert judge_superiority(hopeless, benchmark).better == ("wild", "calm")
+
+
 def test_the_benchmark_itself_is_not_better():
     _, benchmark = draw(0)
     found = judge_superiority({"copy": benchmark}, benchmark)

@@ -1,6 +1,9 @@
 """Two agents weighed by a declared rule, and a search of one's parameters, by commands."""
 
 import json
+import shutil
+from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -52,7 +55,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return made
 
 
-def read_report(project: Project) -> tuple[dict[str, object], str]:
+def read_report(project: Project) -> tuple[dict[str, Any], str]:
     with project.lake() as lake:
         files = lake.read_blobs("pair/walk_forward_report")
     return json.loads(files["figures.json"]), files["report.html"].decode()
@@ -91,8 +94,37 @@ def test_a_search_counts_each_trial_and_goes_on_where_it_was(project: Project) -
     assert "nothing to do" in again.stdout, again.stdout + again.stderr
     made = project.materialize("--select", "pair/walk_forward_report")
     assert made.returncode == 0, made.stderr
-    after, _ = read_report(project)
+    after, page = read_report(project)
     assert after["trials"] == before["trials"] + 3
+    found = after["evidence"]["trials"]
+    assert found["counted"] == found["with_returns"] == after["trials"]
+    assert "pair/ensemble" in page
+    with project.lake() as lake:
+        windows = [
+            [kept.window for kept in own.returns] for own in lake.counted_trials("tiny_bars")
+        ]
+    assert windows == [[f"test {FOLD}"]] * 3 + [[f"validation {FOLD}"]] * 3
+    assert len(mirrored(project)) == after["trials"]
+
+    # The mirror is gone, the verdict is not.
+    shutil.rmtree(project.data / "mlflow")
+    rebuilt = project.materialize("--select", "pair/walk_forward_report")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert read_report(project) == (after, page)
+    assert len(mirrored(project)) == after["trials"]
+
+
+def mirrored(project: Project) -> list[str]:
+    """Return the names of the mirrored trials."""
+    from mlflow import MlflowClient
+
+    # A store that is opened stays open in this process.
+    copy = project.folder / f"mirror_{uuid4().hex}"
+    shutil.copytree(project.data / "mlflow", copy)
+    client = MlflowClient(tracking_uri=f"sqlite:///{copy / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("tiny_bars/trials")
+    assert experiment is not None
+    return [str(run.info.run_name) for run in client.search_runs([experiment.experiment_id])]
 
 
 @pytest.mark.parametrize(

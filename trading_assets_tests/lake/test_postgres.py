@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
 from trading_assets.errors import DataError
+from trading_assets.lake import tables
 from trading_assets.lake.connections import ManifestConnections
 from trading_assets.lake.records import InputRef, Trial
 from trading_assets.lake.store import Lake
@@ -23,6 +25,7 @@ from trading_assets_tests.lake.samples import (
     rows_of,
     write_of,
 )
+from trading_assets_tests.lake.test_trial_returns import returns_of
 
 pytestmark = pytest.mark.postgres
 
@@ -77,6 +80,25 @@ def test_failed_partitions_and_trials_are_kept(lake: Lake) -> None:
     trial = Trial("us_daily", "us_equities", "ppo", "dec1", 3)
     assert (lake.register_trial(trial), lake.register_trial(trial)) == (True, False)
     assert lake.trial_count("us_daily") == 1
+
+
+def test_returns_of_trials_are_kept_replaced_and_come_back_to_the_bit(lake: Lake, url: str) -> None:
+    trial = Trial("us_daily", "us_equities", "ppo", "dec1", 3, {"discount": 0.95})
+    lake.register_trial(trial)
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        tables.trial_returns.drop(connection)
+    engine.dispose()
+    assert [counted.returns for counted in lake.counted_trials("us_daily")] == [()]
+    for seed in (0, 1):
+        assert not lake.keep_trial_returns(trial, returns_of(bars=250, seed=seed))
+    assert lake.keep_trial_returns(replace(trial, agent="sac"), returns_of("test 2021-01-01"))
+    first, second = lake.counted_trials("us_daily")
+    assert first.trial == replace(trial, first_seen=NOW)
+    (own,) = first.returns
+    assert own.returns.tobytes() == returns_of(bars=250, seed=1).returns.tobytes()
+    assert (own.sessions == returns_of(bars=250).sessions).all()
+    assert [kept.window for kept in second.returns] == ["test 2021-01-01"]
 
 
 def test_writers_take_turns_on_the_same_partitions(lake: Lake) -> None:

@@ -1,5 +1,6 @@
 import multiprocessing
 
+import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
@@ -8,6 +9,7 @@ from trading_assets.backtest.folds import Fold
 from trading_assets.errors import DataError
 from trading_assets.policy import fold as fold_module
 from trading_assets.policy import search as search_module
+from trading_assets.policy.ensemble import ValidationTrack
 from trading_assets.policy.fold import TrainingTables
 from trading_assets.policy.networks import Checkpoint
 from trading_assets.policy.search import (
@@ -78,6 +80,20 @@ def test_a_score_is_the_mean_less_half_a_deviation():
     assert best_row([]) is None
 
 
+def test_a_complete_trial_tells_what_it_earned_on_the_validation_days(tmp_path):
+    kept, days = [], days_of(MARKET)
+    study = open_study("demo", tmp_path / "studies.log")
+    run_trials(study, searched_of(seeds=2), 1, lambda *_: None, keep=lambda *new: kept.append(new))
+    ((number, agent, sessions, returns),) = kept
+    assert (number, agent.seeds) == (0, 2)
+    # The last session before a return decides it: the first validation day earns none.
+    assert sessions.tolist() == days[101:140]
+    assert returns.dtype == np.float64
+    assert returns.shape == (39,)
+    assert np.isfinite(returns).all()
+    assert returns.any()
+
+
 def add_trial(folder):
     fold_module.market_of = lambda *_: MARKET
     run_trials(open_study("demo", folder / "studies.log"), searched_of(), 2, lambda *_: None)
@@ -104,17 +120,22 @@ def test_a_trial_behind_the_median_is_pruned_and_was_counted(tmp_path, monkeypat
             for seed in range(2):
                 for place in range(8):
                     watch.report(seed, Checkpoint(place, score))
-            return fold_module.TrainedSeeds((), (score, score), [], {})
+            tracks = {seed: ValidationTrack(np.full(39, seed), np.zeros(39)) for seed in (0, 1)}
+            return fold_module.TrainedSeeds((), (score, score), [], tracks)
 
         return train
 
-    study, counted = open_study("demo", tmp_path / "studies.log"), []
+    study, counted, kept = open_study("demo", tmp_path / "studies.log"), [], []
     for score in (1.0, 2.0, 3.0, 4.0, 5.0, 2.9, 3.1):
         monkeypatch.setattr(search_module, "train_seeds", told(score))
-        run_trials(study, searched_of(seeds=2), 1, lambda *new: counted.append(new))
+        count, keep = (lambda *new: counted.append(new)), (lambda *new: kept.append(new))
+        run_trials(study, searched_of(seeds=2), 1, count, keep=keep)
     rows = trial_rows(study)
     assert [row.state for row in rows] == ["complete"] * 5 + ["pruned", "complete"]
     assert len(counted) == 7
+    # A pruned trial has nothing to tell; the others the mean of their seeds.
+    assert [number for number, *_ in kept] == [0, 1, 2, 3, 4, 6]
+    assert {tuple(returns) for *_, returns in kept} == {(0.5,) * 39}
     assert best_row(rows).number == 4
     # The first seed is never cut short.
     assert len(study.trials[5].intermediate_values) == 9
