@@ -29,6 +29,8 @@ BASELINE_MONTHS = 13
 
 # Fields of a strategy's policy that try or measure and change no trained or traded number.
 MEASURES = ("search", "ablation")
+# Fields of its backtest that only say what else is done with what was traded.
+REPORTED = ("stress_paths", "prop_firm")
 
 # What puts stored bars and actions together by company.
 COMPANY_CODE = (
@@ -66,6 +68,32 @@ TRADING_ROOMS = (
 ENGINE_CODE = tuple(
     f"backtest/{name}.py"
     for name in ("engine", "event_engine", "order_queue", "orders", "recording", "window")
+)
+# What trades a test window again, or one that went otherwise.
+STRESS_CODE = tuple(
+    f"backtest/{name}.py"
+    for name in (
+        "adjusted_bars",
+        "allocations",
+        "bar_moves",
+        "baselines",
+        "break_even",
+        "break_even_costs",
+        "conditions",
+        "crisis_windows",
+        "folds",
+        "hierarchical_risk_parity",
+        "metrics",
+        "outages",
+        "periodic_rules",
+        "redeciding",
+        "resampled_paths",
+        "sensitivity",
+        "shocks",
+        "stress",
+        "stress_rows",
+        "vectorised",
+    )
 )
 LEARNING_ROOMS = ("features", "forecast", "forecast_specs.py", *BOOTSTRAP_CODE, *TRADING_ROOMS)
 # What the results of a stage, or of one of its assets, depend on. A change to any of these files
@@ -110,6 +138,15 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "backtest",
         "pipeline/backtest.py",
         "pipeline/trials.py",
+    ),
+    # Stage `backtest`, but it forecasts and decides; what the report makes of it trades nothing.
+    "stress": (
+        *SCHEMA_CODE,
+        *LEARNING_ROOMS,
+        *ENGINE_CODE,
+        *STRESS_CODE,
+        "pipeline/policy.py",
+        "pipeline/stress.py",
     ),
     "governance": (
         *SCHEMA_CODE,
@@ -294,7 +331,11 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
     yield AssetNode(f"{name}/forecaster", "forecast", Axis.FOLD, trained_on, forecast)
     read = (Reads(f"{name}/forecaster"), Reads(features, train, 0), Reads(bars, train, 0), actions)
     yield AssetNode(forecasts, "forecast", Axis.FOLD, read, forecast)
-    traded = {**forecast, **_dump(strategy, "costs", "risk", "backtest")}
+    traded = {
+        **forecast,
+        **_dump(strategy, "costs", "risk"),
+        "backtest": strategy.backtest.model_dump(mode="json", exclude=set(REPORTED)),
+    }
     policy = strategy.policy.model_dump(mode="json", exclude={"agents", "ensemble", *MEASURES})
     for agent, spec in strategy.policy.agents.items():
         own, key = spec.model_dump(mode="json"), f"{name}/policy/{agent}"
@@ -319,6 +360,7 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
         code="references",
     )
     policies = tuple(Reads(f"{name}/policy/{agent}") for agent in strategy.policy.agents)
+    judged = {**traded, "policy": strategy.policy.model_dump(mode="json", exclude=set(MEASURES))}
     yield AssetNode(
         f"{name}/backtest",
         "backtest",
@@ -332,7 +374,25 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
             Reads(bars, -ceil(BASELINE_MONTHS / periods.fold_months), 0),
             actions,
         ),
-        {**traded, "policy": strategy.policy.model_dump(mode="json", exclude=set(MEASURES))},
+        judged,
+    )
+    # Bars of the train window say what is usual, and the features of other prices look back too.
+    needed = max(strategy.folds.train_months, LOOKBACK_MONTHS)
+    yield AssetNode(
+        f"{name}/stress",
+        "backtest",
+        Axis.FOLD,
+        (
+            Reads(f"{name}/backtest"),
+            *policies,
+            Reads(f"{name}/forecaster"),
+            Reads(forecasts),
+            Reads(features, train, 0),
+            Reads(bars, -ceil(needed / periods.fold_months), 0),
+            actions,
+        ),
+        {**judged, "stress_paths": strategy.backtest.stress_paths},
+        code="stress",
     )
 
 
@@ -345,6 +405,7 @@ def _unpartitioned_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
         (
             Reads(f"{name}/backtest", reads_all=True),
             Reads(f"{name}/forecaster", reads_all=True),
+            Reads(f"{name}/stress", reads_all=True, is_optional=True),
             *(
                 Reads(f"{name}/forecast_ablation/{agent}", reads_all=True, is_optional=True)
                 for agent in ablated

@@ -30,7 +30,13 @@ from trading_assets.backtest.report_evidence import (
 from trading_assets.backtest.report_figures import figures_document, headline_figures
 from trading_assets.backtest.report_forecasts import measure_effects
 from trading_assets.backtest.report_notes import assumption_notes, missing_notes, reading_notes
+from trading_assets.backtest.report_prop_firm import (
+    prop_firm_figures,
+    prop_firm_outcomes,
+    prop_firm_section,
+)
 from trading_assets.backtest.report_quality import feature_figures, feature_notes, fold_features
+from trading_assets.backtest.report_stress import stress_figures, stress_section
 from trading_assets.backtest.report_tables import (
     comparison_table,
     fold_table,
@@ -167,6 +173,8 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
     ]
     trading = measure_trading(inputs.folds, records)
     effects = measure_effects(inputs.folds, inputs.expected_folds, strategy, judgement)
+    evaluated = prop_firm_outcomes(records, strategy, bootstrap)
+    evaluation = prop_firm_section(evaluated, strategy)
     problems = describe_gaps(records)
     order = in_order(figures)
     shown = [record for record in records.values() if len(record.returns)]
@@ -198,6 +206,8 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
             evidence_section(evidence, judgement),
             Section("Trading", tables=[trading_table(trading, figures)]),
             *([effects.section] if effects.section is not None else []),
+            stress_section(inputs.folds, inputs.expected_folds, strategy),
+            *([evaluation] if evaluation is not None else []),
         ],
     )
     return WalkForwardReport(
@@ -213,6 +223,8 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
                 "evidence": evidence_figures(evidence),
                 "trading": trading,
                 "forecasts_add": effects.figures,
+                "stress": stress_figures(inputs.folds, strategy),
+                "evaluation_accounts": prop_firm_figures(evaluated),
             },
             figures,
             comparisons,

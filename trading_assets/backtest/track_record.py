@@ -41,6 +41,8 @@ class FoldRecord:
         What agents earned with and without forecasts, by agent.
     absences : mapping of str to str
         Why portfolios were not traded, by name, as a clause.
+    stress : DataFrame, optional
+        Table `stress`.
     """
 
     fold: Fold
@@ -49,6 +51,7 @@ class FoldRecord:
     features: FeatureQuality | None = None
     ablations: Mapping[str, FoldAblation] = field(default_factory=dict)
     absences: Mapping[str, str] = field(default_factory=dict)
+    stress: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)

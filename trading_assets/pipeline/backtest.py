@@ -17,6 +17,7 @@ from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.policy import agent_nodes, png_metadata, training_tables
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
+from trading_assets.pipeline.stress import read_stress
 from trading_assets.pipeline.task import Task, report_partitions
 from trading_assets.pipeline.trials import (
     Trained,
@@ -172,6 +173,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
         ablated = ablation_keys(declared)
         ablations = read_ablations(task.lake, ablated, present)
         quality = read_quality(task.lake, forecaster, present)
+        stressed = read_stress(task.lake, declared.node("stress").key, present)
         report = build_report(
             WalkForwardInputs(
                 strategy_name=declared.name,
@@ -185,6 +187,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
                         features=quality.get(fold),
                         ablations=ablations[fold],
                         absences=read_absences(task.lake, key, fold),
+                        stress=stressed.get(fold),
                     )
                     for fold in present
                 ],
@@ -208,6 +211,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
                     inputs=[
                         *task.lake.inputs_for(key, present),
                         *task.lake.inputs_for(forecaster, quality),
+                        *task.lake.inputs_for(declared.node("stress").key, stressed),
                         *ablation_refs(task.lake, ablated, ablations),
                     ],
                     verdict="failed" if problems else "passed",

@@ -1,5 +1,6 @@
 """Assets of the stage policy: one trained agent each, and the ladder that proves it can learn."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -194,6 +195,28 @@ def training_tables(task: Task) -> Any:
         features=task.read(f"{name}/features"),
         forecasts=task.read(f"{name}/forecasts"),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEnsembles:
+    """Trained seeds by agent, and what is traded together, by portfolio."""
+
+    policies: Any
+    ensembles: Any
+
+
+def read_ensembles(task: Task) -> StoredEnsembles:
+    """Read a fold's trained seeds, and put them together as its strategy declares."""
+    from trading_assets.policy.ensemble import traded_ensembles
+    from trading_assets.policy.fold import read_seeds, read_tracks
+
+    nodes = agent_nodes(task.declared)
+    stored = {a: task.lake.read_blobs(policy.key, task.key) for a, policy in nodes.items()}
+    policies = {agent: read_seeds(files) for agent, files in stored.items()}
+    rule = task.declared.trading.policy.ensemble
+    is_weighted = rule.rule != "mean_action"
+    tracks = {a: read_tracks(files) for a, files in stored.items()} if is_weighted else {}
+    return StoredEnsembles(policies, traded_ensembles(rule, policies, tracks))
 
 
 def png_metadata(png: bytes) -> dg.MarkdownMetadataValue:
