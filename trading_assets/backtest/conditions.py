@@ -61,7 +61,7 @@ def condition_rows(
             for level in (1, 2, 3):
                 where = levels == level
                 if where.any():
-                    rows.append(row_of(scenario, level, portfolio, own, where))
+                    rows.append(row_of(scenario, level, portfolio, own, where, is_run=False))
         for crisis in CRISIS_WINDOWS:
             where = _between(days[tested], crisis.first, crisis.last)
             if where.any():

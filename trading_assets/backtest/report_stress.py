@@ -7,30 +7,35 @@ from dataclasses import asdict
 import polars as pl
 
 from trading_assets.backtest.break_even_costs import EQUAL_WEIGHT
-from trading_assets.backtest.cells import number, percent
+from trading_assets.backtest.cells import percent
 from trading_assets.backtest.conditions import REGIME
+from trading_assets.backtest.metrics import BARS_PER_YEAR
 from trading_assets.backtest.page_parts import Drawing, Finding, Section
 from trading_assets.backtest.report_stress_tables import (
-    capital,
     condition_table,
     left_table,
     scenario_table,
 )
 from trading_assets.backtest.sensitivity import (
     CAPITAL,
-    COST_FACTORS,
+    CAPITALS_USD,
     COSTS,
-    FEE,
     FEES_BPS,
     LATENCY,
     MAX_PARTICIPATION,
     SHOWN_FACTORS,
     USUAL_IMPACT,
 )
-from trading_assets.backtest.stress import BUY_AND_HOLD, MOST_APART_BPS, RECORDED, UNSHOCKED
+from trading_assets.backtest.stress import (
+    BUY_AND_HOLD,
+    CORRELATION,
+    MOST_APART_BPS,
+    RECORDED,
+    UNSHOCKED,
+)
 from trading_assets.backtest.stress_chart import Panel, draw_sensitivity
+from trading_assets.backtest.stress_findings import robustness_finding
 from trading_assets.backtest.stress_pool import (
-    Left,
     capacity_of,
     costs_left,
     curve_of,
@@ -44,7 +49,6 @@ from trading_assets.strategy import Strategy
 TITLE = "Under stress"
 
 _BPS = 1e4
-_BARS_PER_YEAR = 252
 
 
 def stress_section(
@@ -61,11 +65,9 @@ def stress_section(
     strategy : Strategy
         Agents and costs.
     """
-    tables = stressed_tables(folds)
-    missing = sorted(
-        {*expected_folds, *(record.fold.key for record in folds)}
-        - {record.fold.key for record in folds if record.stress is not None}
-    )
+    stressed = stressed_tables(folds, strategy)
+    tables = list(stressed.values())
+    missing = sorted({*expected_folds, *(record.fold.key for record in folds)} - {*stressed})
     lacking = [Finding("unknown", f"Not stressed: {_keys(missing)}.")] if missing else []
     if not tables:
         return Section(TITLE, findings=lacking)
@@ -75,7 +77,7 @@ def stress_section(
     return Section(
         TITLE,
         findings=[
-            *(_finding(tables, pooled, name) for name in learned),
+            *(robustness_finding(tables, pooled, name) for name in learned),
             *_apart_findings(pooled),
             *lacking,
         ],
@@ -97,7 +99,8 @@ def stress_section(
 
 def stress_figures(folds: Sequence[FoldRecord], strategy: Strategy) -> dict[str, object]:
     """Return what the section shows under machine names; empty without a stressed fold."""
-    tables = stressed_tables(folds)
+    stressed = stressed_tables(folds, strategy)
+    tables = list(stressed.values())
     if not tables:
         return {}
     pooled = pool_stress(tables)
@@ -107,23 +110,27 @@ def stress_figures(folds: Sequence[FoldRecord], strategy: Strategy) -> dict[str,
         by_level = scenarios.setdefault(row.pop("scenario"), {})
         by_level.setdefault(f"{row.pop('level'):g}", {})[row.pop("portfolio")] = row
     return {
-        "folds": sorted(record.fold.key for record in folds if record.stress is not None),
+        "folds": list(stressed),
         "scenarios": scenarios,
         "nothing_left": {name: _left_figures(tables, pooled, name, None) for name in names},
         "no_more_than_equal_weight": {
             name: _left_figures(tables, pooled, name, EQUAL_WEIGHT) for name in names[:-1]
         },
-        "capacity_usd": {name: capacity_of(pooled, name) for name in names},
+        "capacity_usd": {name: _capacity_figures(pooled, name) for name in names},
         "paths": {
             name: asdict(found) for name in names if (found := paths_of(pooled, name)) is not None
         },
     }
 
 
-def stressed_tables(folds: Sequence[FoldRecord]) -> list[pl.DataFrame]:
-    """Return table `stress` of each fold that has it, in order of folds."""
-    ordered = sorted(folds, key=lambda record: record.fold.key)
-    return [record.stress for record in ordered if record.stress is not None]
+def stressed_tables(folds: Sequence[FoldRecord], strategy: Strategy) -> dict[str, pl.DataFrame]:
+    """Return table `stress` of each fold that has it of all ensembles, in order of folds."""
+    needed = {*ensembles_of(strategy), EQUAL_WEIGHT}
+    return {
+        record.fold.key: record.stress
+        for record in sorted(folds, key=lambda record: record.fold.key)
+        if record.stress is not None and needed <= set(record.stress["portfolio"].to_list())
+    }
 
 
 def ensembles_of(strategy: Strategy) -> list[str]:
@@ -142,65 +149,9 @@ def _left_figures(
     return {kind: asdict(left) for kind, left in found.items() if left is not None}
 
 
-def _finding(tables: Sequence[pl.DataFrame], pooled: pl.DataFrame, name: str) -> Finding:
-    """Return how far costs, capital and luck may go before nothing is left of a portfolio."""
-    kind = kinds_of_costs(pooled)[0]
-    own = costs_left(tables, pooled, name, kind)
-    fee = costs_left(tables, pooled, name, FEE)
-    other = costs_left(tables, pooled, name, kind, EQUAL_WEIGHT)
-    assert own is not None
-    assert fee is not None
-    assert other is not None
-    evidence = [] if kind == FEE else [f"As a flat fee: {_nothing_left(fee, FEE)}."]
-    evidence.append(f"Against {EQUAL_WEIGHT}: {_no_more_left(other, kind)}.")
-    evidence.append(_capacity_sentence(pooled, name))
-    paths = paths_of(pooled, name)
-    if paths is not None:
-        low, middle, high = paths.sharpes
-        evidence.append(
-            f"On {paths.count} resampled paths its Sharpe ratio is {number(low)} to {number(high)}"
-            f" (5 to 95 %), median {number(middle)}; {percent(paths.losing, 0)} of them lose and"
-            f" {percent(paths.behind, 0)} are behind {EQUAL_WEIGHT}."
-        )
-    # Of what loses at the declared costs there is nothing to be stressed.
-    earned = curve_of(pooled, RECORDED, name, "return_annual")[0.0]
-    standing = "unknown" if earned > 0.0 else "behind"
-    return Finding(standing, f"{name}: {_nothing_left(own, kind)}.", " ".join(evidence))
-
-
-def _nothing_left(left: Left, kind: str) -> str:
-    if not left.at_least > 0.0:
-        return "nothing is left even before costs"
-    if math.isnan(left.at):
-        return f"something is left up to {_most(kind)}"
-    return f"nothing is left at {_amount(left.at, kind)}"
-
-
-def _no_more_left(left: Left, kind: str) -> str:
-    if not left.at_least > 0.0:
-        return "behind even before costs"
-    if math.isnan(left.at):
-        return f"ahead up to {_most(kind)}"
-    return f"ahead of it in mean return up to {_amount(left.at, kind)}"
-
-
-def _amount(level: float, kind: str) -> str:
-    if kind == COSTS:
-        return f"{number(level, 1)} times the declared costs"
-    return f"{number(level, 1)} bps of what is traded"
-
-
-def _most(kind: str) -> str:
-    if kind == COSTS:
-        return f"{COST_FACTORS[-1]:g} times the declared costs"
-    return f"{FEES_BPS[-1]:g} bps of what is traded"
-
-
-def _capacity_sentence(pooled: pl.DataFrame, name: str) -> str:
+def _capacity_figures(pooled: pl.DataFrame, name: str) -> dict[str, float | None]:
     found = capacity_of(pooled, name)
-    if math.isnan(found):
-        return "Capacity is not defined, as its Sharpe ratio is not above 0 at the least capital."
-    return f"Capacity: half of its Sharpe ratio is lost at {capital(found)} USD."
+    return {"at": found, "above": CAPITALS_USD[-1] if math.isinf(found) else None}
 
 
 def _apart_findings(pooled: pl.DataFrame) -> list[Finding]:
@@ -223,7 +174,7 @@ def _apart_bps(pooled: pl.DataFrame) -> float:
         [curve_of(pooled, scenario, name, "return_annual")[0.0] for name in names]
         for scenario in (UNSHOCKED, RECORDED)
     ]
-    return max(abs(a - b) for a, b in zip(*means, strict=True)) * _BPS / _BARS_PER_YEAR
+    return max(abs(a - b) for a, b in zip(*means, strict=True)) * _BPS / BARS_PER_YEAR
 
 
 def _panels(pooled: pl.DataFrame, portfolios: Sequence[str]) -> list[Panel]:
@@ -272,14 +223,23 @@ def _notes(pooled: pl.DataFrame, strategy: Strategy) -> list[str]:
         " predicts and its policies decide; nothing is fitted again. Splits and dividends are"
         " worked into these prices: as it was, decided anew, differs from the record by at most"
         f" {_apart_bps(pooled):.2f} bps a bar.",
-        "Volatility: log returns about their mean, and the range within bars. Correlation: the mean"
-        " of all pairs of symbols. Gap: every symbol at one open in mid-window, by deviations of"
-        " its returns. Halts: the first symbol has no bars for 5 sessions, twice a year. Stale"
-        " feed: features and forecasts stand still for 5 sessions, four times a year. Paths: bars"
-        " of each window in resampled blocks, all symbols together.",
+        "Volatility: log returns about their mean, and the range within bars; simple returns rise"
+        " by themselves, with their variance. Gap: every symbol at one open in mid-window, by"
+        " deviations of its returns. Stale feed: features and forecasts stand still for 5 sessions,"
+        " four times a year. Paths: bars of each window in resampled blocks, all symbols together.",
+        _note_on_several(pooled),
         "Terciles: EWMA volatility of the mean return of all symbols, with edges from each fold's"
         f" train window. {regimes}",
     ]
+
+
+def _note_on_several(pooled: pl.DataFrame) -> str:
+    if CORRELATION not in set(pooled["scenario"].to_list()):
+        return "Correlation and halts are not judged: the universe has one symbol."
+    return (
+        "Correlation: the mean of all pairs of symbols. Halts: the first symbol by name has no bars"
+        " for 5 sessions, twice a year."
+    )
 
 
 def _keys(keys: Sequence[str]) -> str:

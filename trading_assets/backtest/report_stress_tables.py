@@ -17,7 +17,14 @@ from trading_assets.backtest.conditions import (
 )
 from trading_assets.backtest.crisis_windows import CRISIS_WINDOWS
 from trading_assets.backtest.page_parts import Table
-from trading_assets.backtest.sensitivity import COSTS, FEE, HALF_SPREAD
+from trading_assets.backtest.sensitivity import (
+    CAPITALS_USD,
+    COST_FACTORS,
+    COSTS,
+    FEE,
+    FEES_BPS,
+    HALF_SPREAD,
+)
 from trading_assets.backtest.stress import (
     CORRELATION,
     GAP,
@@ -79,7 +86,7 @@ def condition_table(pooled: pl.DataFrame, portfolios: Sequence[str]) -> Table:
     return Table(
         caption=(
             "As recorded, by what was known at the close before; small print: mean return a year"
-            " and, where bars follow one another, the worst drawdown"
+            " and, of crises, the worst drawdown"
         ),
         header=["Condition", *(escape(name) for name in portfolios), "Bars"],
         rows=_rows(pooled, portfolios, conditions, shows_bars=True),
@@ -118,7 +125,8 @@ def capital(usd: float) -> str:
     """Return a capacity as a cell, to two significant digits."""
     if math.isnan(usd):
         return DASH
-    return "above 1,000,000,000" if math.isinf(usd) else f"{float(f'{usd:.2g}'):,.0f}"
+    most = CAPITALS_USD[-1]
+    return f"above {most:,.0f}" if math.isinf(usd) else f"{float(f'{usd:.2g}'):,.0f}"
 
 
 def _rows(
@@ -170,7 +178,8 @@ def _left_cell(left: Left | None, kind: str) -> str:
     if left is None:
         return DASH
     if math.isnan(left.at):
-        shown = "none" if not left.at_least > 0.0 else f"above {100 if kind == COSTS else 500}"
+        most = COST_FACTORS[-1] if kind == COSTS else FEES_BPS[-1]
+        shown = f"above {most:g}" if left.at_least > 0.0 else "none"
     else:
         shown = number(left.at, 1)
     if len(left.by_fold) < 2:

@@ -101,6 +101,8 @@ def row_of(
     portfolio: str,
     earned: Earned,
     where: NDArray[np.bool_] | None = None,
+    *,
+    is_run: bool = True,
 ) -> dict[str, object]:
     """Return one row of table `stress`.
 
@@ -111,12 +113,12 @@ def row_of(
     earned : Earned
         What the portfolio earned.
     where : bool (R,), optional
-        Bars that count; by default all. Bars that are picked out have no drawdown.
+        Bars that count, one or more; by default all.
+    is_run : bool
+        Whether they follow one another; others have no drawdown.
     """
     counts = np.ones(len(earned.returns), dtype=np.bool_) if where is None else where
     returns = earned.returns[counts]
-    places = np.flatnonzero(counts)
-    is_run = len(places) > 0 and places[-1] - places[0] + 1 == len(places)
     return {
         "scenario": scenario,
         "level": float(level),
