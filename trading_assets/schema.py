@@ -224,6 +224,23 @@ TABLES: dict[str, Table] = {
         ),
         key=("agent", "arm", "seed", "session"),
     ),
+    "stress": Table(
+        (
+            Column("scenario", pl.String, "What was other than recorded, or which bars are meant"),
+            Column("level", pl.Float64, "How much of it, in the scenario's unit; 0 without one"),
+            PORTFOLIO,
+            Column("bars", pl.Int64, "Bars that count"),
+            Column("sum_return", pl.Float64, "Sum of their net simple returns"),
+            Column("sum_squared_return", pl.Float64, "Sum of the squares of these"),
+            Column(
+                "worst_drawdown", pl.Float64, "Largest loss from a peak, null of bars picked out"
+            ),
+            Column("gains_usd", pl.Float64, "Price gains and corporate cash before costs, USD"),
+            Column("costs_usd", pl.Float64, "Trading costs and financing, USD"),
+            Column("traded_usd", pl.Float64, "Notional bought and sold, USD"),
+        ),
+        key=("scenario", "level", "portfolio"),
+    ),
     "decisions": Table(
         (
             SESSION,

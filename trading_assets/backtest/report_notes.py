@@ -37,7 +37,6 @@ def missing_notes(survivorship: str, judgement: Judgement) -> list[str]:
     return [
         f"Survivorship: {survivorship}. A universe chosen with hindsight flatters every portfolio.",
         f"Trials: {judgement.trials} counted; {variance}. What was tried elsewhere is not counted.",
-        "Not computed: results under other costs, by market regime or under stress, and capacity.",
         "Fills have no queue, no partial execution and no reaction of the market to the order"
         " beyond the declared costs.",
     ]
