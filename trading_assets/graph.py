@@ -139,6 +139,16 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "pipeline/backtest.py",
         "pipeline/trials.py",
     ),
+    # Stage `backtest`, but it reads forecasters too.
+    "explanation": (
+        *SCHEMA_CODE,
+        "explanation_schema.py",
+        "integrated_gradients.py",
+        "block_permutation.py",
+        *LEARNING_ROOMS,
+        "backtest",
+        "pipeline/explanation.py",
+    ),
     # Stage `backtest`, but it forecasts and decides; what the report makes of it trades nothing.
     "stress": (
         *SCHEMA_CODE,
@@ -360,6 +370,7 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
         code="references",
     )
     policies = tuple(Reads(f"{name}/policy/{agent}") for agent in strategy.policy.agents)
+    looked_back = -ceil(BASELINE_MONTHS / periods.fold_months)
     judged = {**traded, "policy": strategy.policy.model_dump(mode="json", exclude=set(MEASURES))}
     yield AssetNode(
         f"{name}/backtest",
@@ -369,12 +380,30 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
         # looks back further: the window before is read too, and of bars as many as hold a year.
         (
             *policies,
+            Reads(references),
             Reads(forecasts),
             Reads(features, -1, 0),
-            Reads(bars, -ceil(BASELINE_MONTHS / periods.fold_months), 0),
+            Reads(bars, looked_back, 0),
             actions,
         ),
         judged,
+    )
+    yield AssetNode(
+        f"{name}/explanation",
+        "backtest",
+        Axis.FOLD,
+        # The train window says what is usual.
+        (
+            Reads(f"{name}/backtest"),
+            *policies,
+            Reads(forecasts),
+            Reads(f"{name}/forecaster"),
+            Reads(features, train, 0),
+            Reads(bars, min(train, looked_back), 0),
+            actions,
+        ),
+        judged,
+        code="explanation",
     )
     # Bars of the train window say what is usual, and the features of other prices look back too.
     needed = max(strategy.folds.train_months, LOOKBACK_MONTHS)
@@ -405,6 +434,7 @@ def _unpartitioned_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
         (
             Reads(f"{name}/backtest", reads_all=True),
             Reads(f"{name}/forecaster", reads_all=True),
+            Reads(f"{name}/explanation", reads_all=True, is_optional=True),
             Reads(f"{name}/stress", reads_all=True, is_optional=True),
             *(
                 Reads(f"{name}/forecast_ablation/{agent}", reads_all=True, is_optional=True)

@@ -23,6 +23,7 @@ from trading_assets.columns import (
     Table,
 )
 from trading_assets.errors import DataError
+from trading_assets.explanation_schema import EXPLANATION_TABLES
 
 
 class SchemaError(DataError):
@@ -200,6 +201,19 @@ TABLES: dict[str, Table] = {
         ),
         key=("portfolio", "session"),
     ),
+    "counted_trials": Table(
+        (
+            Column("place", pl.Int64, "Order in which trials were counted, from 0"),
+            Column("strategy", pl.String, "Strategy that was tried"),
+            Column("agent", pl.String, "Agent that was tried, or `ensemble`"),
+            Column("declaration_digest", pl.String, "Digest of the values that it depends on"),
+            Column("seeds", pl.Int64, "Independent trainings behind it"),
+            Column("window", pl.String, "Window of its returns; null where none are known"),
+            Column("session", pl.Date, "Exchange session of a return, or null"),
+            Column("net_return", pl.Float64, "Net simple return, or null"),
+        ),
+        key=("place", "window", "session"),
+    ),
     "ablation": Table(
         (
             Column("agent", pl.String, "Agent whose arms are compared"),
@@ -298,6 +312,7 @@ TABLES: dict[str, Table] = {
         ),
         key=("feature",),
     ),
+    **EXPLANATION_TABLES,
 }
 
 

@@ -105,7 +105,15 @@ def test_all_months_are_one_run_and_each_fold_is_one(manifest: Manifest) -> None
     assert len(bars[0].partitions) == len(features[0].partitions) == 157
     assert folds[0].assets == tuple(
         f"us_equities/{name}"
-        for name in ("forecaster", "forecasts", "policy/ppo", "forecast_ablation/ppo", "backtest")
+        for name in (
+            "forecaster",
+            "forecasts",
+            "policy/ppo",
+            "forecast_ablation/ppo",
+            "references",
+            "backtest",
+            "explanation",
+        )
     )
     assert {step.title for step in last} == {
         "write the walk-forward report",
@@ -162,7 +170,7 @@ def test_another_code_version_makes_a_partition_stale(manifest: Manifest) -> Non
     planned = plan(manifest.graphs, manifest.records, NOW)
     assert states(planned, "us_equities/forecaster")["2010-01-01"] is State.STALE
     # The fold's later assets run in the same run, since the forecaster's content will differ.
-    assert planned.waves[0][0].assets[-1] == "us_equities/backtest"
+    assert planned.waves[0][0].assets[-1] == "us_equities/explanation"
 
 
 def test_sizes_of_the_launchpad_make_a_partition_stale(manifest: Manifest) -> None:

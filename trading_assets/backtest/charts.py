@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from trading_assets.backtest.baselines import BASELINES
 from trading_assets.backtest.metrics import Series, drawdowns, growth
 from trading_assets.backtest.track_record import TrackRecord
+from trading_assets.policy.reference_names import REFERENCES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 AGENT_COLOURS = ("#2f81d6", "#c2569b", "#7d6bd1", "#c9483c")
 BASELINE_COLOURS = {"buy_and_hold": "#3f9b57", "equal_weight": "#d2842a", "cash": "#8a8f98"}
 STRONGEST_COLOUR = "#1f9aa8"
-OTHER_BASELINES = "other baselines"
+REFERENCE_COLOUR = "#b08a5a"
+OTHER_BASELINES, REFERENCE_LINES = "other baselines", "references"
 # Line widths, points: ensembles, baselines with a name, and what stays in the background.
 _BOLD, _PLAIN, _THIN = 2.0, 1.3, 0.8
 
@@ -62,12 +64,14 @@ def curves_of(records: Sequence[TrackRecord], strongest: str) -> list[Curve]:
     """Return what to draw: seeds thin and pale, then baselines, then ensembles on top.
 
     Of the baselines the strongest is drawn in full, and the few that everyone knows; the others are
-    thin and grey under one name.
+    thin and grey under one name, and so are references in a colour of their own.
     """
-    agents = sorted({r.portfolio.split("/")[0] for r in records if r.portfolio not in BASELINES})
+    named = {*BASELINES, *REFERENCES}
+    agents = sorted({r.portfolio.split("/")[0] for r in records if r.portfolio not in named})
     colours = {agent: AGENT_COLOURS[i % len(AGENT_COLOURS)] for i, agent in enumerate(agents)}
     seeds: list[Curve] = []
     others: list[Curve] = []
+    references: list[Curve] = []
     baselines: list[Curve] = []
     ensembles: list[Curve] = []
     for record in records:
@@ -76,6 +80,8 @@ def curves_of(records: Sequence[TrackRecord], strongest: str) -> list[Curve]:
         if record.portfolio in BASELINE_COLOURS or record.portfolio == strongest:
             colour = BASELINE_COLOURS.get(record.portfolio, STRONGEST_COLOUR)
             baselines.append(Curve(f"{record.portfolio}{mark}", colour, _PLAIN, 1.0, record))
+        elif record.portfolio in REFERENCES:
+            references.append(Curve(REFERENCE_LINES, REFERENCE_COLOUR, _THIN, 0.8, record))
         elif record.portfolio in BASELINES:
             others.append(Curve(OTHER_BASELINES, GRID, _THIN, 0.5, record))
         elif "ensemble" in (member, record.portfolio):
@@ -83,9 +89,15 @@ def curves_of(records: Sequence[TrackRecord], strongest: str) -> list[Curve]:
             ensembles.append(Curve(label, colours[agent], _BOLD, 1.0, record))
         else:
             seeds.append(Curve("", colours[agent], _THIN, 0.45, record))
-    if any(curve.record.gaps for curve in others):
-        others = [replace(curve, label=f"{OTHER_BASELINES} (incomplete)") for curve in others]
-    return [*others, *seeds, *baselines, *ensembles]
+    background = [*_one_name(others), *_one_name(references)]
+    return [*background, *seeds, *baselines, *ensembles]
+
+
+def _one_name(curves: list[Curve]) -> list[Curve]:
+    """Mark the name that curves share where one of them has a hole."""
+    if not any(curve.record.gaps for curve in curves):
+        return curves
+    return [replace(curve, label=f"{curve.label} (incomplete)") for curve in curves]
 
 
 def draw_svg(curves: Sequence[Curve]) -> str:
@@ -167,7 +179,7 @@ def _draw_growth(axes: "Axes", curves: Sequence[Curve]) -> None:
 
 
 def _is_background(label: str) -> bool:
-    return label.startswith(OTHER_BASELINES)
+    return label.startswith((OTHER_BASELINES, REFERENCE_LINES))
 
 
 def style_axes(axes: "Axes", size: int, *, has_days: bool = True) -> None:

@@ -27,6 +27,7 @@ from trading_assets.backtest.report_evidence import (
     evidence_headline,
     evidence_section,
 )
+from trading_assets.backtest.report_explanation import explanation_figures, explanation_section
 from trading_assets.backtest.report_figures import figures_document, headline_figures
 from trading_assets.backtest.report_forecasts import measure_effects
 from trading_assets.backtest.report_notes import assumption_notes, missing_notes, reading_notes
@@ -36,6 +37,7 @@ from trading_assets.backtest.report_prop_firm import (
     prop_firm_section,
 )
 from trading_assets.backtest.report_quality import feature_figures, feature_notes, fold_features
+from trading_assets.backtest.report_references import compare_references
 from trading_assets.backtest.report_stress import stress_figures, stress_section
 from trading_assets.backtest.report_tables import (
     comparison_table,
@@ -58,6 +60,7 @@ from trading_assets.backtest.trial_clusters import TrialClusters, cluster_trials
 from trading_assets.backtest.trials import TrialSeries
 from trading_assets.backtest.verdict import judge_agent, strongest_baseline
 from trading_assets.errors import DataError
+from trading_assets.policy.reference_names import REFERENCES
 from trading_assets.strategy import Strategy
 
 
@@ -106,7 +109,8 @@ class WalkForwardReport:
     forecasts : str
         What forecasts add, one sentence for each agent; empty unless that is declared.
     problems : list of str
-        What is incomplete, one sentence each; empty when every portfolio has every fold.
+        What is incomplete, one sentence each; empty when every portfolio but references has every
+        fold.
     html : str
         Self-contained page.
     png, thumbnail : bytes
@@ -171,11 +175,14 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
         judge_agent(agent, spec.seeds, evidence.by_agent[agent], evidence.gates[agent], judgement)
         for agent, spec in sorted(strategy.policy.agents.items())
     ]
+    references = compare_references(records, sorted(strategy.policy.agents), bootstrap, judgement)
     trading = measure_trading(inputs.folds, records)
     effects = measure_effects(inputs.folds, inputs.expected_folds, strategy, judgement)
+    gaps = describe_gaps(records)
+    # What gates nothing is told at the top as well, and fails nothing.
+    problems = describe_gaps({n: own for n, own in records.items() if n not in REFERENCES})
     evaluated = prop_firm_outcomes(records, strategy, bootstrap)
     evaluation = prop_firm_section(evaluated, strategy)
-    problems = describe_gaps(records)
     order = in_order(figures)
     shown = [record for record in records.values() if len(record.returns)]
     curves = curves_of(shown, strongest_baseline(figures))
@@ -183,7 +190,7 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
         title=inputs.strategy_name,
         subtitle=_subtitle(inputs, records),
         verdicts=verdicts,
-        gaps=problems,
+        gaps=gaps,
         svg=draw_svg(curves),
         plot_note=(
             "Growth of 1 USD after costs and the loss from its peak. Folds are chained: each starts"
@@ -204,8 +211,10 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
         feature_notes=feature_notes(),
         sections=[
             evidence_section(evidence, judgement),
+            references.section(figures, judgement),
             Section("Trading", tables=[trading_table(trading, figures)]),
             *([effects.section] if effects.section is not None else []),
+            explanation_section(inputs.folds, inputs.expected_folds, strategy),
             stress_section(inputs.folds, inputs.expected_folds, strategy),
             *([evaluation] if evaluation is not None else []),
         ],
@@ -223,6 +232,8 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
                 "evidence": evidence_figures(evidence),
                 "trading": trading,
                 "forecasts_add": effects.figures,
+                "beside_references": references.by_agent,
+                "explanation": explanation_figures(inputs.folds, strategy),
                 "stress": stress_figures(inputs.folds, strategy),
                 "evaluation_accounts": prop_firm_figures(evaluated),
             },

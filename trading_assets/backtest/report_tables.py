@@ -23,15 +23,19 @@ from trading_assets.backtest.figures import Comparison, Judgement, PortfolioFigu
 from trading_assets.backtest.metrics import growth, sharpe_annual
 from trading_assets.backtest.page_parts import Table
 from trading_assets.backtest.track_record import FoldRecord, Scalar, TrackRecord
+from trading_assets.policy.reference_names import REFERENCES
 from trading_assets.strategy import Strategy
 
 _LARGEST_HOLDINGS = 8
+# Kinds of portfolios in the order of tables.
+_ENSEMBLE, _REFERENCE, _BASELINE, _SEED = range(4)
 
 
 def in_order(figures: Mapping[str, PortfolioFigures]) -> list[str]:
-    """Return portfolios as tables list them: ensembles, baselines by Sharpe ratio, then seeds.
+    """Return portfolios as tables list them: ensembles, references, baselines, then seeds.
 
-    Cash counts as 0, and baselines without a ratio come last of theirs.
+    Baselines are in the order of their Sharpe ratios: cash counts as 0, and those without a ratio
+    come last.
     """
 
     def place(name: str) -> tuple[int, float, str, int]:
@@ -61,7 +65,7 @@ def metrics_table(figures: Mapping[str, PortfolioFigures], judgement: Judgement)
 def shown_order(figures: Mapping[str, PortfolioFigures]) -> tuple[list[str], frozenset[int]]:
     """Return portfolios in the order of tables, and the places of those printed paler."""
     ordered = in_order(figures)
-    return ordered, frozenset(i for i, name in enumerate(ordered) if _rank(name)[0] == 2)
+    return ordered, frozenset(i for i, name in enumerate(ordered) if _rank(name)[0] == _SEED)
 
 
 def comparison_table(
@@ -177,18 +181,20 @@ def training_table(folds: Sequence[FoldRecord]) -> Table:
 
 
 def _that_trade(order: Sequence[str]) -> list[str]:
-    return [name for name in order if _rank(name)[0] < 2 and name != "cash"]
+    return [name for name in order if _rank(name)[0] != _SEED and name != "cash"]
 
 
 def _rank(portfolio: str) -> tuple[int, str, int]:
     if portfolio in BASELINES:
-        return 1, portfolio, 0
+        return _BASELINE, portfolio, 0
+    if portfolio in REFERENCES:
+        return _REFERENCE, portfolio, 0
     if portfolio == "ensemble":
-        return 0, "", 0
+        return _ENSEMBLE, "", 0
     agent, _, member = portfolio.partition("/")
     if member == "ensemble":
-        return 0, agent, 0
-    return 2, agent, int(member.removeprefix("seed-"))
+        return _ENSEMBLE, agent, 0
+    return _SEED, agent, int(member.removeprefix("seed-"))
 
 
 def _fold_cell(record: TrackRecord, key: str) -> str:

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from trading_assets.backtest.ablation import FoldAblation
 from trading_assets.backtest.baselines import BASELINES
 from trading_assets.backtest.engine import BacktestTables
+from trading_assets.backtest.explanation.fold_explanation import FoldExplanation
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.metrics import Series
 from trading_assets.features.quality import FeatureQuality
+from trading_assets.policy.reference_names import REFERENCES
 from trading_assets.policy_specs import PolicySpec
 
 Scalar = str | int | float | bool | None
@@ -41,6 +43,8 @@ class FoldRecord:
         What agents earned with and without forecasts, by agent.
     absences : mapping of str to str
         Why portfolios were not traded, by name, as a clause.
+    explanation : FoldExplanation, optional
+        What moved its decisions and forecasts.
     stress : DataFrame, optional
         Table `stress`.
     """
@@ -51,6 +55,7 @@ class FoldRecord:
     features: FeatureQuality | None = None
     ablations: Mapping[str, FoldAblation] = field(default_factory=dict)
     absences: Mapping[str, str] = field(default_factory=dict)
+    explanation: FoldExplanation | None = None
     stress: pl.DataFrame | None = None
 
 
@@ -70,7 +75,7 @@ class TrackRecord:
     Attributes
     ----------
     portfolio : str
-        `agent/seed-n`, `agent/ensemble`, `ensemble` or the name of a baseline.
+        `agent/seed-n`, `agent/ensemble`, `ensemble` or the name of a baseline or reference.
     gaps : tuple of Gap
         Folds that are missing.
     sessions : datetime64[D] (T,)
@@ -103,11 +108,11 @@ class TrackRecord:
 
 
 def expected_portfolios(policy: PolicySpec) -> list[str]:
-    """Return the portfolios that a complete fold holds: ensembles, seeds, then baselines."""
+    """Return the portfolios that a complete fold holds: ensembles, seeds, baselines, references."""
     learned = ["ensemble"] if len(policy.agents) > 1 else []
     for agent, spec in sorted(policy.agents.items()):
         learned += [f"{agent}/ensemble", *(f"{agent}/seed-{seed}" for seed in range(spec.seeds))]
-    return [*learned, *BASELINES]
+    return [*learned, *BASELINES, *REFERENCES]
 
 
 def read_track_records(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -125,6 +125,11 @@ class Forecaster:
         return max(self.window_bars, learned) + n_asked - 1
 
     @property
+    def models(self) -> FittedModels:
+        """Transforms and the model that serves."""
+        return self._models
+
+    @property
     def served(self) -> CandidateName:
         """The candidate that serves."""
         return self._card.served
@@ -222,10 +227,10 @@ class Forecaster:
         panel = build_panel(tables.features, self.feature_names)
         self._require_later(sessions)
         self._require_window(panel, sessions)
-        rows = rows_at(panel, sessions, self.window_bars, self._is_counted())
+        rows = self.rows_to_serve(panel, sessions)
         inputs = self._apply(panel, tables)
         with one_seeded_thread(self._card.seed):
-            parts = [self._predict_rows(inputs, chunk) for chunk in _by_session(rows)]
+            parts = [self.say(inputs, chunk) for chunk in _by_session(rows)]
         predicted = PredictedRows(rows, join_predictions(parts))
         return self._finish(tables, panel, predicted, ("test", FORECASTER), state)
 
@@ -240,7 +245,7 @@ class Forecaster:
         rows = rows.where(is_usable[rows.symbol, rows.session])
         inputs = self._apply(panel, tables)
         with one_seeded_thread(self._card.seed):
-            said = self._predict_rows(inputs, rows)
+            said = self.say(inputs, rows)
         predicted = PredictedRows(rows, said)
         # The part's own judging rows, which intervals start from, may be later than its block.
         state = self.start_state
@@ -253,6 +258,20 @@ class Forecaster:
         """Return the panel of features and what the models see of it, float32 (N, I, T)."""
         panel = build_panel(tables.features, self.feature_names)
         return panel, self._apply(panel, tables)
+
+    def full_panel(self, tables: ForecastTables) -> Panel:
+        """Return the panel of all columns that the transforms take, a fractional difference too."""
+        return self._completed(build_panel(tables.features, self.feature_names), tables)
+
+    def rows_to_serve(self, panel: Panel, sessions: Sequence[date]) -> Rows:
+        """Return the rows of a panel at sessions that have a forecast, oldest first."""
+        declared = replace(panel, values=panel.values[:, : len(self.feature_names)])
+        return rows_at(declared, sessions, self.window_bars, self._is_counted())
+
+    def say(self, inputs: torch.Tensor, rows: Rows) -> Predictions:
+        """Return what the served model says at rows of inputs float32 (N, I, T), tempered."""
+        said = self._models.served.predict(inputs, rows)
+        return said.with_probabilities(temper(said.probabilities, self._card.temperature))
 
     def to_files(self) -> dict[str, bytes]:
         """Return `weights.safetensors` and `card.json`; equal forecasters give equal bytes."""
@@ -278,12 +297,15 @@ class Forecaster:
     def _is_counted(self) -> NDArray[np.bool_]:
         return self._models.transforms.is_known[: len(self.feature_names)]
 
-    def _apply(self, panel: Panel, tables: ForecastTables) -> torch.Tensor:
+    def _completed(self, panel: Panel, tables: ForecastTables) -> Panel:
         order = self._card.inputs.fractional_order
-        if order is not None:
-            prices: Prices = adjust_symbols(tables.bars, tables.actions)
-            panel = add_difference(panel, prices, order)
-        return self._models.transforms.apply(panel.values)
+        if order is None:
+            return panel
+        prices: Prices = adjust_symbols(tables.bars, tables.actions)
+        return add_difference(panel, prices, order)
+
+    def _apply(self, panel: Panel, tables: ForecastTables) -> torch.Tensor:
+        return self._models.transforms.apply(self._completed(panel, tables).values)
 
     def _require_later(self, sessions: Sequence[date]) -> None:
         last = self.trained_to
@@ -306,10 +328,6 @@ class Forecaster:
                 f" {self.window_bars - 1}, the forecaster's window: read features further back"
             )
             raise DataError(msg)
-
-    def _predict_rows(self, inputs: torch.Tensor, rows: Rows) -> Predictions:
-        said = self._models.served.predict(inputs, rows)
-        return said.with_probabilities(temper(said.probabilities, self._card.temperature))
 
     def _finish(
         self,

@@ -130,16 +130,26 @@ class FoldTransforms:
 
         A session's inputs are the same bytes whatever other sessions are given.
         """
-        known = values[:, self.is_known]
-        if self.clip is not None:
-            known = np.clip(known, self.clip[0][:, None], self.clip[1][:, None])
-        standard = (known - self.centre[:, None]) / self.scale[:, None]
-        inputs = np.nan_to_num(standard, nan=0.0)
+        inputs = self.standardise(values)
         if self.components is not None:
             inputs = _project(self.components, inputs)
         masks = ~np.isnan(values[:, self.is_masked])
         joined = np.concatenate((inputs, masks), axis=1)
         return torch.from_numpy(np.ascontiguousarray(joined, dtype=np.float32))
+
+    def standardise(self, values: Values) -> Values:
+        """Return the known columns (N, C, T) of features (N, F, T) in deviations; null is 0."""
+        known = values[:, self.is_known]
+        if self.clip is not None:
+            known = np.clip(known, self.clip[0][:, None], self.clip[1][:, None])
+        standard = (known - self.centre[:, None]) / self.scale[:, None]
+        return np.nan_to_num(standard, nan=0.0)
+
+    def mean_bar(self) -> Values:
+        """Return the inputs (I,) of a bar on which each known column has its train mean."""
+        values = np.full((1, len(self.is_known), 1), np.nan, np.float32)
+        values[0, self.is_known, 0] = self.centre
+        return self.apply(values)[0, :, 0].numpy()
 
     def to_card(self) -> InputsCard:
         """Return the scalars and names; the arrays are `tensors`."""

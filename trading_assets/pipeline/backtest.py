@@ -15,7 +15,15 @@ from trading_assets.lake.store import Lake, PartitionRecord
 from trading_assets.pipeline.ablation import ablation_keys, ablation_refs, read_ablations
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
-from trading_assets.pipeline.policy import agent_nodes, png_metadata, training_tables
+from trading_assets.pipeline.explanation import read_explanations
+from trading_assets.pipeline.ledger import TABLE as LEDGER
+from trading_assets.pipeline.ledger import ledger_table
+from trading_assets.pipeline.policy import (
+    agent_nodes,
+    png_metadata,
+    read_ensembles,
+    training_tables,
+)
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.stress import read_stress
 from trading_assets.pipeline.task import Task, report_partitions
@@ -64,18 +72,15 @@ def _backtest(declared: Declared) -> dg.AssetsDefinition:
     )
     def backtest(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from trading_assets.backtest.fold import backtest_fold
-        from trading_assets.policy.ensemble import traded_ensembles, weights_by_member
-        from trading_assets.policy.fold import read_seeds, read_tracks
+        from trading_assets.policy.ensemble import weights_by_member
         from trading_assets.policy.references import References
 
         task = Task.begin(context, lake, declared, "backtest")
         nodes = agent_nodes(declared)
-        stored = {a: task.lake.read_blobs(policy.key, task.key) for a, policy in nodes.items()}
-        policies = {agent: read_seeds(files) for agent, files in stored.items()}
         rule = strategy.policy.ensemble
         is_weighted = rule.rule != "mean_action"
-        tracks = {a: read_tracks(files) for a, files in stored.items()} if is_weighted else {}
-        ensembles = traded_ensembles(rule, policies, tracks)
+        stored = read_ensembles(task)
+        policies, ensembles = stored.policies, stored.ensembles
         fold = get_fold(task.key, strategy.folds)
         fitted = task.lake.read_blobs(declared.node("references").key, task.key)
         traded = backtest_fold(
@@ -173,6 +178,8 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
         ablated = ablation_keys(declared)
         ablations = read_ablations(task.lake, ablated, present)
         quality = read_quality(task.lake, forecaster, present)
+        explained = f"{declared.name}/explanation"
+        explanations = read_explanations(task.lake, explained, present)
         stressed = read_stress(task.lake, declared.node("stress").key, present)
         report = build_report(
             WalkForwardInputs(
@@ -187,6 +194,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
                         features=quality.get(fold),
                         ablations=ablations[fold],
                         absences=read_absences(task.lake, key, fold),
+                        explanation=explanations.get(fold),
                         stress=stressed.get(fold),
                     )
                     for fold in present
@@ -206,11 +214,12 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
             [
                 task.write(
                     "",
-                    {},
+                    {LEDGER: ledger_table(counted_trials)},
                     files,
                     inputs=[
                         *task.lake.inputs_for(key, present),
                         *task.lake.inputs_for(forecaster, quality),
+                        *task.lake.inputs_for(explained, explanations),
                         *task.lake.inputs_for(declared.node("stress").key, stressed),
                         *ablation_refs(task.lake, ablated, ablations),
                     ],

@@ -10,6 +10,7 @@ from trading_assets.pipeline.ablation import ablation_assets
 from trading_assets.pipeline.backtest import backtest_assets
 from trading_assets.pipeline.bars import bars_assets
 from trading_assets.pipeline.declared import declared_market_data, declared_strategy
+from trading_assets.pipeline.explanation import explanation_assets
 from trading_assets.pipeline.features import features_assets
 from trading_assets.pipeline.forecast import forecast_assets
 from trading_assets.pipeline.governance import governance_assets
@@ -99,6 +100,7 @@ def strategy_definitions(name: str) -> dg.Definitions:
             *ablation_assets(declared),
             *reference_assets(declared),
             *backtest_assets(declared),
+            *explanation_assets(declared),
             *stress_assets(declared),
             *governance_assets(declared),
             *paper_assets(declared),

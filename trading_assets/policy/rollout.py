@@ -82,12 +82,21 @@ def build_task(
 
 
 def policy_decision(
-    policies: Sequence[TrainedPolicy], task: TradingTask
+    policies: Sequence[TrainedPolicy], task: TradingTask, acting: Acting | None = None
 ) -> Callable[[int, Books], Floats]:
     """Return a function of (row, books of K = 1) giving target weights float64 (N,) after limits.
 
     The function uses nothing later than the row's close. It is asked for consecutive rows, as it
     remembers what the task's trackers and latency need, and what its members carry.
+
+    Parameters
+    ----------
+    policies : sequence of TrainedPolicy
+        One policy, or an ensemble.
+    task : TradingTask
+        What is traded and observed.
+    acting : Acting, optional
+        The same policies for one new account, where somebody looks over their shoulder.
 
     Raises
     ------
@@ -95,7 +104,7 @@ def policy_decision(
         If a policy was trained to see other trackers than the task has, or a window has no rows.
     """
     _require_trackers(policies, task)
-    acting = Acting(policies, 1)
+    acting = Acting(policies, 1) if acting is None else acting
     decide = AccountWatcher(task, carries=acting.carries).deciding(acting.raw_weights)
 
     def decide_in_window(row: int, books: Books) -> Floats:

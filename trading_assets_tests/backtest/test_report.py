@@ -31,6 +31,7 @@ from trading_assets.backtest.track_record import (
 )
 from trading_assets.backtest.trials import chain_windows
 from trading_assets.errors import DataError
+from trading_assets.policy.reference_names import REFERENCES
 from trading_assets.strategy import Strategy
 from trading_assets_tests.backtest.markets import market_of, strategy_of
 
@@ -70,8 +71,11 @@ def fold_record(key: str, skill: float) -> FoldRecord:
         noise = np.random.default_rng(seed).uniform(0, 1, ahead.shape)
         members.append(np.clip((noise + skill * ahead) / 3, 0, 1 / 3))
         decisions[f"ppo/seed-{seed}"] = fixed_targets(market, fold, members[-1])
+    for place, name in enumerate(REFERENCES):
+        drawn = np.random.default_rng(100 + place).uniform(0, 1 / 3, ahead.shape)
+        decisions[name] = fixed_targets(market, fold, drawn)
     decisions["ppo/ensemble"] = fixed_targets(market, fold, np.mean(members, axis=0))
-    tables = backtest_with_control(market, decisions, "ppo/ensemble", strategy, fold)
+    tables = backtest_with_control(market, decisions, "ppo/ensemble", strategy, fold).tables
     return FoldRecord(fold, tables, {"ppo/seed-0": {"steps": 4096, "note": "<b>", "loss": 0.25}})
 
 
@@ -349,16 +353,17 @@ def rows_of(page: str, caption: str) -> list[str]:
     return re.findall(r'<th scope="row">([^<]+)', table)
 
 
-def test_tables_list_ensembles_then_baselines_by_their_ratio_then_seeds():
+def test_tables_list_ensembles_references_baselines_by_their_ratio_then_seeds():
     page, portfolios = report_of().html, report_of().figures["portfolios"]
     ratio = {name: portfolios[name]["sharpe_annual"] or 0.0 for name in BASELINES}
     ordered = sorted(BASELINES, key=lambda name: -ratio[name])
     assert ordered != list(BASELINES)
     seeds = ["ppo/seed-0", "ppo/seed-1"]
-    assert rows_of(page, "After costs, annual") == ["ppo/ensemble", *ordered, *seeds]
+    learned = ["ppo/ensemble", *REFERENCES]
+    assert rows_of(page, "After costs, annual") == [*learned, *ordered, *seeds]
     pairs = [f"ppo/ensemble less {name}" for name in ordered]
     assert rows_of(page, "Paired differences") == pairs
-    trading = ["ppo/ensemble", *(name for name in ordered if name != "cash")]
+    trading = [*learned, *(name for name in ordered if name != "cash")]
     assert rows_of(page, "Trading over all folds") == trading
 
 

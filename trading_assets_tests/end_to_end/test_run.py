@@ -24,6 +24,7 @@ PARTITIONS = {
     "tiny/forecasts": [FOLD],
     "tiny/policy/ppo": [FOLD],
     "tiny/backtest": [FOLD],
+    "tiny/explanation": [FOLD],
     "tiny/walk_forward_report": [""],
     "tiny/drift_report": [SESSION],
     "tiny/challenger": [SESSION],
@@ -143,7 +144,8 @@ def test_what_features_were_worth_is_stored_with_the_forecaster_and_in_the_repor
     assert f"<details open><summary>Fold {FOLD}: training days" in page
     assert all(f'<th scope="row">{name}</th>' in page for name in table["feature"])
     assert record is not None
-    assert {ref.asset for ref in record.inputs} == {"tiny/backtest", "tiny/forecaster"}
+    read = {"tiny/backtest", "tiny/explanation", "tiny/forecaster"}
+    assert {ref.asset for ref in record.inputs} == read
 
 
 def test_sql_queries_the_lake(tiny_project: FinishedProject) -> None:

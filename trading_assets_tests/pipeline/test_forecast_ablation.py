@@ -24,7 +24,14 @@ FOLD, NOW = "2022-07-01", ny("2022-10-04", "01:00")
 MONTHS = ("2021-08-01", "2022-09-01")
 ABLATION = "tiny/forecast_ablation/ppo"
 CHECK = "both_arms_are_complete_and_alike"
-FOLD_ASSETS = ["forecaster", "forecasts", "policy/ppo", "forecast_ablation/ppo", "backtest"]
+FOLD_ASSETS = [
+    "forecaster",
+    "forecasts",
+    "policy/ppo",
+    "forecast_ablation/ppo",
+    "references",
+    "backtest",
+]
 
 
 def declare_ablation() -> str:

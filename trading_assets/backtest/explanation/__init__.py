@@ -1,0 +1,1 @@
+"""What moved decisions and forecasts of a fold, and what its inputs were worth."""
