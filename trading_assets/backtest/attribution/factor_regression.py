@@ -48,7 +48,7 @@ class FactorFit:
 
 
 def regress_on_factors(returns: Array, factors: Array, names: Sequence[str]) -> FactorFit | None:
-    """Return the least-squares fit of returns on factors, or None with too few sessions.
+    """Return the least-squares fit of returns on factors; None without one, or with few sessions.
 
     Sessions without one of the factors that are known at all are left out. Errors are Newey and
     West's with `4 (T / 100)^(2/9)` lags.
@@ -66,7 +66,7 @@ def regress_on_factors(returns: Array, factors: Array, names: Sequence[str]) -> 
     is_given = is_known.any(axis=0)
     rows = is_known[:, is_given].all(axis=1)
     kept = _independent(factors[rows], np.flatnonzero(is_given))
-    if rows.sum() < _LEAST_SESSIONS_A_COEFFICIENT * (1 + len(kept)):
+    if not kept or rows.sum() < _LEAST_SESSIONS_A_COEFFICIENT * (1 + len(kept)):
         return None
     design = np.column_stack([np.ones(int(rows.sum())), factors[rows][:, kept]])
     own = returns[rows]
