@@ -70,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_target(shown)
     shown.set_defaults(function=_plan)
     _add_search(commands.add_parser("search", help="try parameters of an agent on a stored fold"))
+    rebuilt = commands.add_parser("rebuild", help="make a stored report again and compare it")
+    rebuilt.add_argument("report", metavar="REPORT", help="a strategy, or a stored report.html")
+    rebuilt.set_defaults(function=_rebuild)
     sql = commands.add_parser("sql", help="query the lake with DuckDB")
     sql.add_argument("query")
     sql.add_argument("--format", choices=("table", "csv"), default="table")
@@ -173,6 +176,14 @@ def _search(options: argparse.Namespace) -> int:
         options.strategy, options.agent, options.fold, options.trials, options.storage
     )
     return 0
+
+
+def _rebuild(options: argparse.Namespace) -> int:
+    from trading_assets.pipeline.rebuild import rebuild_report
+
+    rebuilt = rebuild_report(options.report)
+    print(rebuilt.sentence)
+    return 0 if rebuilt.is_same else FAILED
 
 
 def _sql(options: argparse.Namespace) -> int:

@@ -15,6 +15,10 @@ class DataError(UserError):
     """Data that is missing, refused or damaged."""
 
 
+class EquityLostError(DataError):
+    """A portfolio lost all its equity within a window that it trades."""
+
+
 class ConflictError(DataError):
     """Another process changed meanwhile what a write was made from: read anew and write again."""
 

@@ -29,6 +29,8 @@ BASELINE_MONTHS = 13
 
 # Fields of a strategy's policy that try or measure and change no trained or traded number.
 MEASURES = ("search", "ablation")
+# Fields of its backtest that only say what else is done with what was traded.
+REPORTED = ("stress_paths", "prop_firm")
 
 # What puts stored bars and actions together by company.
 COMPANY_CODE = (
@@ -66,6 +68,32 @@ TRADING_ROOMS = (
 ENGINE_CODE = tuple(
     f"backtest/{name}.py"
     for name in ("engine", "event_engine", "order_queue", "orders", "recording", "window")
+)
+# What trades a test window again, or one that went otherwise.
+STRESS_CODE = tuple(
+    f"backtest/{name}.py"
+    for name in (
+        "adjusted_bars",
+        "allocations",
+        "bar_moves",
+        "baselines",
+        "break_even",
+        "break_even_costs",
+        "conditions",
+        "crisis_windows",
+        "folds",
+        "hierarchical_risk_parity",
+        "metrics",
+        "outages",
+        "periodic_rules",
+        "redeciding",
+        "resampled_paths",
+        "sensitivity",
+        "shocks",
+        "stress",
+        "stress_rows",
+        "vectorised",
+    )
 )
 LEARNING_ROOMS = ("features", "forecast", "forecast_specs.py", *BOOTSTRAP_CODE, *TRADING_ROOMS)
 # What the results of a stage, or of one of its assets, depend on. A change to any of these files
@@ -120,6 +148,15 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         *LEARNING_ROOMS,
         "backtest",
         "pipeline/explanation.py",
+    ),
+    # Stage `backtest`, but it forecasts and decides; what the report makes of it trades nothing.
+    "stress": (
+        *SCHEMA_CODE,
+        *LEARNING_ROOMS,
+        *ENGINE_CODE,
+        *STRESS_CODE,
+        "pipeline/policy.py",
+        "pipeline/stress.py",
     ),
     "governance": (
         *SCHEMA_CODE,
@@ -304,7 +341,11 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
     yield AssetNode(f"{name}/forecaster", "forecast", Axis.FOLD, trained_on, forecast)
     read = (Reads(f"{name}/forecaster"), Reads(features, train, 0), Reads(bars, train, 0), actions)
     yield AssetNode(forecasts, "forecast", Axis.FOLD, read, forecast)
-    traded = {**forecast, **_dump(strategy, "costs", "risk", "backtest")}
+    traded = {
+        **forecast,
+        **_dump(strategy, "costs", "risk"),
+        "backtest": strategy.backtest.model_dump(mode="json", exclude=set(REPORTED)),
+    }
     policy = strategy.policy.model_dump(mode="json", exclude={"agents", "ensemble", *MEASURES})
     for agent, spec in strategy.policy.agents.items():
         own, key = spec.model_dump(mode="json"), f"{name}/policy/{agent}"
@@ -339,6 +380,7 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
         # looks back further: the window before is read too, and of bars as many as hold a year.
         (
             *policies,
+            Reads(references),
             Reads(forecasts),
             Reads(features, -1, 0),
             Reads(bars, looked_back, 0),
@@ -363,6 +405,24 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
         judged,
         code="explanation",
     )
+    # Bars of the train window say what is usual, and the features of other prices look back too.
+    needed = max(strategy.folds.train_months, LOOKBACK_MONTHS)
+    yield AssetNode(
+        f"{name}/stress",
+        "backtest",
+        Axis.FOLD,
+        (
+            Reads(f"{name}/backtest"),
+            *policies,
+            Reads(f"{name}/forecaster"),
+            Reads(forecasts),
+            Reads(features, train, 0),
+            Reads(bars, -ceil(needed / periods.fold_months), 0),
+            actions,
+        ),
+        {**judged, "stress_paths": strategy.backtest.stress_paths},
+        code="stress",
+    )
 
 
 def _unpartitioned_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
@@ -375,6 +435,7 @@ def _unpartitioned_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
             Reads(f"{name}/backtest", reads_all=True),
             Reads(f"{name}/forecaster", reads_all=True),
             Reads(f"{name}/explanation", reads_all=True, is_optional=True),
+            Reads(f"{name}/stress", reads_all=True, is_optional=True),
             *(
                 Reads(f"{name}/forecast_ablation/{agent}", reads_all=True, is_optional=True)
                 for agent in ablated

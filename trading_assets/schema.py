@@ -201,6 +201,19 @@ TABLES: dict[str, Table] = {
         ),
         key=("portfolio", "session"),
     ),
+    "counted_trials": Table(
+        (
+            Column("place", pl.Int64, "Order in which trials were counted, from 0"),
+            Column("strategy", pl.String, "Strategy that was tried"),
+            Column("agent", pl.String, "Agent that was tried, or `ensemble`"),
+            Column("declaration_digest", pl.String, "Digest of the values that it depends on"),
+            Column("seeds", pl.Int64, "Independent trainings behind it"),
+            Column("window", pl.String, "Window of its returns; null where none are known"),
+            Column("session", pl.Date, "Exchange session of a return, or null"),
+            Column("net_return", pl.Float64, "Net simple return, or null"),
+        ),
+        key=("place", "window", "session"),
+    ),
     "ablation": Table(
         (
             Column("agent", pl.String, "Agent whose arms are compared"),
@@ -210,6 +223,23 @@ TABLES: dict[str, Table] = {
             Column("net_return", pl.Float64, "Change of equity after costs, fraction of equity"),
         ),
         key=("agent", "arm", "seed", "session"),
+    ),
+    "stress": Table(
+        (
+            Column("scenario", pl.String, "What was other than recorded, or which bars are meant"),
+            Column("level", pl.Float64, "How much of it, in the scenario's unit; 0 without one"),
+            PORTFOLIO,
+            Column("bars", pl.Int64, "Bars that count"),
+            Column("sum_return", pl.Float64, "Sum of their net simple returns"),
+            Column("sum_squared_return", pl.Float64, "Sum of the squares of these"),
+            Column(
+                "worst_drawdown", pl.Float64, "Largest loss from a peak, null of bars picked out"
+            ),
+            Column("gains_usd", pl.Float64, "Price gains and corporate cash before costs, USD"),
+            Column("costs_usd", pl.Float64, "Trading costs and financing, USD"),
+            Column("traded_usd", pl.Float64, "Notional bought and sold, USD"),
+        ),
+        key=("scenario", "level", "portfolio"),
     ),
     "decisions": Table(
         (

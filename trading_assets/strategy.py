@@ -22,6 +22,7 @@ from trading_assets.errors import UserError, shown
 from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.forecast_specs import ForecastSpec
 from trading_assets.policy_specs import PolicySpec
+from trading_assets.prop_firm_specs import PropFirmSpec
 
 Sized = TypeVar("Sized", bound=Declared)
 
@@ -120,6 +121,16 @@ class BacktestSpec(Declared):
     )
     confidence: float = Field(
         default=0.95, gt=0.5, lt=1, description="Coverage of stated intervals."
+    )
+    stress_paths: int = Field(
+        default=20,
+        ge=0,
+        le=500,
+        description="Resampled paths of each test window that portfolios decide anew on.",
+    )
+    prop_firm: PropFirmSpec | None = Field(
+        default=None,
+        description="Rules of an evaluation account that the track record is held against.",
     )
 
 

@@ -77,8 +77,9 @@ def run_backtest(
     Raises
     ------
     DataError
-        If the market does not cover the window, a decision has another shape or is not finite, or
-        a portfolio loses all its equity.
+        If the market does not cover the window, or a decision has another shape or is not finite.
+    EquityLostError
+        If a portfolio loses all its equity.
     """
     rows = decision_rows(market, fold)
     traded = trade_decisions(market, decisions, strategy, rows)

@@ -103,11 +103,11 @@ def seeds_table(by_agent: Mapping[str, GateEvidence]) -> Table:
         )
         for name, found in advantage.improvements.items():
             is_benchmark = name == advantage.benchmark
-            is_marked = bool(advantage.missing_folds) if is_benchmark else not found.folds
+            expected = len(advantage.folds) + len(advantage.missing_folds)
             chance = with_interval(number(found.probability), number(found.low), number(found.high))
             rows.append(
                 [
-                    f"{escape(agent)} over {escape(name)}{_mark(is_marked)}",
+                    f"{escape(agent)} over {escape(name)}{_mark(len(found.folds) < expected)}",
                     chance,
                     middle if is_benchmark else DASH,
                     number(advantage.seeds, 0),

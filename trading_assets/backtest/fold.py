@@ -108,10 +108,12 @@ def backtest_fold(
         beside, lacking = reference_decisions(references, tables, market, strategy)
         decisions |= beside
         absences |= lacking
-    traded = backtest_with_control(market, decisions, _deployed(ensembles), strategy, fold)
+    found = backtest_with_control(market, decisions, _deployed(ensembles), strategy, fold)
+    traded = found.tables
+    absences |= found.absences
     gaps = _parity_gaps(market, traded, tables, ensembles, strategy)
     start = strategy.backtest.initial_equity_usd
-    names = sorted({*decisions, CONTROL})
+    names = sorted({*decisions, CONTROL} - {*absences})
     returns = {name: _returns(traded.equity, name, start) for name in names}
     return FoldBacktest(
         tables=traded,

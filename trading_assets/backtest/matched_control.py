@@ -1,23 +1,43 @@
 """Trade a window twice: with what is compared, then with random portfolios of equal turnover."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import polars as pl
 
 from trading_assets.backtest.engine import BacktestTables, Decide, run_backtest
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.random_portfolio import random_portfolio
+from trading_assets.errors import EquityLostError
 from trading_assets.simulation.market import Market
 from trading_assets.strategy import Strategy
 
 CONTROL = "random"
 
 
+@dataclass(frozen=True, slots=True)
+class ControlledBacktest:
+    """Tables of all portfolios, in their order, and why the control is not among them if so.
+
+    Attributes
+    ----------
+    tables : BacktestTables
+        Of what is compared and of `random`.
+    absences : mapping of str to str
+        `random` and a clause, where it lost everything; else empty.
+    """
+
+    tables: BacktestTables
+    absences: Mapping[str, str]
+
+
 def backtest_with_control(
     market: Market, decisions: Mapping[str, Decide], deployed: str, strategy: Strategy, fold: Fold
-) -> BacktestTables:
+) -> ControlledBacktest:
     """Trade each portfolio as `run_backtest` does, and beside them `random`.
+
+    Chance may ruin a control on credit, which says nothing of what it is held against: it is left
+    out then.
 
     Parameters
     ----------
@@ -32,11 +52,6 @@ def backtest_with_control(
     fold : Fold
         Window that is traded.
 
-    Returns
-    -------
-    BacktestTables
-        In order of portfolios.
-
     Raises
     ------
     DataError
@@ -46,8 +61,10 @@ def backtest_with_control(
     # How much was traded at a bar is known when it has been traded.
     own = compared.equity.filter(pl.col("portfolio") == deployed).sort("session")
     control = random_portfolio(market, fold, strategy, own["turnover"].to_list())
-    beside = run_backtest(market, {CONTROL: control}, strategy, fold)
+    try:
+        beside = run_backtest(market, {CONTROL: control}, strategy, fold)
+    except EquityLostError:
+        return ControlledBacktest(compared, {CONTROL: "it lost all its equity within the fold"})
     pairs = [(getattr(compared, part.name), getattr(beside, part.name)) for part in fields(beside)]
-    return BacktestTables(
-        *(pl.concat(pair).sort("portfolio", maintain_order=True) for pair in pairs)
-    )
+    joined = (pl.concat(pair).sort("portfolio", maintain_order=True) for pair in pairs)
+    return ControlledBacktest(BacktestTables(*joined), {})

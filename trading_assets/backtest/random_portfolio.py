@@ -112,6 +112,8 @@ class _Wanderer:
         quantity, price = books.quantity[0].copy(), books.price[0]
         equity = float(equity_of(books)[0])
         self._quantity, self._equity_usd = quantity, equity
+        if equity <= 0.0:
+            return None
         has_close = np.isfinite(self._market.close[row])
         may_change = has_close if self._latency > 1 else np.zeros_like(has_close)
         self._ordered = np.where(may_change, self._ordered, quantity)
@@ -127,15 +129,13 @@ class _Wanderer:
 
     def _settle(self, place: int, row: int, books: Books) -> None:
         """Replace what was meant to be traded in the bar that has ended by what was."""
-        market, ratio = self._market, self._market.split_ratio[row]
+        ratio = self._market.split_ratio[row]
         self._ordered = self._ordered * ratio
-        traded = books.quantity[0] - self._quantity * ratio
-        if market.payout_per_share is not None:
-            is_paid_out = np.isfinite(market.payout_per_share[row])
-            traded[is_paid_out] = self._ordered[is_paid_out] = 0.0
         filled = place - self._latency
-        if filled >= 0:
-            notional = np.abs(traded) * np.nan_to_num(market.open[row])
+        if filled >= 0 and self._equity_usd > 0.0:
+            # Without an open nothing is traded; what changes there is paid out.
+            traded = np.abs(books.quantity[0] - self._quantity * ratio)
+            notional = traded * np.nan_to_num(self._market.open[row])
             self._traded[filled] = float(notional.sum()) / self._equity_usd
 
     def _move(self, held: Floats, budget: float, tradable: Mask) -> Floats | None:

@@ -5,7 +5,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from trading_assets.backtest.window import TradedWindow
-from trading_assets.errors import DataError
+from trading_assets.errors import EquityLostError
 from trading_assets.schema import conform
 from trading_assets.simulation.compiled.layout import (
     BASE,
@@ -70,7 +70,7 @@ def equity_table(traded: TradedWindow, market: Market, costs: CostsSpec) -> pl.D
 
     Raises
     ------
-    DataError
+    EquityLostError
         If a portfolio lost all its equity.
     """
     outcomes = traded.outcomes
@@ -149,7 +149,7 @@ def _require_equity(traded: TradedWindow, market: Market, least: Floats) -> None
             f" {traded.portfolios[portfolio]} on {day}; expected it to stay positive: lower"
             " max_gross or max_weight of the risk limits"
         )
-        raise DataError(msg)
+        raise EquityLostError(msg)
 
 
 def _cells(traded: TradedWindow, market: Market, *, at_fill: bool) -> pl.DataFrame:

@@ -33,8 +33,14 @@ from trading_assets.backtest.report_explanation import explanation_figures, expl
 from trading_assets.backtest.report_figures import figures_document, headline_figures
 from trading_assets.backtest.report_forecasts import measure_effects
 from trading_assets.backtest.report_notes import assumption_notes, missing_notes, reading_notes
+from trading_assets.backtest.report_prop_firm import (
+    prop_firm_figures,
+    prop_firm_outcomes,
+    prop_firm_section,
+)
 from trading_assets.backtest.report_quality import feature_figures, feature_notes, fold_features
 from trading_assets.backtest.report_references import compare_references
+from trading_assets.backtest.report_stress import stress_figures, stress_section
 from trading_assets.backtest.report_tables import (
     comparison_table,
     fold_table,
@@ -178,6 +184,8 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
     gaps = describe_gaps(records)
     # What gates nothing is told at the top as well, and fails nothing.
     problems = describe_gaps({n: own for n, own in records.items() if n not in REFERENCES})
+    evaluated = prop_firm_outcomes(records, strategy, bootstrap)
+    evaluation = prop_firm_section(evaluated, strategy)
     order = in_order(figures)
     shown = [record for record in records.values() if len(record.returns)]
     curves = curves_of(shown, strongest_baseline(figures))
@@ -211,6 +219,8 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
             *([effects.section] if effects.section is not None else []),
             attribution_section(profit, inputs.folds, inputs.expected_folds, strategy),
             explanation_section(inputs.folds, inputs.expected_folds, strategy),
+            stress_section(inputs.folds, inputs.expected_folds, strategy),
+            *([evaluation] if evaluation is not None else []),
         ],
     )
     return WalkForwardReport(
@@ -229,6 +239,8 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
                 "beside_references": references.by_agent,
                 "profit": attribution_figures(profit),
                 "explanation": explanation_figures(inputs.folds, strategy),
+                "stress": stress_figures(inputs.folds, strategy),
+                "evaluation_accounts": prop_firm_figures(evaluated),
             },
             figures,
             comparisons,

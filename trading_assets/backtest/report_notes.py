@@ -37,7 +37,6 @@ def missing_notes(survivorship: str, judgement: Judgement) -> list[str]:
     return [
         f"Survivorship: {survivorship}. A universe chosen with hindsight flatters every portfolio.",
         f"Trials: {judgement.trials} counted; {variance}. What was tried elsewhere is not counted.",
-        "Not computed: results under other costs, by market regime or under stress, and capacity.",
         "Fills have no queue, no partial execution and no reaction of the market to the order"
         " beyond the declared costs.",
     ]
@@ -58,6 +57,8 @@ def reading_notes(block_bars: float, judgement: Judgement) -> list[str]:
         "VaR: historical loss of one bar at 95 and 99 %, CVaR in small print. Turnover: notional"
         " bought and sold a year over equity. Cost share: costs over gains before costs. Slippage:"
         " spread, impact and quadratic cost over notional.",
+        "Baselines that are rules of past returns rebalance every 21 sessions. random is a control,"
+        " not a strategy: it trades as much as the deployed ensemble, told so after the fact.",
         "Drawdown counts the start as a peak; its longest run of bars need not have recovered.",
     ]
 

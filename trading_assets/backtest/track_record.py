@@ -45,6 +45,8 @@ class FoldRecord:
         Why portfolios were not traded, by name, as a clause.
     explanation : FoldExplanation, optional
         What moved its decisions and forecasts.
+    stress : DataFrame, optional
+        Table `stress`.
     """
 
     fold: Fold
@@ -54,6 +56,7 @@ class FoldRecord:
     ablations: Mapping[str, FoldAblation] = field(default_factory=dict)
     absences: Mapping[str, str] = field(default_factory=dict)
     explanation: FoldExplanation | None = None
+    stress: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)

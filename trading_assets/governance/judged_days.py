@@ -29,14 +29,14 @@ class JudgedDays:
     returns : mapping of str to float64 (T,)
         By portfolio, baselines among them.
     missing_baselines : tuple of str
-        Baselines that could not begin for want of returns.
+        Baselines that could not begin for want of returns, or lost everything.
     """
 
     returns: Mapping[str, Series]
     missing_baselines: tuple[str, ...]
 
     def best_baseline(self, risk_aversion: float) -> str:
-        """Return the naive portfolio of the largest mean net utility, of those that could begin.
+        """Return the naive portfolio of the largest mean net utility, of those that were traded.
 
         Whoever is above it in that figure is above all of them.
         """
@@ -61,10 +61,12 @@ def trade_judged_days(
         Its test days are the judged ones.
     """
     together = {**baseline_decisions(market, window), **decisions}
-    equity = backtest_with_control(market, together, CHALLENGER, strategy, window).equity
+    traded = backtest_with_control(market, together, CHALLENGER, strategy, window)
+    missing = {*baseline_absences(market, window), *traded.absences}
+    names = sorted({*together, CONTROL} - missing)
     return JudgedDays(
-        returns={name: _returns(equity, name, strategy) for name in (*together, CONTROL)},
-        missing_baselines=tuple(sorted(baseline_absences(market, window))),
+        returns={name: _returns(traded.tables.equity, name, strategy) for name in names},
+        missing_baselines=tuple(sorted(missing)),
     )
 
 

@@ -38,7 +38,7 @@ class ChallengerFigures:
     risk_aversion : float
         gamma of the net utility `r - (gamma / 2) r^2`.
     missing_baselines : tuple of str
-        Naive portfolios that were left out of the choice for want of data.
+        Naive portfolios that were left out of the choice for want of data, or lost everything.
     max_decision_seconds : float
         Longest time allowed.
     bootstrap_samples, seed : int
@@ -175,7 +175,7 @@ def paired_p_value(advantage: Series, samples: int, rng: np.random.Generator) ->
 def _beats_baseline(advantage: Series, figures: ChallengerFigures) -> GateResult:
     mean = float(advantage.mean())
     missing = ", ".join(figures.missing_baselines)
-    without = f" Left out for want of data: {missing}." if missing else ""
+    without = f" Left out for want of data or equity: {missing}." if missing else ""
     return GateResult(
         "beats_best_naive_baseline",
         mean > 0.0,

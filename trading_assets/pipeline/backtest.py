@@ -16,6 +16,8 @@ from trading_assets.pipeline.ablation import ablation_keys, ablation_refs, read_
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.explanation import read_explanations
+from trading_assets.pipeline.ledger import TABLE as LEDGER
+from trading_assets.pipeline.ledger import ledger_table
 from trading_assets.pipeline.policy import (
     agent_nodes,
     png_metadata,
@@ -23,6 +25,7 @@ from trading_assets.pipeline.policy import (
     training_tables,
 )
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
+from trading_assets.pipeline.stress import read_stress
 from trading_assets.pipeline.task import Task, report_partitions
 from trading_assets.pipeline.trials import (
     Trained,
@@ -177,6 +180,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
         quality = read_quality(task.lake, forecaster, present)
         explained = f"{declared.name}/explanation"
         explanations = read_explanations(task.lake, explained, present)
+        stressed = read_stress(task.lake, declared.node("stress").key, present)
         report = build_report(
             WalkForwardInputs(
                 strategy_name=declared.name,
@@ -191,6 +195,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
                         ablations=ablations[fold],
                         absences=read_absences(task.lake, key, fold),
                         explanation=explanations.get(fold),
+                        stress=stressed.get(fold),
                     )
                     for fold in present
                 ],
@@ -209,12 +214,13 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
             [
                 task.write(
                     "",
-                    {},
+                    {LEDGER: ledger_table(counted_trials)},
                     files,
                     inputs=[
                         *task.lake.inputs_for(key, present),
                         *task.lake.inputs_for(forecaster, quality),
                         *task.lake.inputs_for(explained, explanations),
+                        *task.lake.inputs_for(declared.node("stress").key, stressed),
                         *ablation_refs(task.lake, ablated, ablations),
                     ],
                     verdict="failed" if problems else "passed",

@@ -20,6 +20,7 @@ from trading_assets.pipeline.references import reference_assets
 from trading_assets.pipeline.schedules import strategy_schedules
 from trading_assets.pipeline.sensors import strategy_sensors
 from trading_assets.pipeline.settings import read_settings
+from trading_assets.pipeline.stress import stress_assets
 from trading_assets.strategy import Strategy
 
 
@@ -100,6 +101,7 @@ def strategy_definitions(name: str) -> dg.Definitions:
             *reference_assets(declared),
             *backtest_assets(declared),
             *explanation_assets(declared),
+            *stress_assets(declared),
             *governance_assets(declared),
             *paper_assets(declared),
         ],

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from time import monotonic
 
 from rich.console import Console
@@ -97,9 +97,9 @@ def run_strategy(strategy: str, target: Target, console: Console | None = None) 
     if lost:
         console.print(f"{len(lost)} partitions were stored but never reported; the UI has them now")
     launched = 0
-    limit = len(_planned(graphs, lake, target).waves) + MAX_WAVES
+    limit = len(_planned(graphs, lake, target, settings.now()).waves) + MAX_WAVES
     for _ in range(limit):
-        planned = _planned(graphs, lake, target)
+        planned = _planned(graphs, lake, target, settings.now())
         if not planned.waves:
             _close(console, strategy, settings, lake, planned, launched, monotonic() - started)
             return not planned.refused
@@ -116,7 +116,7 @@ def print_plan(strategy: str, target: Target, console: Console | None = None) ->
     settings = read_settings()
     graphs = full_graph(settings.declarations(), strategy)
     lake = open_lake(settings)
-    planned = _planned(graphs, lake, _resolve(target, graphs))
+    planned = _planned(graphs, lake, _resolve(target, graphs), settings.now())
     table = Table("asset", *[state.value for state in State], "first reason")
     for node in [node for graph in graphs for node in graph.nodes]:
         own = [state for state in planned.states if state.asset == node.key]
@@ -162,8 +162,8 @@ def _launch_wave(
     return not errors
 
 
-def _planned(graphs: Sequence[AssetGraph], lake: Lake, target: Target) -> Plan:
-    return plan(graphs, lake.records, datetime.now(UTC), target)
+def _planned(graphs: Sequence[AssetGraph], lake: Lake, target: Target, now: datetime) -> Plan:
+    return plan(graphs, lake.records, now, target)
 
 
 def _resolve(target: Target, graphs: Sequence[AssetGraph]) -> Target:

@@ -154,6 +154,7 @@ def resources() -> dict[str, object]:
         "lake": LakeResource(
             root=str(settings.data),
             manifest_url=settings.manifest_url or "",
+            fixed_now=settings.fixed_now.isoformat() if settings.fixed_now else "",
             pages_url=settings.pages_url,
             lock_timeout_seconds=settings.lock_timeout_seconds,
         ),

@@ -30,6 +30,7 @@ ONLY = "TRADING_ASSETS_ONLY"
 MANIFEST_URL = "TRADING_ASSETS_MANIFEST_URL"
 PAGES_URL = "TRADING_ASSETS_PAGES_URL"
 LOCK_TIMEOUT = "TRADING_ASSETS_LOCK_TIMEOUT_SECONDS"
+FIXED_NOW = "TRADING_ASSETS_NOW"
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 CREDENTIALS = ("ALPACA_API_KEY", "ALPACA_SECRET_KEY")
 
@@ -57,6 +58,8 @@ class Settings:
     lock_timeout_seconds : float
         How long a process waits for another that commits to the lake, cleans it or rebuilds the
         catalog.
+    fixed_now : datetime or None
+        Aware moment taken in place of the clock, by which a report is rebuilt.
     """
 
     data: Path
@@ -67,6 +70,11 @@ class Settings:
     only: tuple[str, ...] = ()
     pages_url: str = DEFAULT_URL
     lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS
+    fixed_now: datetime | None = None
+
+    def now(self) -> datetime:
+        """Return the aware moment that decides which partitions exist."""
+        return self.fixed_now or datetime.now(UTC)
 
     @property
     def variants(self) -> Path:
@@ -118,6 +126,7 @@ def read_settings() -> Settings:
         profile="production" if profile == "production" else "development",
         private_roots=_private_roots(),
         manifest_url=os.environ.get(MANIFEST_URL) or None,
+        fixed_now=_fixed_now(),
         only=tuple(name for name in os.environ.get(ONLY, "").split(",") if name),
         tracking_uri=os.environ.get(TRACKING_URI) or f"sqlite:///{data / 'mlflow' / 'mlflow.db'}",
     )
@@ -127,15 +136,47 @@ def open_lake(settings: Settings) -> Lake:
     """Return the lake of the data folder, by the clock of this machine."""
     return Lake(
         settings.data,
-        lambda: datetime.now(UTC),
+        settings.now,
         settings.manifest_url,
         lock_timeout_seconds=settings.lock_timeout_seconds,
     )
 
 
+def rebuilding_environment(data: Path, now: datetime) -> dict[str, str]:
+    """Return the environment of a process that works in another data folder, at another time.
+
+    Parameters
+    ----------
+    data : Path
+        Its data folder, which holds manifest and tracking store, too.
+    now : datetime
+        Aware moment that its clock stands still at.
+    """
+    left_out = (MANIFEST_URL, TRACKING_URI)
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
+    return kept | {DATA: str(data), FIXED_NOW: now.isoformat()}
+
+
 def read_credentials() -> dict[str, str]:
     """Return the broker and data keys that the environment has."""
     return {name: os.environ[name] for name in CREDENTIALS if os.environ.get(name)}
+
+
+def _fixed_now() -> datetime | None:
+    text = os.environ.get(FIXED_NOW)
+    if not text:
+        return None
+    try:
+        now = datetime.fromisoformat(text)
+    except ValueError:
+        now = None
+    if now is None or now.tzinfo is None:
+        msg = (
+            f"{FIXED_NOW} was {shown(text)}; expected a moment with its offset from UTC, such as"
+            " 2013-03-02T00:00:00+00:00"
+        )
+        raise DeclarationError(msg)
+    return now
 
 
 def _lock_timeout_seconds() -> float:

@@ -5,13 +5,13 @@ and with the rule that weighs its seeds, as soon as it is trained; the ensemble 
 each draw of a search, before it is trained. Variants are declarations of their own. The same
 configuration counts once, however often, on however many folds and by whatever code it is made.
 
-Not counted, as nothing chooses among them what is traded: baselines, which are what is to be
-beaten; single seeds, whose choice the probability of overfitting looks at instead; the arm of an
-ablation without forecasts, which counts once it is declared; checkpoints and candidates of the
-forecaster, chosen on validation days within a fold, so that the test days judge the choice too;
-preferences of a Pareto set, measured on validation days, of which another one has to be declared;
-oracle ladders, which trade no data set. A night's challenger is a configuration that is counted,
-fitted again: it is held against the champion on days of its own, which no report reads.
+Not counted, as nothing chooses among them what is traded: baselines and references, which agents
+are held against; single seeds, whose choice the probability of overfitting looks at instead; the
+arm of an ablation without forecasts, which counts once it is declared; checkpoints and candidates
+of the forecaster, chosen on validation days within a fold, so that the test days judge the choice
+too; preferences of a Pareto set, measured on validation days, of which another one has to be
+declared; oracle ladders, which trade no data set. A night's challenger is a configuration that is
+counted, fitted again: it is held against the champion on days of its own, which no report reads.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

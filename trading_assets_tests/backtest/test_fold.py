@@ -1,15 +1,18 @@
 """One fold traded with everything that is compared, and what is left out of it."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from functools import cache
 
 import polars as pl
 import pytest
 
+from trading_assets.backtest import fold as fold_module
 from trading_assets.backtest.baselines import BASELINES
+from trading_assets.backtest.engine import BacktestTables
 from trading_assets.backtest.fold import FoldBacktest, backtest_fold
 from trading_assets.backtest.folds import Fold
+from trading_assets.backtest.matched_control import ControlledBacktest
 from trading_assets.backtest.track_record import expected_portfolios
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.fold import TrainingTables
@@ -103,6 +106,25 @@ def test_a_fold_without_a_year_of_bars_leaves_rules_out_and_says_why():
     for name in ("weights", "trades", "equity"):
         portfolios = set(getattr(found.tables, name)["portfolio"])
         assert not set(found.absences) & portfolios
+
+
+def test_a_control_that_lost_everything_has_no_figures(monkeypatch: pytest.MonkeyPatch):
+    trade = fold_module.backtest_with_control
+    why = {"random": "it lost all its equity within the fold"}
+
+    def ruin(*arguments):
+        tables = trade(*arguments).tables
+        kept = (
+            getattr(tables, part.name).filter(pl.col("portfolio") != "random")
+            for part in fields(tables)
+        )
+        return ControlledBacktest(BacktestTables(*kept), why)
+
+    monkeypatch.setattr(fold_module, "backtest_with_control", ruin)
+    found = backtest.__wrapped__()
+    assert found.absences == why
+    assert "random" not in found.sharpe_annual
+    assert found.parity == []
 
 
 def test_bars_before_the_year_that_rules_look_back_on_change_no_rule():

@@ -75,7 +75,7 @@ def fold_record(key: str, skill: float) -> FoldRecord:
         drawn = np.random.default_rng(100 + place).uniform(0, 1 / 3, ahead.shape)
         decisions[name] = fixed_targets(market, fold, drawn)
     decisions["ppo/ensemble"] = fixed_targets(market, fold, np.mean(members, axis=0))
-    tables = backtest_with_control(market, decisions, "ppo/ensemble", strategy, fold)
+    tables = backtest_with_control(market, decisions, "ppo/ensemble", strategy, fold).tables
     return FoldRecord(fold, tables, {"ppo/seed-0": {"steps": 4096, "note": "<b>", "loss": 0.25}})
 
 

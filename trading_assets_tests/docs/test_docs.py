@@ -13,6 +13,8 @@ import yaml
 
 from trading_assets.backtest.figures import Comparison, PortfolioFigures
 from trading_assets.backtest.forecast_effect import SeedMeans
+from trading_assets.backtest.seed_advantage import Improvement
+from trading_assets.backtest.trading_figures import TradingFigures
 from trading_assets.bars.validation.expectations import MONTHLY
 from trading_assets.bars.validation.row_rules import row_rules
 from trading_assets.cli import _parser
@@ -215,7 +217,7 @@ def test_the_page_of_checks_names_the_expectations_judged_month_by_month() -> No
 
 def test_the_page_of_figures_names_every_figure_of_the_report() -> None:
     text = read("docs/metrics.md")
-    models = (PortfolioFigures, Comparison, SeedMeans)
+    models = (PortfolioFigures, Comparison, SeedMeans, TradingFigures, Improvement)
     names = {field.name for model in models for field in fields(model)}
     assert {name for name in names if f"`{name}`" not in text} == set()
 

@@ -250,6 +250,28 @@ def _folds_follow(given: Mapping[str, Any]) -> bool:
     )
 
 
+def _prop_firm_follows(given: Mapping[str, Any]) -> bool:
+    least, most = float(given.get("minimum_days", 0)), float(given.get("days_allowed", 60))
+    return float(given["max_daily_loss"]) <= float(given["max_total_loss"]) and least <= most
+
+
+_share = number(0, 1, is_above=True, is_below=True)
+_prop_firm = both(
+    record(
+        {
+            "max_daily_loss": _share,
+            "max_total_loss": _share,
+            "profit_target": number(0, 10, is_above=True),
+        },
+        {
+            "total_loss": choice("static", "trailing"),
+            "minimum_days": integer(0),
+            "days_allowed": integer(1, 1_000),
+        },
+    ),
+    _prop_firm_follows,
+)
+
 strategy = record(
     {
         "market_data": name,
@@ -309,6 +331,8 @@ strategy = record(
                 "initial_equity_usd": _POSITIVE,
                 "bootstrap_samples": integer(100),
                 "confidence": number(0.5, 1, is_above=True, is_below=True),
+                "stress_paths": integer(0, 500),
+                "prop_firm": optional(_prop_firm),
             },
         ),
         "risk": record({}, {"max_weight": _POSITIVE, "max_data_age_sessions": integer(1)}),

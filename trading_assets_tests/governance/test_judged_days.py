@@ -1,11 +1,15 @@
 """What a challenger is held against: all naive portfolios that could begin, and its own twin."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from trading_assets.backtest.baselines import BASELINES
 from trading_assets.backtest.engine import decision_rows, fixed_targets, run_backtest
+from trading_assets.backtest.matched_control import ControlledBacktest
+from trading_assets.governance import judged_days
 from trading_assets.governance.judged_days import JudgedDays, trade_judged_days
 from trading_assets.governance.promotion import net_utility
 from trading_assets_tests.backtest.markets import FOLD, market_with_past, strategy_of
@@ -37,15 +41,13 @@ def test_returns_are_those_of_equity_from_its_start_on():
 
 
 def test_the_random_portfolio_has_the_turnover_of_the_challenger(monkeypatch: pytest.MonkeyPatch):
-    from trading_assets.governance import judged_days
-
     seen: list[pl.DataFrame] = []
     trade = judged_days.backtest_with_control
 
     def watch(*arguments):
-        tables = trade(*arguments)
-        seen.append(tables.equity)
-        return tables
+        traded = trade(*arguments)
+        seen.append(traded.tables.equity)
+        return traded
 
     monkeypatch.setattr(judged_days, "backtest_with_control", watch)
     judged()
@@ -53,6 +55,21 @@ def test_the_random_portfolio_has_the_turnover_of_the_challenger(monkeypatch: py
     turnover = dict(total.iter_rows())
     assert turnover["challenger"] > 10.0
     assert turnover["random"] == pytest.approx(turnover["challenger"], rel=0.02)
+
+
+def test_a_random_portfolio_that_lost_everything_is_left_out_too(monkeypatch: pytest.MonkeyPatch):
+    trade = judged_days.backtest_with_control
+
+    def ruin(*arguments):
+        tables = trade(*arguments).tables
+        kept = tables.equity.filter(pl.col("portfolio") != "random")
+        return ControlledBacktest(replace(tables, equity=kept), {"random": "it lost all"})
+
+    monkeypatch.setattr(judged_days, "backtest_with_control", ruin)
+    found = judged()
+    assert found.missing_baselines == ("random",)
+    assert "random" not in found.returns
+    assert found.best_baseline(0.0) in found.returns
 
 
 def test_the_best_is_above_all_others_in_mean_net_utility():

@@ -133,9 +133,9 @@ def test_a_gate_says_which_baselines_were_left_out_for_want_of_data() -> None:
     champion = returns(10)
     gates = judge(champion, champion, missing_baselines=("momentum", "trend"))
     sentence = gates["beats_best_naive_baseline"].sentence
-    assert sentence.endswith(" Left out for want of data: momentum, trend.")
+    assert sentence.endswith(" Left out for want of data or equity: momentum, trend.")
     whole = judge(champion, champion)["beats_best_naive_baseline"].sentence
-    assert sentence.removesuffix(" Left out for want of data: momentum, trend.") == whole
+    assert sentence.removesuffix(" Left out for want of data or equity: momentum, trend.") == whole
 
 
 def test_the_same_returns_get_the_same_verdict() -> None:

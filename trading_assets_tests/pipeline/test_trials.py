@@ -20,7 +20,7 @@ AGENTS = """\
       ppo: {seeds: 2, total_steps: 2000, n_envs: 16, n_steps: 32, n_epochs: 2, batch_size: 128}
       a2c: {algorithm: a2c, seeds: 1, total_steps: 1000, n_envs: 8}
 """
-TRAINED = ["forecaster", "forecasts", "policy/ppo", "policy/a2c"]
+TRAINED = ["forecaster", "forecasts", "policy/ppo", "policy/a2c", "references"]
 
 
 def declare_two() -> str:

@@ -1,0 +1,104 @@
+"""Asset of the stage backtest that stresses a fold: other costs, conditions, prices and paths.
+
+The walk-forward report alone reads it, and does without where it is missing.
+"""
+
+from collections.abc import Sequence
+from math import ceil
+from typing import Any
+
+import dagster as dg
+
+from trading_assets.backtest.folds import get_fold
+from trading_assets.graph import BASELINE_MONTHS
+from trading_assets.lake.store import Lake
+from trading_assets.periods import Axis
+from trading_assets.pipeline.checks import check, check_spec
+from trading_assets.pipeline.declared import Declared, declare_asset
+from trading_assets.pipeline.policy import read_ensembles, training_tables
+from trading_assets.pipeline.resources import LakeResource
+from trading_assets.pipeline.task import Task, report_partitions
+
+TABLE = "stress"
+
+
+def stress_assets(declared: Declared) -> list[dg.AssetsDefinition]:
+    """Return the stress of folds."""
+    return [_stress(declared)]
+
+
+def _stress(declared: Declared) -> dg.AssetsDefinition:
+    node = declared.node("stress")
+    agrees = "unshocked_path_earns_what_was_recorded"
+    strategy = declared.trading
+
+    @declare_asset(
+        declared,
+        node,
+        TABLE,
+        description="What the fold's portfolios earn under other costs, conditions, prices, paths.",
+        kinds={"polars", "parquet"},
+        check_specs=[
+            check_spec(
+                node,
+                agrees,
+                "The unshocked path earns what the backtest recorded.",
+                blocks=False,
+            )
+        ],
+    )
+    def stress(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        from trading_assets.backtest.redeciding import RedecidedFold
+        from trading_assets.backtest.stress import stress_fold
+        from trading_assets.forecast.forecaster import Forecaster
+
+        task = Task.begin(context, lake, declared, TABLE)
+        periods = declared.graph.periods
+        # The bars that the fold's backtest reads, so that what is traded again is what it traded.
+        before = -ceil(BASELINE_MONTHS / periods.fold_months)
+        data, recorded = f"{strategy.market_data}/validated_bars", f"{declared.name}/backtest"
+        stressed = stress_fold(
+            RedecidedFold(
+                fold=get_fold(task.key, strategy.folds),
+                strategy=strategy,
+                market_data=declared.market,
+                tables=training_tables(task),
+                series=task.read(data, "series"),
+                forecaster=Forecaster.from_files(
+                    task.lake.read_blobs(f"{declared.name}/forecaster", task.key)
+                ),
+                ensembles=read_ensembles(task).ensembles,
+                traded_from=periods.span(Axis.FOLD, task.key, before, 0).first,
+            ),
+            task.read(recorded, "weights"),
+            task.read(recorded, "equity"),
+        )
+        records = task.commit([task.write(task.key, {TABLE: stressed.table})])
+        report_partitions(context, records)
+        apart = {f"apart_bps {name}": value for name, value in stressed.apart_bps.items()}
+        return dg.MaterializeResult(
+            metadata={"dagster/row_count": len(stressed.table), **apart},
+            check_results=[check(agrees, stressed.problems, is_warning=True)],
+        )
+
+    return stress
+
+
+def read_stress(lake: Lake, asset: str, folds: Sequence[str]) -> dict[str, Any]:
+    """Read what portfolios earned under stress, by fold; folds without it are left out.
+
+    Parameters
+    ----------
+    lake : Lake
+        Holds the stress tables.
+    asset : str
+        Asset key of the stress.
+    folds : sequence of str
+        Folds of the report.
+    """
+    records = lake.records(asset)
+    return {
+        fold: lake.read_table(records[fold], TABLE)
+        for fold in folds
+        if fold in records and records[fold].verdict == "passed"
+    }
