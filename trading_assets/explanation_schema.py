@@ -75,4 +75,36 @@ EXPLANATION_TABLES: dict[str, Table] = {
         ),
         key=("session", "symbol", "grouping", "input"),
     ),
+    "market_states": Table(
+        (
+            Column("session", pl.Date, "Session of the test window"),
+            Column("market", pl.Float64, "Mean total return of the universe, fraction"),
+            Column("momentum", pl.Float64, "Return of winners less losers, null if unranked"),
+            Column("low_volatility", pl.Float64, "Return of calm less wild symbols, or null"),
+            Column(
+                "volatility_regime", pl.String, "`calm`, `usual` or `wild`, told the close before"
+            ),
+            Column(
+                "hidden_regime", pl.String, "`calm`, `middle` or `stressed`, null if not computed"
+            ),
+        ),
+        key=("session",),
+    ),
+    "symbol_returns": Table(
+        (
+            Column("session", pl.Date, "Session of the test window"),
+            SYMBOL,
+            Column("total_return", pl.Float64, "From the close before, dividends included"),
+        ),
+        key=("session", "symbol"),
+    ),
+    "member_gains": Table(
+        (
+            PORTFOLIO,
+            Column("session", pl.Date, "Session of the test window"),
+            Column("member", pl.String, "`agent/seed-n`, or what limits, lots and fills changed"),
+            Column("gain_usd", pl.Float64, "Gain of the shares that it wished for, USD"),
+        ),
+        key=("portfolio", "session", "member"),
+    ),
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trading_assets.backtest.attribution.profit_attribution import attribute_profit
 from trading_assets.backtest.baselines import BASELINES
 from trading_assets.backtest.charts import curves_of, draw_png, draw_svg, draw_thumbnail
 from trading_assets.backtest.evidence import Judged, weigh_evidence
@@ -22,6 +23,7 @@ from trading_assets.backtest.figures import (
 )
 from trading_assets.backtest.page import Page, render_page
 from trading_assets.backtest.page_parts import Section
+from trading_assets.backtest.report_attribution import attribution_figures, attribution_section
 from trading_assets.backtest.report_evidence import (
     evidence_figures,
     evidence_headline,
@@ -177,6 +179,7 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
     ]
     references = compare_references(records, sorted(strategy.policy.agents), bootstrap, judgement)
     trading = measure_trading(inputs.folds, records)
+    profit = attribute_profit(inputs.folds, strategy)
     effects = measure_effects(inputs.folds, inputs.expected_folds, strategy, judgement)
     gaps = describe_gaps(records)
     # What gates nothing is told at the top as well, and fails nothing.
@@ -214,6 +217,7 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
             references.section(figures, judgement),
             Section("Trading", tables=[trading_table(trading, figures)]),
             *([effects.section] if effects.section is not None else []),
+            attribution_section(profit, inputs.folds, inputs.expected_folds, strategy),
             explanation_section(inputs.folds, inputs.expected_folds, strategy),
             stress_section(inputs.folds, inputs.expected_folds, strategy),
             *([evaluation] if evaluation is not None else []),
@@ -233,6 +237,7 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
                 "trading": trading,
                 "forecasts_add": effects.figures,
                 "beside_references": references.by_agent,
+                "profit": attribution_figures(profit),
                 "explanation": explanation_figures(inputs.folds, strategy),
                 "stress": stress_figures(inputs.folds, strategy),
                 "evaluation_accounts": prop_firm_figures(evaluated),

@@ -73,6 +73,14 @@ def test_trials_without_returns_are_each_a_cluster():
     assert cluster_trials([]).count == 0
 
 
+def test_a_chain_of_alike_trials_is_not_one_trial():
+    first, last = np.random.default_rng(12).standard_normal((2, 1000))
+    between = (first + last) / math.sqrt(2.0)
+    # The ends correlate by 0.7 with what lies between them and not with one another.
+    found = cluster_trials([series_of(first), series_of(between), series_of(last)])
+    assert found.count == 2
+
+
 def test_too_few_shared_sessions_say_nothing():
     returns = np.random.default_rng(6).standard_normal(200)
     for shared, count in ((60, 1), (59, 2)):

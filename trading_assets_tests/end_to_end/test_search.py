@@ -20,6 +20,7 @@ ASSETS = (
     "forecasts",
     "policy/a2c",
     "policy/ppo",
+    "references",
     "backtest",
     "walk_forward_report",
 )

@@ -10,6 +10,7 @@ from trading_assets.backtest.explanation.fold_explanation import (
     deployed_portfolio,
 )
 from trading_assets.backtest.explanation.forecasts import explain_forecasts
+from trading_assets.backtest.explanation.member_wishes import member_names
 from trading_assets.backtest.explanation.portfolio import Desk
 from trading_assets.backtest.explanation.stored_tables import forecast_table, importance_table
 from trading_assets.backtest.explanation.traded_fold import TradedFold
@@ -38,7 +39,10 @@ def explain_fold(
         If tables do not cover the windows.
     """
     desk = Desk(traded)
-    explained = {name: desk.explain(name, members) for name, members in ensembles.items()}
+    explained = {
+        name: desk.explain(name, members, member_names(name, ensembles))
+        for name, members in ensembles.items()
+    }
     forecasts, lost = explain_forecasts(traded, forecaster)
     by_portfolio = {name: each.importances for name, each in explained.items()}
     deployed = deployed_portfolio(traded.strategy)
@@ -49,6 +53,8 @@ def explain_fold(
             "importances": importance_table(by_portfolio, lost),
             "reasons": explained[deployed].reasons,
             "forecast_attributions": forecast_table(forecasts),
+            "member_gains": pl.concat([each.members for each in explained.values()]),
+            **desk.market_tables(),
         },
         left_out=tuple(note for each in explained.values() for note in each.left_out),
         incomplete=[

@@ -10,7 +10,15 @@ import polars as pl
 from trading_assets.strategy import Strategy
 
 FACTS_FILE = "explanation.json"
-TABLE_NAMES = ("action_attributions", "importances", "reasons", "forecast_attributions")
+TABLE_NAMES = (
+    "action_attributions",
+    "importances",
+    "reasons",
+    "forecast_attributions",
+    "market_states",
+    "symbol_returns",
+    "member_gains",
+)
 FORECASTER = "forecaster"
 BASELINE, CONFIDENCE, LIMITS = STEPS = ("baseline", "confidence", "limits")
 """Steps of a decision that are no input: what a usual day brings, sizing, and risk limits."""
@@ -23,7 +31,7 @@ class FoldExplanation:
     Attributes
     ----------
     tables : mapping of str to DataFrame
-        Tables `action_attributions`, `importances`, `reasons` and `forecast_attributions`.
+        Tables of `TABLE_NAMES`.
     left_out : tuple of str
         What could not be explained, one sentence each.
     incomplete : list of str

@@ -1,16 +1,19 @@
 """Explains what one portfolio of a fold did: what moved it, what its inputs were worth, and why."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from trading_assets.backtest.attribution.market_states import market_states, symbol_returns
 from trading_assets.backtest.explanation.completeness import form_figures, form_problems
 from trading_assets.backtest.explanation.input_importance import (
     InputImportance,
     measure_inputs,
     shuffled_inputs,
 )
+from trading_assets.backtest.explanation.member_wishes import member_table
 from trading_assets.backtest.explanation.stored_tables import action_table
 from trading_assets.backtest.explanation.trade_reasons import trade_reasons
 from trading_assets.backtest.explanation.traded_fold import TradedFold
@@ -45,6 +48,8 @@ class ExplainedPortfolio:
         Table `action_attributions`; none where actions have no gradient.
     reasons : DataFrame
         Table `reasons`.
+    members : DataFrame
+        Table `member_gains`.
     importances : list of InputImportance
         What inputs were worth; empty where the window is too short.
     left_out, problems : list of str
@@ -55,6 +60,7 @@ class ExplainedPortfolio:
 
     actions: pl.DataFrame | None
     reasons: pl.DataFrame
+    members: pl.DataFrame
     importances: list[InputImportance]
     left_out: list[str]
     problems: list[str]
@@ -73,9 +79,21 @@ class Desk:
         rows = np.flatnonzero((days >= first) & (days <= last)).astype(np.int64)
         shown = rows[rows + 1 >= learned.view.window_bars]
         self._baseline: Floats = baseline_observation(learned, shown)
+        self._learned = learned.market
 
-    def explain(self, portfolio: str, ensemble: Ensemble) -> ExplainedPortfolio:
-        """Return what moved one ensemble."""
+    def market_tables(self) -> dict[str, pl.DataFrame]:
+        """Return the tables `market_states` and `symbol_returns`."""
+        traded = self._traded
+        features = traded.learned.features
+        return {
+            "market_states": market_states(self._learned, features, traded.fold),
+            "symbol_returns": symbol_returns(self._learned, traded.fold),
+        }
+
+    def explain(
+        self, portfolio: str, ensemble: Ensemble, names: Sequence[str]
+    ) -> ExplainedPortfolio:
+        """Return what moved one ensemble, whose members have these names."""
         traded, task = self._traded, self._task
         strategy, rules = traded.strategy, ensemble[0].rules
         watched = watch_decisions(portfolio, ensemble, task, strategy, traded.fold)
@@ -97,6 +115,7 @@ class Desk:
             reasons=trade_reasons(
                 portfolio, watched, found, traded.trades, task.market, rules, self._baseline
             ),
+            members=member_table(portfolio, watched, ensemble, names, task),
             importances=importances,
             left_out=left_out,
             problems=[*problems, *([] if found is None else form_problems(portfolio, found))],

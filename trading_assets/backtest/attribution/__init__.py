@@ -1,0 +1,1 @@
+"""Where a portfolio's profit came from: parts that add up to it."""
