@@ -113,6 +113,7 @@ def test_all_months_are_one_run_and_each_fold_is_one(manifest: Manifest) -> None
             "references",
             "backtest",
             "explanation",
+            "stress",
         )
     )
     assert {step.title for step in last} == {
@@ -170,7 +171,7 @@ def test_another_code_version_makes_a_partition_stale(manifest: Manifest) -> Non
     planned = plan(manifest.graphs, manifest.records, NOW)
     assert states(planned, "us_equities/forecaster")["2010-01-01"] is State.STALE
     # The fold's later assets run in the same run, since the forecaster's content will differ.
-    assert planned.waves[0][0].assets[-1] == "us_equities/explanation"
+    assert planned.waves[0][0].assets[-1] == "us_equities/stress"
 
 
 def test_sizes_of_the_launchpad_make_a_partition_stale(manifest: Manifest) -> None:

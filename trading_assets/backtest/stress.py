@@ -13,6 +13,11 @@ from trading_assets.backtest.outages import PAUSE_BARS, halt_symbol
 from trading_assets.backtest.redeciding import RedecidedFold, Shock, redecide
 from trading_assets.backtest.resampled_paths import draw_order, reorder, reorder_series
 from trading_assets.backtest.sensitivity import (
+    CAPITAL,
+    COSTS,
+    FEE,
+    HALF_SPREAD,
+    LATENCY,
     recorded_trading,
     rows_of,
     sensitivity_rows,
@@ -105,6 +110,33 @@ def stress_fold(given: RedecidedFold, weights: pl.DataFrame, equity: pl.DataFram
         if shock.scenario == UNSHOCKED:
             apart = {name: _apart_bps(earned[name], recorded[name]) for name in recorded}
     return FoldStress(stress_table(rows), apart)
+
+
+def find_incomplete(table: pl.DataFrame) -> list[str]:
+    """Return which scenarios lack a portfolio or a bar of the window, or have no finite figure.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Table `stress` of one fold.
+    """
+    recorded = table.filter(pl.col("scenario") == RECORDED)
+    names, bars = set(recorded["portfolio"].to_list()), recorded["bars"].max()
+    needed = {
+        **dict.fromkeys((COSTS, FEE, HALF_SPREAD, LATENCY, CAPITAL), names - {BUY_AND_HOLD}),
+        **dict.fromkeys((UNSHOCKED, VOLATILITY, CORRELATION, GAP, HALTS, STALE, PATH), names),
+    }
+    found: list[str] = []
+    traded = table.filter(pl.col("scenario").is_in(list(needed)))
+    for (scenario, level), rows in traded.partition_by("scenario", "level", as_dict=True).items():
+        lacking = sorted(needed[str(scenario)] - set(rows["portfolio"].to_list()))
+        found += [f"{scenario} {level:g} lacks {name}" for name in lacking]
+        short = rows.filter(pl.col("bars") != bars)["bars"].to_list()
+        found += [f"{scenario} {level:g} has {count} bars; expected {bars}" for count in short]
+    sums = table.select("sum_return", "sum_squared_return", "gains_usd", "costs_usd", "traded_usd")
+    is_finite = sums.select(pl.all_horizontal(pl.all().is_finite())).to_series()
+    broken = table.filter(~is_finite)["scenario"].unique().sort()
+    return [*found, *(f"{scenario} has figures that are not finite" for scenario in broken)]
 
 
 def shocks_of(given: RedecidedFold, bars: AdjustedBars) -> Iterator[Shock]:

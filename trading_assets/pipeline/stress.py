@@ -29,7 +29,7 @@ def stress_assets(declared: Declared) -> list[dg.AssetsDefinition]:
 
 def _stress(declared: Declared) -> dg.AssetsDefinition:
     node = declared.node("stress")
-    agrees = "unshocked_path_earns_what_was_recorded"
+    complete, agrees = "every_scenario_is_complete", "unshocked_path_earns_what_was_recorded"
     strategy = declared.trading
 
     @declare_asset(
@@ -41,15 +41,21 @@ def _stress(declared: Declared) -> dg.AssetsDefinition:
         check_specs=[
             check_spec(
                 node,
+                complete,
+                "Each scenario has each portfolio over each bar of the window, all finite.",
+                blocks=True,
+            ),
+            check_spec(
+                node,
                 agrees,
                 "The unshocked path earns what the backtest recorded.",
                 blocks=False,
-            )
+            ),
         ],
     )
     def stress(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from trading_assets.backtest.redeciding import RedecidedFold
-        from trading_assets.backtest.stress import stress_fold
+        from trading_assets.backtest.stress import find_incomplete, stress_fold
         from trading_assets.forecast.forecaster import Forecaster
 
         task = Task.begin(context, lake, declared, TABLE)
@@ -73,12 +79,25 @@ def _stress(declared: Declared) -> dg.AssetsDefinition:
             task.read(recorded, "weights"),
             task.read(recorded, "equity"),
         )
-        records = task.commit([task.write(task.key, {TABLE: stressed.table})])
+        incomplete = find_incomplete(stressed.table)
+        records = task.commit(
+            [
+                task.write(
+                    task.key,
+                    {TABLE: stressed.table},
+                    verdict="failed" if incomplete else "passed",
+                    reasons=incomplete,
+                )
+            ]
+        )
         report_partitions(context, records)
         apart = {f"apart_bps {name}": value for name, value in stressed.apart_bps.items()}
         return dg.MaterializeResult(
             metadata={"dagster/row_count": len(stressed.table), **apart},
-            check_results=[check(agrees, stressed.problems, is_warning=True)],
+            check_results=[
+                check(complete, incomplete),
+                check(agrees, stressed.problems, is_warning=True),
+            ],
         )
 
     return stress

@@ -6,7 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trading_assets.backtest.stress import FoldStress, shocks_of, stress_fold
+from trading_assets.backtest.stress import (
+    FoldStress,
+    find_incomplete,
+    shocks_of,
+    stress_fold,
+)
 from trading_assets.backtest.stress_rows import recorded_by
 from trading_assets.schema import TABLES
 from trading_assets_tests.backtest.panels import make_panel
@@ -102,3 +107,23 @@ def test_the_first_symbol_by_name_that_trades_most_is_halted():
     halted = next(s for s in shocks_of(redecided_fold(), adjusted()) if s.scenario == "halts")
     gone = np.isnan(halted.bars.close) & np.isfinite(adjusted().close)
     assert gone.any(axis=0).tolist() == [True, False, False]
+
+
+def test_a_whole_table_is_complete():
+    assert find_incomplete(stressed().table) == []
+
+
+def test_what_lacks_a_portfolio_a_bar_or_a_figure_is_named():
+    table = stressed().table
+    at = (pl.col("scenario") == "path") & (pl.col("level") == 1.0)
+    own = pl.col("portfolio") == "ppo/ensemble"
+    assert find_incomplete(table.filter(~(at & own))) == ["path 1 lacks ppo/ensemble"]
+    shorter = table.with_columns(bars=pl.when(at & own).then(7).otherwise("bars"))
+    bars = table["bars"].max()
+    assert find_incomplete(shorter) == [f"path 1 has 7 bars; expected {bars}"]
+    broken = table.with_columns(
+        sum_return=pl.when(at & own).then(float("nan")).otherwise("sum_return")
+    )
+    assert find_incomplete(broken) == ["path has figures that are not finite"]
+    # Buy and hold has no recorded weights to be traded again; conditions have fewer bars.
+    assert "buy_and_hold" not in table.filter(pl.col("scenario") == "latency_bars")["portfolio"]

@@ -110,7 +110,7 @@ def test_every_asset_is_checked_and_blocked_by_at_least_one_check_unless_it_only
     for key in shipped.assets:
         checks = shipped.dagster_node(key).check_keys
         assert checks, key
-        is_report = key.endswith(("/drift_report", "/stress"))
+        is_report = key.endswith("/drift_report")
         assert any(graph.get(check).blocking for check in checks) != is_report, key
 
 
