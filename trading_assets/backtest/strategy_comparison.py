@@ -22,7 +22,7 @@ FIGURES = ("cagr", "volatility_annual", "sharpe_annual", "max_drawdown", "turnov
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class StrategyRecord:
     """A strategy with its backtested folds."""
 
     name: str
@@ -78,12 +78,12 @@ class StrategyComparison:
         return f"{one} and {other} cannot be told apart: {evidence}."
 
 
-def compare_strategies(one: Tested, other: Tested) -> StrategyComparison:
+def compare_strategies(one: StrategyRecord, other: StrategyRecord) -> StrategyComparison:
     """Return how the deployed portfolios of two strategies compare.
 
     Parameters
     ----------
-    one, other : Tested
+    one, other : StrategyRecord
         Strategies; intervals are by the first one's samples and confidence.
 
     Raises
@@ -116,11 +116,11 @@ def compare_strategies(one: Tested, other: Tested) -> StrategyComparison:
     )
 
 
-def _record_of(tested: Tested) -> TrackRecord:
-    keys = [record.fold.key for record in tested.folds]
-    initial = tested.strategy.backtest.initial_equity_usd
-    name = tested.portfolio
-    return read_track_records(tested.folds, keys, [name], initial)[name]
+def _record_of(own: StrategyRecord) -> TrackRecord:
+    keys = [record.fold.key for record in own.folds]
+    initial = own.strategy.backtest.initial_equity_usd
+    name = own.portfolio
+    return read_track_records(own.folds, keys, [name], initial)[name]
 
 
 def _over(record: TrackRecord, sessions: Any) -> TrackRecord:  # noqa: ANN401

@@ -50,20 +50,20 @@ def compare_reports(strategy: str, other: str, console: Console | None = None) -
     DataError
         If they have no session in common.
     """
-    from trading_assets.backtest.strategy_comparison import Tested, compare_strategies
+    from trading_assets.backtest.strategy_comparison import StrategyRecord, compare_strategies
 
     console = console or Console()
     settings = read_settings()
     lake = open_lake(settings)
     declarations = settings.declarations()
-    tested: list[Tested] = []
+    tested: list[StrategyRecord] = []
     for name in (strategy, other):
         page = _page(lake, settings, name)
         declared = declarations.strategy(name)
         folds = [
             _fold_record(lake, name, declared, key) for key in lake.records(f"{name}/backtest")
         ]
-        tested.append(Tested(name, declared, folds))
+        tested.append(StrategyRecord(name, declared, folds))
         console.print(f"report: {page}", markup=False, soft_wrap=True)
     found = compare_strategies(*tested)
     table = Table("over common sessions", *(heading for heading, _, _ in _SHOWN))
