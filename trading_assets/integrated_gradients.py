@@ -21,6 +21,7 @@ Values = NDArray[np.floating]
 COMPLETENESS_TOLERANCE = 0.01
 """Largest completeness error that counts as an explanation."""
 
+# captum rounds quadrature weights to float32: those of 16 points still add up to 1.
 _POINTS, _MOST_HALVINGS = 16, 12
 # What many stretches of a line miss may add up: they then have to miss less.
 _MOST_TIGHTENINGS = 5
@@ -172,19 +173,12 @@ class _Stretch:
             n_steps=_POINTS,
             method="gausslegendre",
         )
-        return found.detach().double().numpy() / _sum_of_weights(_POINTS)
+        return found.detach().double().numpy()
 
 
 def _outputs(function: Callable[..., Tensor], place: Tensor, line: _Line) -> Floats:
     with torch.no_grad():
         return function(place, *line.held).double().numpy()
-
-
-def _sum_of_weights(points: int) -> float:
-    # captum rounds quadrature weights to float32, whose sum is not 1: a linear function would be
-    # off by that much.
-    weights = 0.5 * np.polynomial.legendre.leggauss(points)[1]
-    return float(weights.astype(np.float32).astype(np.float64).sum())
 
 
 def _parts(rows: NDArray[np.intp], numbers_a_row: int) -> list[NDArray[np.intp]]:

@@ -60,6 +60,10 @@ def test_lines_over_a_kink_are_cut_until_contributions_add_up():
     baseline = np.array([-1.0, -0.7, 0.1])
     found = integrate_gradients(rectified, 3.0 * np.abs(SEEN), baseline)
     assert 0.0 < found.completeness_error <= 0.1 * COMPLETENESS_TOLERANCE
+    # On a straight line inputs share the part above 0 as they share the whole line.
+    run = 3.0 * np.abs(SEEN) - baseline
+    shares = found.outputs * run / run.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found.contributions[:, 0], shares, atol=0.002 * found.outputs.mean())
     rough = integrate_gradients(rectified, 3.0 * np.abs(SEEN), baseline, tolerance=1.0)
     assert rough.completeness_error > 2.0 * found.completeness_error
 

@@ -11,6 +11,7 @@ from trading_assets.backtest.attribution.factor_regression import (
 )
 from trading_assets.backtest.attribution.profit_attribution import ProfitAttribution
 from trading_assets.backtest.attribution.profit_parts import ProfitParts
+from trading_assets.backtest.attribution.traded_book import FINANCING
 from trading_assets.backtest.explanation.fold_explanation import deployed_portfolio
 from trading_assets.backtest.explanation_chart import draw_bars
 from trading_assets.backtest.page_parts import Drawing, Finding, Section
@@ -101,13 +102,14 @@ def _profit_finding(found: ProfitAttribution) -> Finding:
     parts = found.costs
     gained, net = parts.gain_usd[0], parts.total_usd
     cost = sum(parts.cost_usd)
-    by_symbol = _net_by_name(found.symbols)
+    by_symbol = {n: usd for n, usd in _net_by_name(found.symbols).items() if n != FINANCING}
     best = max(by_symbol, key=lambda name: by_symbol[name])
     worst = min(by_symbol, key=lambda name: by_symbol[name])
+    folds = f"{len(found.folds)} fold{'' if len(found.folds) == 1 else 's'}"
     made = "made" if net >= 0.0 else "lost"
     return Finding(
         "none",
-        f"{found.portfolio} {made} {abs(net):,.0f} USD over {len(found.folds)} folds.",
+        f"{found.portfolio} {made} {abs(net):,.0f} USD over {folds}.",
         f"Gains of {gained:,.0f} USD less costs of {cost:,.0f}; most from {best}"
         f" ({by_symbol[best]:,.0f}), least from {worst} ({by_symbol[worst]:,.0f}).",
     )
@@ -118,7 +120,8 @@ def _alpha_findings(found: ProfitAttribution) -> list[Finding]:
     if fit is None:
         return []
     alpha, t = fit.coefficients[0], fit.t_values[0]
-    names = ", ".join(name.replace("_", " ") for name in fit.names if name != ALPHA)
+    factors = [name.replace("_", " ") for name in fit.names if name != ALPHA]
+    names = " and ".join([", ".join(factors[:-1])] * (len(factors) > 1) + factors[-1:])
     evidence = (
         f"Alpha {round(1e4 * alpha, 2) + 0.0:.2f} bps a session, Newey-West t {t:.2f}, on"
         f" {fit.sessions} sessions; factors explain {100 * fit.r_squared:.0f} % of the variance."

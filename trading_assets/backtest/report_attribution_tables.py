@@ -15,7 +15,9 @@ _MOST_PARTS = 20
 
 def profit_table(parts: ProfitParts, caption: str) -> Table:
     """Return gain, cost and net of each part, the largest net first, and their sum."""
-    order = sorted(range(len(parts.names)), key=lambda place: -parts.net_usd[place])
+    # What neither gained nor cost anything is no part.
+    some = [at for at, g in enumerate(parts.gain_usd) if g != 0.0 or parts.cost_usd[at] != 0.0]
+    order = sorted(some, key=lambda place: -parts.net_usd[place])
     half = _MOST_PARTS // 2
     groups = [[place] for place in order]
     if len(order) > _MOST_PARTS:

@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 
 from trading_assets.backtest.explanation.fold_explanation import (
-    BASELINE,
     FORECASTER,
+    STEPS,
     deployed_portfolio,
 )
 from trading_assets.backtest.explanation.summary import ExplanationSummary, Loss, summarise
@@ -146,7 +146,7 @@ def _finding(
 
 def _drawings(found: ExplanationSummary) -> list[Drawing]:
     drawings: list[Drawing] = []
-    inputs = found.moves.filter(pl.col("kind") != BASELINE).head(_MOST_BARS)
+    inputs = found.moves.filter(~pl.col("kind").is_in(STEPS)).head(_MOST_BARS)
     if len(inputs):
         drawings.append(
             Drawing(

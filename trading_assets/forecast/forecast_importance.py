@@ -76,7 +76,7 @@ def measure_features(
         name: measure_importance(
             np.stack(
                 [
-                    lose(_shuffle(forecaster, panel, bars, features, repetition)) - own
+                    lose(shuffle_features(forecaster, panel, bars, features, repetition)) - own
                     for repetition in range(REPETITIONS)
                 ]
             )
@@ -85,13 +85,14 @@ def measure_features(
     }
 
 
-def _shuffle(
+def shuffle_features(
     forecaster: Forecaster,
     panel: Panel,
     bars: NDArray[np.int64],
     features: Sequence[str],
     repetition: int,
 ) -> NDArray[np.float32]:
+    """Return a panel's values with features permuted in blocks of `bars`; what is null stays."""
     source = shuffle_blocks(len(bars), repetition)
     names = forecaster.models.transforms.names
     values = panel.values.copy()

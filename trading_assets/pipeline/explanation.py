@@ -58,7 +58,7 @@ def _explanation(declared: Declared) -> dg.AssetsDefinition:
                 strategy=strategy,
                 market_data=declared.market,
                 learned=learned,
-                read=_read_by_backtest(declared, learned, task.key),
+                read=rows_of_backtest(declared, learned, task.key),
                 weights=task.read(recorded, "weights"),
                 trades=task.read(recorded, "trades"),
             ),
@@ -93,8 +93,18 @@ def _explanation(declared: Declared) -> dg.AssetsDefinition:
     return explanation
 
 
-def _read_by_backtest(declared: Declared, learned: Any, fold: str) -> Any:
-    """Return the rows that the fold's backtest read, so that decisions are those it recorded."""
+def rows_of_backtest(declared: Declared, learned: Any, fold: str) -> Any:
+    """Return the rows that a fold's backtest read, so that decisions are those it recorded.
+
+    Parameters
+    ----------
+    declared : Declared
+        The strategy.
+    learned : TrainingTables
+        Tables that reach back at least as far.
+    fold : str
+        Key of the fold.
+    """
     starts = {edge.asset: edge.start_offset for edge in declared.node("backtest").reads}
     spans = {
         name: declared.graph.periods.span(Axis.FOLD, fold, starts[asset], 0)

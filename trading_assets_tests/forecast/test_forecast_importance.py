@@ -5,8 +5,9 @@ import polars as pl
 import pytest
 
 from trading_assets.errors import DataError
+from trading_assets.forecast.dataset import build_panel
 from trading_assets.forecast.forecast_attribution import attribute_forecasts
-from trading_assets.forecast.forecast_importance import measure_features
+from trading_assets.forecast.forecast_importance import measure_features, shuffle_features
 from trading_assets_tests.forecast.planted_market import NAMES, PlantedMarket, make_market, train
 
 EACH = {name: [name] for name in NAMES}
@@ -56,6 +57,25 @@ def test_a_feature_that_is_never_known_is_worth_nothing(market):
         forecaster, blank_market.tables(), market.test, {"noise_1": ["noise_1"]}
     )
     assert (lost["noise_1"].mean, lost["noise_1"].error) == (0.0, 0.0)
+
+
+def test_unknown_values_stay_where_they_are_and_other_features_too(market):
+    late = (pl.col("symbol") == "BBB") & (pl.col("session") < market.test[30])
+    gone = market.features.with_columns(
+        pl.when(~late).then(pl.col("noise_1")).cast(pl.Float32).alias("noise_1")
+    )
+    forecaster = train(market, ["logistic"])
+    panel = build_panel(gone, NAMES)
+    bars = np.flatnonzero(panel.sessions >= np.datetime64(market.test[0]))
+    shuffled = shuffle_features(forecaster, panel, bars, ["noise_1"], 0)
+    np.testing.assert_array_equal(np.isnan(shuffled), np.isnan(panel.values))
+    changed = (shuffled != panel.values) & ~np.isnan(panel.values)
+    assert set(np.flatnonzero(changed.any(axis=(0, 2)))) == {NAMES.index("noise_1")}
+    assert set(np.flatnonzero(changed.any(axis=(0, 1)))) <= set(bars)
+    # Blocks move, and nothing but what was there.
+    own = (0, NAMES.index("noise_1"))
+    assert changed[own][bars].mean() > 0.9
+    assert sorted(shuffled[own][bars]) == sorted(panel.values[own][bars])
 
 
 def test_rows_whose_label_has_not_ended_are_left_out(market):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from trading_assets.backtest.explanation import fold as fold_module
 from trading_assets.backtest.explanation.fold_explanation import FACTS_FILE, TABLE_NAMES
 from trading_assets.lake.records import PartitionWrite
-from trading_assets.pipeline.explanation import read_explanations
+from trading_assets.pipeline.explanation import read_explanations, rows_of_backtest
+from trading_assets.policy.fold import TrainingTables
 from trading_assets.schema import TABLES
 from trading_assets_tests.lake.samples import made_by, open_lake
 from trading_assets_tests.pipeline import live_world
@@ -94,6 +96,23 @@ def test_every_trade_of_the_deployed_portfolio_has_a_reason(explained: LiveWorld
     keys = ["portfolio", "session", "symbol"]
     assert reasons.select(keys).sort(keys).equals(own.select(keys).sort(keys))
     assert reasons["reason"].str.len_chars().min() > 10
+
+
+def test_decisions_are_explained_on_the_rows_that_the_backtest_read(explained: LiveWorld) -> None:
+    days = pl.DataFrame(
+        {"session": pl.date_range(date(2021, 1, 1), date(2022, 12, 31), eager=True)}
+    )
+    tables = TrainingTables(days, days, days, days)
+    read = rows_of_backtest(explained.declared, tables, FOLD)
+    spans = [
+        (frame["session"].min(), frame["session"].max()) for frame in (read.bars, read.features)
+    ]
+    # Thirteen months of bars before a fold of a quarter, and the features of the quarter before.
+    assert spans == [
+        (date(2021, 4, 1), date(2022, 9, 30)),
+        (date(2022, 4, 1), date(2022, 9, 30)),
+    ]
+    assert read.actions is days
 
 
 def test_importances_are_measured_of_weights_returns_and_forecasts(explained: LiveWorld) -> None:

@@ -100,13 +100,19 @@ def test_dividends_and_splits_are_of_the_shares_held_before():
         ratio=[[1.0], [1.0], [2.0]],
         cash=[[0.0], [0.0], [2.0]],
     )
-    strategy = strategy_of(policy={"position": "long_short", "sizing": "constant_notional"})
+    strategy = strategy_of(
+        policy={"position": "long_short", "sizing": "constant_notional"},
+        costs={"fee_bps": 10, "half_spread_bps": 0},
+    )
     decide = fixed_targets(market, FOLD, np.array([[1.0], [-0.5]]))
     books = books_of(run_backtest(market, {"mine": decide}, strategy, FOLD), strategy)
     found = by_name(profit_by_side(books))
     # 10,000 shares are paid 2 USD each and become 20,000 at 50; then 10,000 are short down to 49.
     assert found[LONG][0] == pytest.approx(10_000 * 2.0)
     assert found[SHORT][0] == pytest.approx(10_000 * 1.0)
+    # Bought at 100; of 30,000 sold at 50 two thirds were held.
+    assert found[LONG][1] == pytest.approx(1e-3 * (10_000 * 100 + 20_000 * 50))
+    assert found[SHORT][1] == pytest.approx(1e-3 * 10_000 * 50)
 
 
 def test_a_symbols_part_is_its_gain_less_its_costs():
