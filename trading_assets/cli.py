@@ -70,6 +70,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_target(shown)
     shown.set_defaults(function=_plan)
     _add_search(commands.add_parser("search", help="try parameters of an agent on a stored fold"))
+    opened = commands.add_parser("report", help="open a strategy's report, or compare two")
+    opened.add_argument("strategy")
+    opened.add_argument("--compare", dest="other", metavar="OTHER", help="a second strategy")
+    opened.set_defaults(function=_report)
     rebuilt = commands.add_parser("rebuild", help="make a stored report again and compare it")
     rebuilt.add_argument("report", metavar="REPORT", help="a strategy, or a stored report.html")
     rebuilt.set_defaults(function=_rebuild)
@@ -175,6 +179,16 @@ def _search(options: argparse.Namespace) -> int:
     search_parameters(
         options.strategy, options.agent, options.fold, options.trials, options.storage
     )
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from trading_assets.pipeline.show_report import compare_reports, open_report
+
+    if options.other is None:
+        open_report(options.strategy)
+    else:
+        compare_reports(options.strategy, options.other)
     return 0
 
 

@@ -120,8 +120,8 @@ def _alpha_findings(found: ProfitAttribution) -> list[Finding]:
     alpha, t = fit.coefficients[0], fit.t_values[0]
     names = ", ".join(name.replace("_", " ") for name in fit.names if name != ALPHA)
     evidence = (
-        f"Alpha {round(1e4 * alpha, 2) + 0.0:.2f} bps a session, Newey-West t {t:.2f}, on {fit.sessions} sessions;"
-        f" factors explain {100 * fit.r_squared:.0f} % of the variance."
+        f"Alpha {round(1e4 * alpha, 2) + 0.0:.2f} bps a session, Newey-West t {t:.2f}, on"
+        f" {fit.sessions} sessions; factors explain {100 * fit.r_squared:.0f} % of the variance."
     )
     if not abs(t) > _LARGE_T:
         claim = f"After {names} nothing is left that can be told from chance."

@@ -23,8 +23,8 @@ class Verdict:
     benchmark : str
         Baseline with the highest Sharpe ratio, where cash counts as 0.
     standing : str
-        `beats`: every gate that is judged is passed. `ahead`: the interval of the difference lies
-        above 0, but a gate is not passed. `undecided`: the interval contains 0. `behind`: it lies
+        `beats`: the interval of the difference lies above 0 and every gate that is judged is
+        passed. `ahead`: only the first. `undecided`: the interval contains 0. `behind`: it lies
         below 0. `unknown`: the difference is undefined.
     comparison : Comparison
         With the benchmark, over the sessions that both have.
@@ -116,9 +116,9 @@ def _standing(found: Comparison, gates: Sequence[Gate]) -> Standing:
         return "unknown"
     if found.high < 0:
         return "behind"
-    if not failed_gates(gates):
-        return "beats"
-    return "ahead" if found.low > 0 else "undecided"
+    if not found.low > 0:
+        return "undecided"
+    return "ahead" if failed_gates(gates) else "beats"
 
 
 def _claim(

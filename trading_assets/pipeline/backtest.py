@@ -189,7 +189,7 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
                 folds=[
                     FoldRecord(
                         get_fold(fold, declared.trading.folds),
-                        _tables(task, key, fold),
+                        read_tables(task.lake, key, fold),
                         _weights(task, key, fold),
                         features=quality.get(fold),
                         ablations=ablations[fold],
@@ -258,10 +258,11 @@ def _walk_forward_report(declared: Declared) -> dg.AssetsDefinition:
     return walk_forward_report
 
 
-def _tables(task: Task, key: str, fold: str) -> Any:
+def read_tables(lake: Lake, asset: str, fold: str) -> Any:
+    """Read the tables of a backtested fold as `BacktestTables`."""
     from trading_assets.backtest.engine import BacktestTables
 
-    return BacktestTables(**{name: task.lake.read(key, [fold], name) for name in BACKTEST_TABLES})
+    return BacktestTables(**{name: lake.read(asset, [fold], name) for name in BACKTEST_TABLES})
 
 
 def _weights(task: Task, key: str, fold: str) -> dict[str, dict[str, float]]:

@@ -85,7 +85,7 @@ def rebuild_report(report: str, console: Console | None = None) -> Rebuilt:
         scratch = Path(folder) / "data"
         other = Lake(scratch, lambda: record.committed_at)
         _seed(lake, other, lineage, graphs[0].owner, settings)
-        _make(scratch, strategy, lineage, record)
+        _make(settings, scratch, lineage)
         return _compare(lake, other, lineage)
 
 
@@ -176,18 +176,20 @@ def _seed(
         copytree(settings.variants, other.root / settings.variants.name)
 
 
-def _make(
-    scratch: Path, strategy: str, lineage: Sequence[PartitionRecord], record: PartitionRecord
-) -> None:
+def _make(settings: Settings, scratch: Path, lineage: Sequence[PartitionRecord]) -> None:
+    record = lineage[-1]
     made = [own for own in lineage if own.inputs]
     days = [day for own in lineage for day in (own.first_session, own.last_session) if day]
-    command = [sys.executable, "-m", "trading_assets.cli", "run", strategy]
+    command = [sys.executable, "-m", "trading_assets.cli", "run", record.asset.split("/")[0]]
     for asset in dict.fromkeys(own.asset for own in made):
         command += ["--only", asset]
     command += ["--to", max(days).isoformat()]
-    variables = rebuilding_environment(scratch, record.committed_at)
+    variables = rebuilding_environment(settings, scratch, record.committed_at)
     # This interpreter, with names that the manifest holds.
-    found = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)  # noqa: S603
+    # In a folder without a dagster.yaml, so that its runs are in no instance but its own.
+    found = subprocess.run(  # noqa: S603
+        command, cwd=scratch, env=variables, capture_output=True, text=True, check=False
+    )
     if found.returncode:
         lines = f"{found.stdout}\n{found.stderr}".strip().splitlines()
         msg = f"making {record.label} again failed: {' '.join(lines[-6:])}"

@@ -142,19 +142,24 @@ def open_lake(settings: Settings) -> Lake:
     )
 
 
-def rebuilding_environment(data: Path, now: datetime) -> dict[str, str]:
+def rebuilding_environment(settings: Settings, data: Path, now: datetime) -> dict[str, str]:
     """Return the environment of a process that works in another data folder, at another time.
 
     Parameters
     ----------
+    settings : Settings
+        Those of this process; its declarations and modules are found from any folder.
     data : Path
-        Its data folder, which holds manifest and tracking store, too.
+        The other data folder, which holds manifest, tracking store and instance, too.
     now : datetime
         Aware moment that its clock stands still at.
     """
-    left_out = (MANIFEST_URL, TRACKING_URI)
+    left_out = (MANIFEST_URL, TRACKING_URI, "DAGSTER_HOME")
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
-    return kept | {DATA: str(data), FIXED_NOW: now.isoformat()}
+    modules = os.pathsep.join([str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])])
+    roots = {DEFS: os.pathsep.join(map(str, settings.private_roots))}
+    changed = {DATA: str(data), FIXED_NOW: now.isoformat(), "PYTHONPATH": modules}
+    return kept | changed | (roots if settings.private_roots else {})
 
 
 def read_credentials() -> dict[str, str]:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trading_assets.backtest.explanation.fold_explanation import FoldExplanation
+from trading_assets.backtest.explanation.fold_explanation import TABLE_NAMES, FoldExplanation
 from trading_assets.backtest.explanation.summary import summarise
 from trading_assets.backtest.report_explanation import explanation_figures, explanation_section
 from trading_assets.backtest.track_record import FoldRecord
@@ -93,6 +93,7 @@ FORECAST_WORTH = ("forecaster", "group", "trend", "log_loss", 0.004, 0.001)
 def explanation(*importances, n_reasons=12):
     return FoldExplanation(
         {
+            **{name: TABLES[name].empty() for name in TABLE_NAMES},
             "action_attributions": actions_of(usual_moves),
             "importances": importances_of(*importances),
             "reasons": reasons_of(n_reasons),

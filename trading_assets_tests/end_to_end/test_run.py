@@ -23,6 +23,7 @@ PARTITIONS = {
     "tiny/forecaster": [FOLD],
     "tiny/forecasts": [FOLD],
     "tiny/policy/ppo": [FOLD],
+    "tiny/references": [FOLD],
     "tiny/backtest": [FOLD],
     "tiny/explanation": [FOLD],
     "tiny/stress": [FOLD],

@@ -12,6 +12,7 @@ from trading_assets_tests.learning.cases import CASES, SEEDS
 from trading_assets_tests.learning.executor import EXECUTOR, execute_and_print
 from trading_assets_tests.learning.forecasting import learn_coverage, learn_forecasts
 from trading_assets_tests.learning.hybrid import learn_hybrids
+from trading_assets_tests.learning.promotions import learn_promotions
 from trading_assets_tests.learning.trained import Trained, show_seed
 
 MOST_POSITION = 0.05
@@ -23,6 +24,7 @@ FORECASTS: Mapping[str, Callable[[], list[str]]] = {
     "forecast_signal": lambda: learn_forecasts(SEEDS),
     "forecast_coverage": learn_coverage,
     "forecast_hybrid": lambda: learn_hybrids(SEEDS),
+    "promotions": learn_promotions,
 }
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from trading_assets.backtest.engine import BacktestTables, run_backtest
 from trading_assets.backtest.explanation import portfolio as portfolio_module
+from trading_assets.backtest.explanation.member_wishes import member_names
 from trading_assets.backtest.explanation.portfolio import Desk, ExplainedPortfolio
 from trading_assets.backtest.explanation.traded_fold import TradedFold
 from trading_assets.policy.ensemble import Ensemble
@@ -87,4 +88,5 @@ def explain(case: Case, traded: TradedFold | None = None) -> ExplainedPortfolio:
         patch.setattr(
             portfolio_module, "feature_of", lambda name, _: SimpleNamespace(group=groups[name])
         )
-        return Desk(traded or case.traded).explain(NAME, case.ensemble)
+        names = member_names(NAME, {NAME: case.ensemble})
+        return Desk(traded or case.traded).explain(NAME, case.ensemble, names)

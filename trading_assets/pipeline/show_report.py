@@ -1,0 +1,88 @@
+"""The command `trading-assets report`: opens a stored report, or holds two strategies together."""
+
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from trading_assets.backtest.folds import get_fold
+from trading_assets.errors import UserError
+from trading_assets.lake.store import Lake
+from trading_assets.pipeline.backtest import read_tables
+from trading_assets.pipeline.settings import Settings, open_lake, read_settings
+
+REPORT = "walk_forward_report"
+_SHOWN = (
+    ("return a year", "cagr", "{:.1%}"),
+    ("volatility", "volatility_annual", "{:.1%}"),
+    ("Sharpe", "sharpe_annual", "{:.2f}"),
+    ("drawdown", "max_drawdown", "{:.1%}"),
+    ("turnover a year", "turnover_annual", "{:.1f}"),
+)
+
+
+def open_report(strategy: str, console: Console | None = None) -> Path:
+    """Open the newest report of a strategy in the browser, and print where it is.
+
+    Raises
+    ------
+    UserError
+        If none is stored.
+    """
+    console = console or Console()
+    settings = read_settings()
+    path = _page(open_lake(settings), settings, strategy)
+    console.print(f"report: {path}", markup=False, soft_wrap=True)
+    if not webbrowser.open(path.as_uri()):
+        console.print("no browser was found to open it in", soft_wrap=True)
+    return path
+
+
+def compare_reports(strategy: str, other: str, console: Console | None = None) -> None:
+    """Print how two strategies compare over the sessions that both were tested on.
+
+    Raises
+    ------
+    UserError
+        If one has no stored report.
+    DataError
+        If they have no session in common.
+    """
+    from trading_assets.backtest.strategy_comparison import Tested, compare_strategies
+
+    console = console or Console()
+    settings = read_settings()
+    lake = open_lake(settings)
+    declarations = settings.declarations()
+    tested: list[Tested] = []
+    for name in (strategy, other):
+        page = _page(lake, settings, name)
+        declared = declarations.strategy(name)
+        folds = [
+            _fold_record(lake, name, declared, key) for key in lake.records(f"{name}/backtest")
+        ]
+        tested.append(Tested(name, declared, folds))
+        console.print(f"report: {page}", markup=False, soft_wrap=True)
+    found = compare_strategies(*tested)
+    table = Table("over common sessions", *(heading for heading, _, _ in _SHOWN))
+    for name, figures in zip(found.names, found.figures, strict=True):
+        table.add_row(name, *(shape.format(figures[figure]) for _, figure, shape in _SHOWN))
+    console.print(table)
+    console.print(found.sentence, markup=False, soft_wrap=True)
+
+
+def _fold_record(lake: Lake, strategy: str, declared: Any, key: str) -> Any:
+    from trading_assets.backtest.track_record import FoldRecord
+
+    return FoldRecord(get_fold(key, declared.folds), read_tables(lake, f"{strategy}/backtest", key))
+
+
+def _page(lake: Lake, settings: Settings, strategy: str) -> Path:
+    settings.declarations().strategy(strategy)
+    record = lake.record(f"{strategy}/{REPORT}")
+    if record is None:
+        msg = f"no report of {strategy} is stored; expected one: trading-assets run {strategy}"
+        raise UserError(msg)
+    return (lake.root / record.file("report.html").path).absolute()
