@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from trading_assets.backtest.bar_moves import apply_moves, market_moves, moves_of
+from trading_assets.backtest.bar_moves import Moves, apply_moves, market_moves, moves_of
 from trading_assets_tests.backtest.panels import (
     assert_alike,
     assert_bars,
@@ -40,6 +40,17 @@ def test_a_listing_has_no_move_and_stays_where_it_was():
     found = apply_moves(panel, stretched)
     assert found.close[50, 2] == panel.close[50, 2]
     assert found.close[51, 2] == pytest.approx(panel.close[51, 2] * np.exp(0.1))
+
+
+def test_moves_before_a_listing_do_not_count():
+    panel = with_life()
+    moves = moves_of(panel)
+    names = ("gap", "body", "high", "low", "volume")
+    filled = Moves(**{name: np.nan_to_num(getattr(moves, name), nan=0.01) for name in names})
+    found = apply_moves(panel, filled)
+    assert np.isnan(found.close[20:50, 2]).all()
+    assert found.close[50, 2] == panel.close[50, 2]
+    np.testing.assert_allclose(found.close[51:, 2], panel.close[51:, 2], rtol=1e-12)
 
 
 def test_the_market_moves_by_the_mean_of_what_moves():
