@@ -22,6 +22,7 @@ from trading_assets.backtest.cells import (
 from trading_assets.backtest.figures import Comparison, Judgement, PortfolioFigures
 from trading_assets.backtest.metrics import growth, sharpe_annual
 from trading_assets.backtest.page_parts import Table
+from trading_assets.backtest.steady_groups import sum_groups
 from trading_assets.backtest.track_record import FoldRecord, Scalar, TrackRecord
 from trading_assets.policy.reference_names import REFERENCES
 from trading_assets.strategy import Strategy
@@ -136,15 +137,13 @@ def holdings_table(
     shown = _that_trade(order)
     trades = pl.concat([record.tables.trades for record in folds])
     weights = pl.concat([record.tables.weights for record in folds])
-    held = (
-        weights.filter(pl.col("portfolio").is_in(shown))
-        .group_by("portfolio", "symbol")
-        .agg(pl.col("weight").mean())
+    own = weights.filter(pl.col("portfolio").is_in(shown)).with_columns(bars=1)
+    sums = {"weight": pl.col("weight"), "bars": pl.col("bars")}
+    held = sum_groups(own, ["portfolio", "symbol"], sums).select(
+        "portfolio", "symbol", pl.col("weight") / pl.col("bars")
     )
-    largest = (
-        held.group_by("symbol")
-        .agg(pl.col("weight").abs().mean())
-        .sort("weight", "symbol", descending=[True, False])
+    largest = sum_groups(held, ["symbol"], {"weight": pl.col("weight").abs()}).sort(
+        "weight", "symbol", descending=[True, False]
     )
     symbols = sorted(largest["symbol"].head(_LARGEST_HOLDINGS).to_list())
     mean = {(name, symbol): weight for name, symbol, weight in held.iter_rows()}

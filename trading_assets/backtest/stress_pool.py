@@ -11,6 +11,7 @@ from trading_assets.backtest.break_even import crossing
 from trading_assets.backtest.break_even_costs import BREAK_EVEN, EQUAL_WEIGHT, MATCHING
 from trading_assets.backtest.metrics import BARS_PER_YEAR
 from trading_assets.backtest.sensitivity import CAPITAL, COSTS, FEE
+from trading_assets.backtest.steady_groups import sum_groups
 from trading_assets.backtest.stress import PATH
 
 
@@ -75,17 +76,14 @@ def pool_stress(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
         The key, `folds`, `bars`, `return_annual` (252 times the mean), `sharpe_annual` (null
         without variance), `worst_drawdown` (the largest within a fold), and sums in USD.
     """
-    sums = pl.col("bars", "sum_return", "sum_squared_return")
+    keys = ["scenario", "level", "portfolio"]
+    every = pl.concat(tables)
+    summed = ("bars", "sum_return", "sum_squared_return", "gains_usd", "costs_usd", "traded_usd")
+    worst = every.group_by(keys).agg(pl.len().alias("folds"), pl.col("worst_drawdown").max())
     pooled = (
-        pl.concat(tables)
-        .group_by("scenario", "level", "portfolio")
-        .agg(
-            pl.len().alias("folds"),
-            sums.sum(),
-            pl.col("worst_drawdown").max(),
-            pl.col("gains_usd", "costs_usd", "traded_usd").sum(),
-        )
-        .sort("scenario", "level", "portfolio")
+        sum_groups(every, keys, {name: pl.col(name) for name in summed})
+        .join(worst, on=keys, nulls_equal=True)
+        .sort(keys)
     )
     n, total = pl.col("bars"), pl.col("sum_return")
     spread = (pl.col("sum_squared_return") - total**2 / n) / (n - 1)

@@ -100,8 +100,8 @@ def _volatility_regimes(volatility: Floats, trained_on: Floats) -> list[str | No
 def _hidden_regimes(features: pl.DataFrame, days: Sequence[date]) -> list[str | None]:
     if not {_CALM, _STRESSED} <= set(features.columns):
         return [None] * len(days)
-    # The same for all symbols of a session.
-    means = features.group_by("session").agg(pl.col(_CALM, _STRESSED).mean())
+    # The same for all symbols of a session that have one.
+    means = features.group_by("session").agg(pl.col(_CALM, _STRESSED).max())
     told: dict[date, str] = {}
     for session, calm, stressed in means.select("session", _CALM, _STRESSED).iter_rows():
         if calm is not None and stressed is not None:

@@ -17,6 +17,7 @@ from trading_assets.backtest.attribution.factor_returns import FACTORS
 from trading_assets.backtest.attribution.profit_parts import ProfitParts
 from trading_assets.backtest.attribution.traded_book import TradedBook, read_books
 from trading_assets.backtest.explanation.fold_explanation import deployed_portfolio
+from trading_assets.backtest.steady_groups import sum_groups
 from trading_assets.backtest.track_record import FoldRecord
 from trading_assets.strategy import Strategy
 
@@ -110,7 +111,8 @@ def _members(tables: Sequence[pl.DataFrame], portfolio: str) -> dict[str, float]
     own = [table.filter(pl.col("portfolio") == portfolio) for table in tables]
     if not own:
         return {}
-    summed = pl.concat(own).group_by("member").agg(pl.col("gain_usd").sum()).sort("member")
+    gains = {"gain_usd": pl.col("gain_usd")}
+    summed = sum_groups(pl.concat(own), ["member"], gains).sort("member")
     return {str(name): float(usd) for name, usd in summed.iter_rows()}
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from trading_assets.backtest.steady_groups import sum_groups
+
 EXACTNESS = 1e-10
 """Largest gap between parts and their sum that counts as exact, relative to what is summed."""
 
@@ -62,5 +64,5 @@ def as_parts(
 
 def sum_by(frame: pl.DataFrame, key: str, value: str) -> dict[str, float]:
     """Return the sums of a column by the names of another, in order of names."""
-    summed = frame.group_by(key).agg(pl.col(value).sum()).sort(key)
+    summed = sum_groups(frame, [key], {value: pl.col(value)}).sort(key)
     return {str(name): float(amount) for name, amount in summed.select(key, value).iter_rows()}

@@ -7,6 +7,7 @@ import polars as pl
 
 from trading_assets.backtest.attribution.by_member import REMAINDER, Wishes, member_gains
 from trading_assets.backtest.explanation.watched_decisions import WatchedDecisions
+from trading_assets.backtest.steady_groups import sum_groups
 from trading_assets.policy.ensemble import Ensemble, member_name
 from trading_assets.policy.observation import raw_weights
 from trading_assets.schema import TABLES, conform
@@ -66,8 +67,8 @@ def member_table(
         rows=range(int(watched.rows[0]), int(watched.rows[-1]) + 1),
         latency_bars=task.costs.latency_bars,
     )
-    gained = watched.tables.holdings.group_by("session").agg(pl.col("gain_usd").sum())
-    gained = gained.sort("session")
+    gains = {"gain_usd": pl.col("gain_usd")}
+    gained = sum_groups(watched.tables.holdings, ["session"], gains).sort("session")
     found = member_gains(wishes, task.market, gained["gain_usd"].to_numpy())
     parts = [
         pl.DataFrame({"session": gained["session"], "gain_usd": usd}).with_columns(

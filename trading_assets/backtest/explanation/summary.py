@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from trading_assets.backtest.explanation.fold_explanation import FORECASTER, FoldExplanation
+from trading_assets.backtest.steady_groups import sum_groups
 
 # Half the width of a normal variable's 95 % interval, in deviations.
 _HALF_WIDTH = 1.96
@@ -98,26 +99,19 @@ def _mean_moves(actions: pl.DataFrame, portfolio: str) -> pl.DataFrame:
     targets = ["fold", "session", "symbol"]
     n_targets = own.select(targets).n_unique()
     is_own = pl.col("of_symbol").is_in([""]) | (pl.col("of_symbol") == pl.col("symbol"))
-    return (
-        own.with_columns(is_own=is_own)
-        .group_by(*targets, "kind", "input", "is_own")
-        .agg(pl.col("contribution").sum().abs())
-        .group_by("kind", "input", "is_own")
-        .agg((pl.col("contribution").sum() / max(n_targets, 1)).alias("moved"))
-        .sort("moved", "kind", "input", "is_own", descending=[True, False, False, True])
+    inputs, contribution = ["kind", "input", "is_own"], pl.col("contribution")
+    by_target = sum_groups(
+        own.with_columns(is_own=is_own), [*targets, *inputs], {"contribution": contribution}
     )
+    moved = sum_groups(by_target, inputs, {"moved": contribution.abs() / max(n_targets, 1)})
+    return moved.sort("moved", *inputs, descending=[True, False, False, True])
 
 
 def _forecast_moves(forecasts: pl.DataFrame, grouping: str) -> pl.DataFrame:
     n_rows = forecasts.select("fold", "session", "symbol").n_unique()
-    return (
-        forecasts.filter(pl.col("grouping") == grouping)
-        .group_by("input")
-        .agg(
-            pl.col("log_odds").abs().sum() / max(n_rows, 1),
-            pl.col("scaled_return").abs().sum() / max(n_rows, 1),
-        )
-    )
+    own = forecasts.filter(pl.col("grouping") == grouping)
+    values = {n: pl.col(n).abs() / max(n_rows, 1) for n in ("log_odds", "scaled_return")}
+    return sum_groups(own, ["input"], values)
 
 
 def _mean_losses(
