@@ -64,7 +64,9 @@ class InputImportance:
     measures: Mapping[str, Importance]
 
 
-def shuffled_inputs(rules: DecisionRules, groups: Mapping[str, str]) -> list[Shuffled]:
+def shuffled_inputs(
+    rules: DecisionRules, groups: Mapping[str, str], *, is_sized: bool
+) -> list[Shuffled]:
     """Return what is permuted: each group of what is observed, then each input by itself.
 
     Parameters
@@ -73,9 +75,11 @@ def shuffled_inputs(rules: DecisionRules, groups: Mapping[str, str]) -> list[Shu
         What is observed.
     groups : mapping of str to str
         Group of each observed feature.
+    is_sized : bool
+        Whether weights are sized by the confidence of forecasts.
     """
     shown = FORECAST_INPUTS if rules.uses_forecasts else ()
-    sized = (CONFIDENCE,) if rules.confidence_sizing != "none" else ()
+    sized = (CONFIDENCE,) if is_sized else ()
     by_group: dict[str, list[str]] = {}
     for name in rules.observed_features:
         by_group.setdefault(groups[name], []).append(name)

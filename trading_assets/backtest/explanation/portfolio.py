@@ -31,6 +31,7 @@ from trading_assets.policy.action_attribution import (
 )
 from trading_assets.policy.ensemble import Ensemble
 from trading_assets.policy.fold import TrainingTables, market_of
+from trading_assets.policy.observation import PolicyView
 from trading_assets.policy.rollout import build_task
 from trading_assets.simulation.core import Floats
 from trading_assets.simulation.task import TradingTask
@@ -103,7 +104,9 @@ class Desk:
         if can_be_shuffled(len(watched.rows)):
             module = strategy.features.module
             groups = {name: feature_of(name, module).group for name in rules.observed_features}
-            shuffled = shuffled_inputs(rules, groups)
+            assert isinstance(task.view, PolicyView)
+            is_sized = task.view.factors is not None
+            shuffled = shuffled_inputs(rules, groups, is_sized=is_sized)
             importances = measure_inputs(watched, ensemble, task, strategy, traded.fold, shuffled)
         else:
             left_out.append(

@@ -45,14 +45,14 @@ def measured(case, watched):
         case.task,
         case.strategy,
         case.planted.fold,
-        shuffled_inputs(rules, GROUPS),
+        shuffled_inputs(rules, GROUPS, is_sized=True),
     )
     return {(each.shuffled.level, each.shuffled.name): each.measures for each in found}
 
 
 def test_groups_and_then_each_input_are_tried():
     rules = declared_rules(make_strategy(), SYMBOLS)
-    tried = shuffled_inputs(rules, GROUPS)
+    tried = shuffled_inputs(rules, GROUPS, is_sized=True)
     assert [(each.level, each.name) for each in tried[:3]] == [
         ("group", "returns"),
         ("group", "trend"),
@@ -61,8 +61,8 @@ def test_groups_and_then_each_input_are_tried():
     assert tried[2].inputs == (*FORECAST_INPUTS, CONFIDENCE)
     singles = ["momentum", "reversal", *FORECAST_INPUTS, CONFIDENCE]
     assert [each.name for each in tried[3:]] == singles
-    blind = replace(rules, uses_forecasts=False, confidence_sizing="none")
-    assert [each.name for each in shuffled_inputs(blind, GROUPS)] == [
+    blind = replace(rules, uses_forecasts=False)
+    assert [each.name for each in shuffled_inputs(blind, GROUPS, is_sized=False)] == [
         "returns",
         "trend",
         "momentum",
