@@ -118,6 +118,7 @@ def measure_engines() -> None:
     """Trade the same rule by every engine, and refuse figures where final equities differ."""
     market, strategy = minute_walks(), declared()
     changes = changes_of(held_by_rule(market.close))
+    prepare_series(market, strategy.costs)
     started = time.perf_counter()
     prepared = prepare_series(market, strategy.costs)
     preparing = time.perf_counter() - started

@@ -16,6 +16,7 @@ from trading_assets.graph import PACKAGE, STAGE_CODE, AssetNode, strategy_graph
 from trading_assets.lake.records import PartitionWrite
 from trading_assets.pipeline.ablation import ablation_keys, ablation_refs, read_ablations
 from trading_assets.policy.fold import read_seeds
+from trading_assets.policy.reference_names import REFERENCES
 from trading_assets_tests.lake.samples import made_by, open_lake
 from trading_assets_tests.pipeline import live_world
 from trading_assets_tests.pipeline.live_world import LiveWorld, failures_of, ny, open_world
@@ -152,7 +153,7 @@ def test_what_is_trained_without_forecasts_is_traded_nowhere_and_no_trial(
     assert read_seeds(lake.read_blobs(ABLATION, FOLD)) == []
     portfolios = lake.read("tiny/backtest", [FOLD], "equity")["portfolio"].unique().sort()
     learned = ("ppo/ensemble", "ppo/seed-0", "ppo/seed-1")
-    assert portfolios.to_list() == sorted({*BASELINES, *learned})
+    assert portfolios.to_list() == sorted({*BASELINES, *REFERENCES, *learned})
     assert [(trial.agent, trial.seeds) for trial in lake.trials("tiny_daily")] == [("ppo", 2)]
     nodes = finished.world.declared.graph.nodes
     readers = [n.key for n in nodes if any(e.asset == ABLATION for e in n.reads)]
