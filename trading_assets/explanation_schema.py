@@ -85,7 +85,7 @@ EXPLANATION_TABLES: dict[str, Table] = {
                 "volatility_regime", pl.String, "`calm`, `usual` or `wild`, told the close before"
             ),
             Column(
-                "hidden_regime", pl.String, "`calm`, `middle` or `stressed`, null if not computed"
+                "hidden_regime", pl.String, "`calm`, `between` or `stressed`, null if not computed"
             ),
         ),
         key=("session",),

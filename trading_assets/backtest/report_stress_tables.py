@@ -8,14 +8,9 @@ import polars as pl
 
 from trading_assets.backtest.break_even_costs import EQUAL_WEIGHT
 from trading_assets.backtest.cells import DASH, number, percent
-from trading_assets.backtest.conditions import (
-    CRISIS,
-    REGIME,
-    REGIME_NAMES,
-    TERCILE,
-    TERCILE_NAMES,
-)
+from trading_assets.backtest.conditions import CRISIS, REGIME, TERCILE
 from trading_assets.backtest.crisis_windows import CRISIS_WINDOWS
+from trading_assets.backtest.market_regimes import REGIME_NAMES, TERCILE_NAMES
 from trading_assets.backtest.page_parts import Table
 from trading_assets.backtest.sensitivity import (
     CAPITALS_USD,

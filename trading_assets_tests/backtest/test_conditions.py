@@ -7,14 +7,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trading_assets.backtest.conditions import (
-    condition_rows,
+from trading_assets.backtest.conditions import condition_rows
+from trading_assets.backtest.crisis_windows import CRISIS_WINDOWS
+from trading_assets.backtest.folds import Fold
+from trading_assets.backtest.market_regimes import (
     market_volatility,
     regimes_at,
     volatility_terciles,
 )
-from trading_assets.backtest.crisis_windows import CRISIS_WINDOWS
-from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.stress_rows import Earned
 from trading_assets.errors import DataError
 from trading_assets_tests.backtest.markets import market_of

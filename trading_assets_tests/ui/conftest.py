@@ -29,7 +29,7 @@ FLAGS = (
     "--disable-sync",
 )
 # Large enough to show the lineage at a size at which the UI cuts no name.
-VIEWPORT = {"width": 2000, "height": 1200}
+VIEWPORT = {"width": 2600, "height": 1600}
 PATIENCE_MS = 60_000
 SETTINGS = ("DAGSTER_HOME", "MLFLOW_TRACKING_URI")
 

@@ -1,6 +1,5 @@
 """What the market was at each session of a test window: its factors, and regimes told before."""
 
-from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
@@ -9,22 +8,23 @@ from numpy.typing import NDArray
 
 from trading_assets.backtest.attribution.factor_returns import build_factors
 from trading_assets.backtest.folds import Fold
+from trading_assets.backtest.market_regimes import (
+    REGIME_FEATURES,
+    REGIME_NAMES,
+    TERCILE_NAMES,
+    regimes_at,
+    volatility_terciles,
+)
 from trading_assets.schema import TABLES, conform
 from trading_assets.simulation.core import Floats
 from trading_assets.simulation.market import Market, total_returns_of
-
-VOLATILITY_REGIMES = ("calm", "usual", "wild")
-HIDDEN_REGIMES = ("calm", "middle", "stressed")
-_CALM, _STRESSED = "regime_calm", "regime_stressed"
-_VOLATILITY_BARS = 21
 
 
 def market_states(market: Market, features: pl.DataFrame, fold: Fold) -> pl.DataFrame:
     """Return the table `market_states` of a fold's test sessions.
 
-    A regime is that of the close before the session. Volatility is that of 21 returns of the
-    equal-weight market, cut at its terciles in the train window; the hidden regime is the likeliest
-    of the feature that the strategy computes, if it does.
+    A regime is that of the close before the session, see `market_regimes`; the hidden one is null
+    unless the strategy computes its features.
 
     Parameters
     ----------
@@ -34,15 +34,20 @@ def market_states(market: Market, features: pl.DataFrame, fold: Fold) -> pl.Data
         Table `features` of the same sessions.
     fold : Fold
         Its windows.
+
+    Raises
+    ------
+    DataError
+        If the market has no return in the train window, which says what is usual.
     """
     returns = market_returns(market)
     factors = build_factors(returns)
-    volatility = _trailing_volatility(factors.market)
     days: list[date] = market.sessions.astype("datetime64[D]").tolist()
-    is_train = np.array([fold.train_start <= day <= fold.train_end for day in days])
     tested = [row for row, day in enumerate(days) if fold.test_start <= day <= fold.test_end]
-    told = _volatility_regimes(volatility, volatility[is_train])
-    hidden = _hidden_regimes(features, days)
+    told = _named(volatility_terciles(market, fold), TERCILE_NAMES)
+    hidden: list[str | None] = [None] * len(days)
+    if set(REGIME_FEATURES) <= set(features.columns):
+        hidden = _named(regimes_at(features, market.sessions), REGIME_NAMES)
     stacked = factors.stacked()
     rows = [
         (
@@ -77,37 +82,9 @@ def market_returns(market: Market) -> Floats:
     return total_returns_of(market.close, market.split_ratio, market.cash_per_share)
 
 
-def _trailing_volatility(returns: Floats) -> Floats:
-    """Return the deviation of the last returns up to each row, float64 (T,); nan before."""
-    found = np.full(len(returns), np.nan)
-    if len(returns) >= _VOLATILITY_BARS:
-        windows = np.lib.stride_tricks.sliding_window_view(returns, _VOLATILITY_BARS)
-        found[_VOLATILITY_BARS - 1 :] = windows.std(axis=1)
-    return found
-
-
-def _volatility_regimes(volatility: Floats, trained_on: Floats) -> list[str | None]:
-    known = trained_on[np.isfinite(trained_on)]
-    if not len(known):
-        return [None] * len(volatility)
-    edges: NDArray[np.float64] = np.quantile(known, [1.0 / 3.0, 2.0 / 3.0])
-    return [
-        VOLATILITY_REGIMES[int((value > edges).sum())] if np.isfinite(value) else None
-        for value in volatility
-    ]
-
-
-def _hidden_regimes(features: pl.DataFrame, days: Sequence[date]) -> list[str | None]:
-    if not {_CALM, _STRESSED} <= set(features.columns):
-        return [None] * len(days)
-    # The same for all symbols of a session that have one.
-    means = features.group_by("session").agg(pl.col(_CALM, _STRESSED).max())
-    told: dict[date, str] = {}
-    for session, calm, stressed in means.select("session", _CALM, _STRESSED).iter_rows():
-        if calm is not None and stressed is not None:
-            shares = (calm, 1.0 - calm - stressed, stressed)
-            told[session] = HIDDEN_REGIMES[int(np.argmax(shares))]
-    return [told.get(day) for day in days]
+def _named(levels: NDArray[np.int64], names: tuple[str, ...]) -> list[str | None]:
+    """Return the name of each level from 1 on; None of 0, which is unknown."""
+    return [names[level - 1] if level else None for level in levels.tolist()]
 
 
 def _known(value: float) -> float | None:

@@ -133,11 +133,13 @@ def test_regimes_are_those_of_the_close_before_by_terciles_of_the_train_window()
     table, _, days = states_of(market)
     assert table["session"].to_list() == days[200:]
     returns = np.nanmean(market_returns(market)[1:], axis=1)
-    volatility = np.array([returns[i - 20 : i + 1].std() for i in range(20, len(returns))])
-    # Row 21 of the market is the first with 21 returns.
-    edges = np.quantile(volatility[: 200 - 21], [1 / 3, 2 / 3])
+    ages = np.arange(len(returns))
+    weighed = [0.94 ** ages[: i + 1][::-1] for i in ages]
+    volatility = np.sqrt([w @ returns[: len(w)] ** 2 / w.sum() for w in weighed])
+    # Row 1 of the market is the first with a return.
+    edges = np.quantile(volatility[:199], [1 / 3, 2 / 3])
     expected = ["calm", "usual", "wild"]
-    told = [expected[int((v > edges).sum())] for v in volatility[200 - 21 - 1 : -1]]
+    told = [expected[int((v > edges).sum())] for v in volatility[198:-1]]
     assert table["volatility_regime"].to_list() == told
     np.testing.assert_allclose(table["market"], returns[199:], atol=1e-12)
 
@@ -164,7 +166,7 @@ def test_the_hidden_regime_is_the_likeliest_of_the_stored_feature():
         }
     )
     table, _, _ = states_of(market, features)
-    assert table["hidden_regime"][:4].to_list() == ["calm", "middle", None, None]
+    assert table["hidden_regime"][:4].to_list() == ["calm", "between", None, None]
     assert states_of(market)[0]["hidden_regime"].null_count() == 120
 
 
