@@ -8,18 +8,16 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 from trading_assets.declarations import Declarations
 from trading_assets.features.windows import LOOKBACK_MONTHS
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.periods import Axis, Periods
+from trading_assets.stage_code import code_version
 from trading_assets.strategy import Strategy
 
-PACKAGE = Path(__file__).parent
 # A month has at most 23 sessions: enough to reach the anchor of the newest month's features.
 DECISION_SESSIONS = 23 * (LOOKBACK_MONTHS + 1)
 
@@ -31,142 +29,6 @@ BASELINE_MONTHS = 13
 MEASURES = ("search", "ablation")
 # Fields of its backtest that only say what else is done with what was traded.
 REPORTED = ("stress_paths", "prop_firm")
-
-# What puts stored bars and actions together by company.
-COMPANY_CODE = (
-    "bars/actions/companies.py",
-    "bars/actions/renames.py",
-    "pipeline/market_tables.py",
-)
-SCHEMA_CODE = ("schema.py", "columns.py")
-# What the report makes of stored feature quality.
-QUALITY_CODE = tuple(
-    f"features/{name}.py"
-    for name in (
-        "information_coefficient",
-        "newey_west",
-        "quality",
-        "quality_plots",
-        "redundancy",
-    )
-)
-# What says how sure figures and forecasts are.
-BOOTSTRAP_CODE = ("bootstrap.py",)
-# What turns kernels into machine code.
-COMPILING_CODE = ("compiling.py",)
-TRADING_ROOMS = (
-    "agent_specs.py",
-    "delistings.py",
-    "bars/universe.py",
-    "simulation",
-    "risk",
-    "policy",
-    *COMPANY_CODE,
-    *COMPILING_CODE,
-)
-# What trades portfolios and writes down what happened.
-ENGINE_CODE = tuple(
-    f"backtest/{name}.py"
-    for name in ("engine", "event_engine", "order_queue", "orders", "recording", "window")
-)
-# What trades a test window again, or one that went otherwise.
-STRESS_CODE = tuple(
-    f"backtest/{name}.py"
-    for name in (
-        "adjusted_bars",
-        "allocations",
-        "bar_moves",
-        "baselines",
-        "break_even",
-        "break_even_costs",
-        "conditions",
-        "crisis_windows",
-        "folds",
-        "hierarchical_risk_parity",
-        "metrics",
-        "outages",
-        "periodic_rules",
-        "redeciding",
-        "resampled_paths",
-        "sensitivity",
-        "shocks",
-        "stress",
-        "stress_rows",
-        "vectorised",
-    )
-)
-LEARNING_ROOMS = ("features", "forecast", "forecast_specs.py", *BOOTSTRAP_CODE, *TRADING_ROOMS)
-# What the results of a stage, or of one of its assets, depend on. A change to any of these files
-# makes their partitions stale.
-STAGE_CODE: Mapping[str, tuple[str, ...]] = {
-    "bars": (*SCHEMA_CODE, "bars", "pipeline/bars"),
-    "features": (
-        *SCHEMA_CODE,
-        "features",
-        *COMPANY_CODE,
-        *COMPILING_CODE,
-        "pipeline/features.py",
-    ),
-    "forecast": (
-        *SCHEMA_CODE,
-        "features",
-        "forecast",
-        "forecast_specs.py",
-        *BOOTSTRAP_CODE,
-        *COMPANY_CODE,
-        *COMPILING_CODE,
-        "pipeline/forecast.py",
-    ),
-    "policy": (*SCHEMA_CODE, *TRADING_ROOMS, "pipeline/policy.py"),
-    # Stage `policy`, but one of them is a forecaster.
-    "references": (*SCHEMA_CODE, *LEARNING_ROOMS, "pipeline/references.py"),
-    # Stage `policy`, but it trades a test window too; what reports make of it trains nothing again.
-    "forecast_ablation": (
-        *SCHEMA_CODE,
-        *TRADING_ROOMS,
-        *ENGINE_CODE,
-        "backtest/ablation.py",
-        "backtest/folds.py",
-        "pipeline/policy.py",
-        "pipeline/ablation.py",
-    ),
-    "backtest": (
-        *SCHEMA_CODE,
-        *TRADING_ROOMS,
-        *QUALITY_CODE,
-        *BOOTSTRAP_CODE,
-        "backtest",
-        "pipeline/backtest.py",
-        "pipeline/trials.py",
-    ),
-    # Stage `backtest`, but it reads forecasters too.
-    "explanation": (
-        *SCHEMA_CODE,
-        "explanation_schema.py",
-        "integrated_gradients.py",
-        "block_permutation.py",
-        *LEARNING_ROOMS,
-        "backtest",
-        "pipeline/explanation.py",
-    ),
-    # Stage `backtest`, but it forecasts and decides; what the report makes of it trades nothing.
-    "stress": (
-        *SCHEMA_CODE,
-        *LEARNING_ROOMS,
-        *ENGINE_CODE,
-        *STRESS_CODE,
-        "pipeline/policy.py",
-        "pipeline/stress.py",
-    ),
-    "governance": (
-        *SCHEMA_CODE,
-        *LEARNING_ROOMS,
-        "backtest",
-        "governance",
-        "pipeline/governance.py",
-    ),
-    "paper": (*SCHEMA_CODE, *LEARNING_ROOMS, "governance", "paper", "pipeline/paper.py"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,16 +112,6 @@ def digest(values: object) -> str:
     """Return the sha256 of values as canonical JSON."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@cache
-def code_version(stage: str) -> str:
-    """Return the first 16 hex digits of the sha256 over the files of an entry of `STAGE_CODE`."""
-    hasher = hashlib.sha256()
-    for path in sorted(_code_files(STAGE_CODE[stage])):
-        hasher.update(path.relative_to(PACKAGE).as_posix().encode())
-        hasher.update(path.read_bytes())
-    return hasher.hexdigest()[:16]
 
 
 def market_data_graph(name: str, spec: MarketDataSpec) -> AssetGraph:
@@ -481,9 +333,3 @@ def _judged(strategy: Strategy, *without: str) -> dict[str, Any]:
     return strategy.model_dump(
         mode="json", exclude={**dict.fromkeys(left_out, True), "policy": {"search"}}
     )
-
-
-def _code_files(parts: Iterable[str]) -> Iterable[Path]:
-    for part in parts:
-        path = PACKAGE / part
-        yield from path.rglob("*.py") if path.is_dir() else [path]

@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.pipeline.ablation import ablation_assets
-from trading_assets.pipeline.backtest import backtest_assets
+from trading_assets.pipeline.backtest import backtest_asset
 from trading_assets.pipeline.bars import bars_assets
 from trading_assets.pipeline.declared import declared_market_data, declared_strategy
 from trading_assets.pipeline.explanation import explanation_assets
@@ -21,6 +21,7 @@ from trading_assets.pipeline.schedules import strategy_schedules
 from trading_assets.pipeline.sensors import strategy_sensors
 from trading_assets.pipeline.settings import read_settings
 from trading_assets.pipeline.stress import stress_assets
+from trading_assets.pipeline.walk_forward_report import walk_forward_report_asset
 from trading_assets.strategy import Strategy
 
 
@@ -99,7 +100,8 @@ def strategy_definitions(name: str) -> dg.Definitions:
             *policy_assets(declared),
             *ablation_assets(declared),
             *reference_assets(declared),
-            *backtest_assets(declared),
+            backtest_asset(declared),
+            walk_forward_report_asset(declared),
             *explanation_assets(declared),
             *stress_assets(declared),
             *governance_assets(declared),

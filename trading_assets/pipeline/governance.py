@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 
-from trading_assets.graph import code_version
 from trading_assets.lake.store import Lake
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
@@ -16,6 +15,7 @@ from trading_assets.pipeline.policy import png_metadata
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.sensors import DRIFT_CHECK
 from trading_assets.pipeline.task import Task, report_partitions
+from trading_assets.stage_code import code_version
 
 GATES = (
     "beats_champion",

@@ -10,8 +10,8 @@ from rich.table import Table
 from trading_assets.backtest.folds import get_fold
 from trading_assets.errors import UserError
 from trading_assets.lake.store import Lake
-from trading_assets.pipeline.backtest import read_tables
 from trading_assets.pipeline.settings import Settings, open_lake, read_settings
+from trading_assets.pipeline.traded_folds import read_tables
 
 REPORT = "walk_forward_report"
 _SHOWN = (

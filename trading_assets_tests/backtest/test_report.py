@@ -22,7 +22,8 @@ from trading_assets.backtest.engine import (
 )
 from trading_assets.backtest.folds import get_fold
 from trading_assets.backtest.matched_control import backtest_with_control
-from trading_assets.backtest.report import WalkForwardInputs, WalkForwardReport, build_report
+from trading_assets.backtest.report import build_report
+from trading_assets.backtest.report_documents import WalkForwardInputs, WalkForwardReport
 from trading_assets.backtest.report_notes import assumption_notes
 from trading_assets.backtest.track_record import (
     FoldRecord,

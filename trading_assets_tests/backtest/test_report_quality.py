@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 import polars as pl
 
-from trading_assets.backtest.report import WalkForwardReport
+from trading_assets.backtest.report_documents import WalkForwardReport
 from trading_assets.backtest.report_quality import quality_table
 from trading_assets.features.quality import QUALITY_SCHEMA, FeatureQuality
 from trading_assets.features.redundancy import tabulate_correlations

@@ -16,7 +16,8 @@ import polars as pl
 from trading_assets.backtest.fold import backtest_fold
 from trading_assets.backtest.folds import fold_keys, get_fold
 from trading_assets.backtest.net_returns import net_returns
-from trading_assets.backtest.report import WalkForwardInputs, build_report
+from trading_assets.backtest.report import build_report
+from trading_assets.backtest.report_documents import WalkForwardInputs
 from trading_assets.backtest.track_record import FoldRecord
 from trading_assets.backtest.trials import chain_windows
 from trading_assets.bars.calendars.calendar import get_calendar

@@ -12,11 +12,12 @@ import polars as pl
 import pytest
 
 from trading_assets.backtest.baselines import BASELINES
-from trading_assets.graph import PACKAGE, STAGE_CODE, AssetNode, strategy_graph
+from trading_assets.graph import AssetNode, strategy_graph
 from trading_assets.lake.records import PartitionWrite
 from trading_assets.pipeline.ablation import ablation_keys, ablation_refs, read_ablations
 from trading_assets.policy.fold import read_seeds
 from trading_assets.policy.reference_names import REFERENCES
+from trading_assets.stage_code import PACKAGE, STAGE_CODE
 from trading_assets_tests.lake.samples import made_by, open_lake
 from trading_assets_tests.pipeline import live_world
 from trading_assets_tests.pipeline.live_world import LiveWorld, failures_of, ny, open_world

@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 
 from trading_assets.backtest import stress as stress_module
-from trading_assets.graph import PACKAGE, REPORTED, STAGE_CODE, strategy_graph
+from trading_assets.graph import REPORTED, strategy_graph
 from trading_assets.lake.records import PartitionWrite
 from trading_assets.pipeline.stress import TABLE, read_stress
 from trading_assets.schema import TABLES
+from trading_assets.stage_code import PACKAGE, STAGE_CODE
 from trading_assets_tests.lake.samples import made_by, open_lake
 from trading_assets_tests.pipeline import live_world
 from trading_assets_tests.pipeline.live_world import LiveWorld, open_world

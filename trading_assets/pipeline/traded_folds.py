@@ -1,0 +1,78 @@
+"""What a backtested fold left in the lake, read again for reports."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from trading_assets.lake.names import table_file
+from trading_assets.lake.store import Lake
+
+MEMBERS_FILE = "member_weights.json"
+ABSENCES_FILE = "absences.json"
+BACKTEST_TABLES = ("weights", "trades", "equity", "holdings")
+
+
+def read_tables(lake: Lake, asset: str, fold: str) -> Any:
+    """Read the tables of a backtested fold as `BacktestTables`."""
+    from trading_assets.backtest.engine import BacktestTables
+
+    return BacktestTables(**{name: lake.read(asset, [fold], name) for name in BACKTEST_TABLES})
+
+
+def read_member_weights(lake: Lake, asset: str, fold: str) -> dict[str, dict[str, float]]:
+    """Read each member's weight in a fold's ensemble; empty where all weigh the same.
+
+    Parameters
+    ----------
+    lake : Lake
+        Holds the backtests.
+    asset : str
+        Asset key of the backtest.
+    fold : str
+        Partition key.
+    """
+    files = lake.read_blobs(asset, fold)
+    stored = json.loads(files[MEMBERS_FILE]) if MEMBERS_FILE in files else {}
+    return {name: {"weight in the ensemble": weight} for name, weight in stored.items()}
+
+
+def read_absences(lake: Lake, asset: str, fold: str) -> dict[str, str]:
+    """Read why portfolios of a fold were not traded, by name; empty where all of them were.
+
+    Parameters
+    ----------
+    lake : Lake
+        Holds the backtests.
+    asset : str
+        Asset key of the backtest.
+    fold : str
+        Partition key.
+    """
+    files = lake.read_blobs(asset, fold)
+    return json.loads(files[ABSENCES_FILE]) if ABSENCES_FILE in files else {}
+
+
+def read_quality(lake: Lake, asset: str, folds: Sequence[str]) -> dict[str, Any]:
+    """Read what features were worth, by fold; folds stored without it or refused are left out.
+
+    Parameters
+    ----------
+    lake : Lake
+        Holds the forecasters.
+    asset : str
+        Asset key of the forecaster.
+    folds : sequence of str
+        Folds of the report.
+    """
+    from trading_assets.features.quality import FeatureQuality
+
+    names = ("feature_quality", "feature_correlations")
+    records = lake.records(asset)
+    found: dict[str, Any] = {}
+    for fold in folds:
+        record = records.get(fold)
+        if record is None or record.verdict != "passed":
+            continue
+        if {table_file(name) for name in names} <= {file.name for file in record.files}:
+            found[fold] = FeatureQuality(*(lake.read_table(record, name) for name in names))
+    return found

@@ -1,0 +1,163 @@
+"""Which files of the package the results of each stage depend on."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+# What puts stored bars and actions together by company.
+COMPANY_CODE = (
+    "bars/actions/companies.py",
+    "bars/actions/renames.py",
+    "pipeline/market_tables.py",
+)
+SCHEMA_CODE = ("schema.py", "columns.py")
+# What the report makes of stored feature quality.
+QUALITY_CODE = tuple(
+    f"features/{name}.py"
+    for name in (
+        "information_coefficient",
+        "newey_west",
+        "quality",
+        "quality_plots",
+        "redundancy",
+    )
+)
+# What says how sure figures and forecasts are.
+BOOTSTRAP_CODE = ("bootstrap.py",)
+# What turns kernels into machine code.
+COMPILING_CODE = ("compiling.py",)
+TRADING_ROOMS = (
+    "agent_specs.py",
+    "delistings.py",
+    "bars/universe.py",
+    "simulation",
+    "risk",
+    "policy",
+    *COMPANY_CODE,
+    *COMPILING_CODE,
+)
+# What trades portfolios and writes down what happened.
+ENGINE_CODE = tuple(
+    f"backtest/{name}.py"
+    for name in ("engine", "event_engine", "order_queue", "orders", "recording", "window")
+)
+# What trades a test window again, or one that went otherwise.
+STRESS_CODE = tuple(
+    f"backtest/{name}.py"
+    for name in (
+        "adjusted_bars",
+        "allocations",
+        "bar_moves",
+        "baselines",
+        "break_even",
+        "break_even_costs",
+        "conditions",
+        "crisis_windows",
+        "folds",
+        "hierarchical_risk_parity",
+        "market_regimes",
+        "metrics",
+        "outages",
+        "periodic_rules",
+        "redeciding",
+        "resampled_paths",
+        "sensitivity",
+        "shocks",
+        "stress",
+        "stress_rows",
+        "vectorised",
+    )
+)
+LEARNING_ROOMS = ("features", "forecast", "forecast_specs.py", *BOOTSTRAP_CODE, *TRADING_ROOMS)
+# What the results of a stage, or of one of its assets, depend on. A change to any of these files
+# makes their partitions stale.
+STAGE_CODE: Mapping[str, tuple[str, ...]] = {
+    "bars": (*SCHEMA_CODE, "bars", "pipeline/bars"),
+    "features": (
+        *SCHEMA_CODE,
+        "features",
+        *COMPANY_CODE,
+        *COMPILING_CODE,
+        "pipeline/features.py",
+    ),
+    "forecast": (
+        *SCHEMA_CODE,
+        "features",
+        "forecast",
+        "forecast_specs.py",
+        *BOOTSTRAP_CODE,
+        *COMPANY_CODE,
+        *COMPILING_CODE,
+        "pipeline/forecast.py",
+    ),
+    "policy": (*SCHEMA_CODE, *TRADING_ROOMS, "pipeline/policy.py"),
+    # Stage `policy`, but one of them is a forecaster.
+    "references": (*SCHEMA_CODE, *LEARNING_ROOMS, "pipeline/references.py"),
+    # Stage `policy`, but it trades a test window too; what reports make of it trains nothing again.
+    "forecast_ablation": (
+        *SCHEMA_CODE,
+        *TRADING_ROOMS,
+        *ENGINE_CODE,
+        "backtest/ablation.py",
+        "backtest/folds.py",
+        "pipeline/policy.py",
+        "pipeline/ablation.py",
+    ),
+    "backtest": (
+        *SCHEMA_CODE,
+        *TRADING_ROOMS,
+        *QUALITY_CODE,
+        *BOOTSTRAP_CODE,
+        "backtest",
+        "pipeline/backtest.py",
+        "pipeline/traded_folds.py",
+        "pipeline/walk_forward_report.py",
+        "pipeline/trials.py",
+    ),
+    # Stage `backtest`, but it reads forecasters too.
+    "explanation": (
+        *SCHEMA_CODE,
+        "explanation_schema.py",
+        "integrated_gradients.py",
+        "block_permutation.py",
+        *LEARNING_ROOMS,
+        "backtest",
+        "pipeline/explanation.py",
+    ),
+    # Stage `backtest`, but it forecasts and decides; what the report makes of it trades nothing.
+    "stress": (
+        *SCHEMA_CODE,
+        *LEARNING_ROOMS,
+        *ENGINE_CODE,
+        *STRESS_CODE,
+        "pipeline/policy.py",
+        "pipeline/stress.py",
+    ),
+    "governance": (
+        *SCHEMA_CODE,
+        *LEARNING_ROOMS,
+        "backtest",
+        "governance",
+        "pipeline/governance.py",
+    ),
+    "paper": (*SCHEMA_CODE, *LEARNING_ROOMS, "governance", "paper", "pipeline/paper.py"),
+}
+
+
+@cache
+def code_version(stage: str) -> str:
+    """Return the first 16 hex digits of the sha256 over the files of an entry of `STAGE_CODE`."""
+    hasher = hashlib.sha256()
+    for path in sorted(_code_files(STAGE_CODE[stage])):
+        hasher.update(path.relative_to(PACKAGE).as_posix().encode())
+        hasher.update(path.read_bytes())
+    return hasher.hexdigest()[:16]
+
+
+def _code_files(parts: Iterable[str]) -> Iterable[Path]:
+    for part in parts:
+        path = PACKAGE / part
+        yield from path.rglob("*.py") if path.is_dir() else [path]
