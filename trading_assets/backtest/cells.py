@@ -73,11 +73,11 @@ METRIC_HEADER = (
     "Longest, bars",
     "Sortino",
     "Calmar",
-    "VaR, CVaR 95",
-    "VaR, CVaR 99",
+    "VaR,\N{NO-BREAK SPACE}CVaR 95",
+    "VaR,\N{NO-BREAK SPACE}CVaR 99",
     "Proba\N{SOFT HYPHEN}bilistic",
     "Deflated",
-    "Bars to show it",
+    "Bars\N{NO-BREAK SPACE}to show\N{NO-BREAK SPACE}it",
 )
 
 
