@@ -29,7 +29,7 @@ class Superiority:
     ----------
     p_value : float
         Of the hypothesis that no strategy has a larger mean than the benchmark: Hansen's consistent
-        value, which does not let bad strategies weaken the test.
+        value, which does not let bad strategies weaken the test. At least 1 / (samples + 1).
     p_value_lower, p_value_upper : float
         His liberal and his conservative one.
     better : tuple of str
@@ -85,12 +85,20 @@ def judge_superiority(
     steps = tests.SPA(-benchmark, -matrix, **settings, seed=np.random.default_rng([seed, 1]))
     found = test.pvalues
     return Superiority(
-        p_value=float(found["consistent"]),
-        p_value_lower=float(found["lower"]),
-        p_value_upper=float(found["upper"]),
+        p_value=_of_samples(float(found["consistent"])),
+        p_value_lower=_of_samples(float(found["lower"])),
+        p_value_upper=_of_samples(float(found["upper"])),
         better=tuple(differing[place] for place in _step_down(steps, len(differing), size)),
         block_bars=block,
     )
+
+
+def _of_samples(share: float) -> float:
+    """Return p of the share of resamples that reach the figure, itself among them: never 0.
+
+    Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 4.2.
+    """
+    return (1.0 + share * SAMPLES) / (1.0 + SAMPLES)
 
 
 def _step_down(test: Any, count: int, size: float) -> list[int]:  # noqa: ANN401  arch's own

@@ -157,10 +157,18 @@ def test_the_verdict_is_on_the_page_and_in_the_figures():
 
 
 def test_a_clear_winner_beats_the_strongest_baseline():
-    report = judged(inputs_of([fold_record(key, 2.0) for key in KEYS]))
+    report = judged(inputs_of([fold_record(key, 0.55) for key in KEYS]))
     assert report.verdict.startswith("ppo beats")
     assert report.figures["verdicts"]["ppo"]["standing"] == "beats"
     assert 'class="verdict beats"' in report.html
+
+
+def test_seeds_that_are_one_training_twice_beat_nobody():
+    # So strong that both hold the same at every close.
+    report = judged(inputs_of([fold_record(key, 2.0) for key in KEYS]))
+    assert report.figures["verdicts"]["ppo"]["standing"] == "ahead"
+    assert "fails 1 of 6 gates (seeds)" in report.verdict
+    assert "1 of 6 gates (overfitting: 1 candidate; expected at least 2" in report.verdict
 
 
 def test_a_clear_loser_falls_behind():
