@@ -135,7 +135,10 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
         holdings=holdings_table(inputs.folds, records, order),
         notes=[
             ("Costs and assumptions", assumption_notes(strategy)),
-            ("What is missing", missing_notes(inputs.survivorship, judgement)),
+            (
+                "What is missing",
+                missing_notes(inputs.survivorship, judgement, strategy.costs),
+            ),
             ("How to read it", reading_notes(bootstrap.block_bars, judgement)),
         ],
         training=training_table(inputs.folds),

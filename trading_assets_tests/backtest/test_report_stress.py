@@ -174,7 +174,8 @@ def test_the_page_has_the_section_and_no_longer_says_that_it_is_missing():
     assert found.figures["stress"] == {}
     assert "Not computed" not in found.html
     judgement = Judgement(1, None, 100, 0.95, 0)
-    assert not any("stress" in note or "capacity" in note for note in missing_notes("x", judgement))
+    notes = missing_notes("x", judgement, declared().costs)
+    assert not any("stress" in note or "capacity" in note for note in notes)
 
 
 def test_evaluation_accounts_are_judged_only_where_rules_are_declared():
