@@ -93,6 +93,7 @@ def test_without_declared_costs_there_is_a_fee_and_no_factor():
         (lambda x: 20.0 - x, math.nan),
         (lambda x: math.nan, math.nan),
         (lambda x: math.nan if x >= 2.0 else 3.0 - x, math.nan),
+        (lambda x: math.nan if x == 2.0 else 3.0 - x, math.nan),
         (lambda x: math.nan if x >= 5.0 else 1.5 - x, 1.5),
     ],
 )
