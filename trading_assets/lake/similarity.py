@@ -176,8 +176,8 @@ def _is_same(one: Any, other: Any, tolerance: float, place: str, floor: float) -
         return one == other or key in SENTENCES or is_digest
     if _is_number(one) and _is_number(other) and float in {type(one), type(other)}:
         floor = tolerance if key in ROUNDING else floor
-        pair = (np.array([float(value)]) for value in (one, other))
-        return not _far(*pair, tolerance, floor).any()
+        left, right = (np.array([float(value)]) for value in (one, other))
+        return not _far(left, right, tolerance, floor).any()
     return type(one) is type(other) and one == other
 
 
