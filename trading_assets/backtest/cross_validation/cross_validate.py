@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 import polars as pl
 
@@ -44,7 +45,7 @@ class CrossValidation:
         Why a policy, a baseline or the forecaster is not among them, by name.
     reaching : list of str
         Fits whose labels live in a group that they are tested on; empty when all is well.
-    facts : mapping of str to object
+    facts : mapping of str to values
         Groups, splits and gaps, as JSON values.
     """
 
@@ -52,7 +53,7 @@ class CrossValidation:
     forecasts: pl.DataFrame
     absences: Mapping[str, str] = field(default_factory=dict[str, str])
     reaching: list[str] = field(default_factory=list[str])
-    facts: Mapping[str, object] = field(default_factory=dict[str, object])
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def cross_validate(
@@ -139,7 +140,7 @@ def _absences(fits: Sequence[SplitFit], spec: CrossValidationSpec) -> dict[str, 
     return {name: why for name, why in absences.items() if name in (FORECASTER, *spec.policies)}
 
 
-def _facts(divided: DividedMarket, fits: Sequence[SplitFit]) -> dict[str, object]:
+def _facts(divided: DividedMarket, fits: Sequence[SplitFit]) -> dict[str, Any]:
     return {
         "forecaster": "logistic",
         "horizon_bars": divided.gap.horizon_bars,

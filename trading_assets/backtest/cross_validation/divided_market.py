@@ -87,8 +87,8 @@ def divide_market(
     Parameters
     ----------
     tables : TrainingTables
-        Bars, actions and features of the days; earlier ones fill windows and volatilities.
-        Forecasts are not looked at.
+        Bars, actions and features of the days; earlier ones fill windows and volatilities, later
+        ones and forecasts are not looked at.
     days : (date, date)
         First and last day, both included.
     strategy : Strategy
@@ -103,6 +103,7 @@ def divide_market(
     DataError
         If there are too few sessions, or features are missing or not finite.
     """
+    tables = tables.between(date.min, days[1])
     market = market_of(tables, market_data)
     first, last = (as_day(day) for day in days)
     is_within = (market.sessions >= first) & (market.sessions <= last)
