@@ -170,11 +170,10 @@ def _forecast_table(own: ForecastPaths) -> Table:
 def _notes(validated: ValidatedPaths, spec: CrossValidationSpec, strategy: Strategy) -> list[str]:
     facts = validated.facts
     groups, horizon = facts["groups"], strategy.forecast.horizon_bars
-    absent = {
-        name: why
-        for name, why in sorted(validated.absences.items())
-        if name not in (*spec.policies, "forecaster")
-    }
+    absent: dict[str, list[str]] = {}
+    for name, why in sorted(validated.absences.items()):
+        if name not in (*spec.policies, "forecaster"):
+            absent.setdefault(why, []).append(name)
     return [
         _READING,
         f"Sessions from {groups[0]['first']} to {groups[-1]['last']} in {len(groups)} groups;"
@@ -185,5 +184,8 @@ def _notes(validated: ValidatedPaths, spec: CrossValidationSpec, strategy: Strat
         "The forecaster is the logistic one, whichever the folds serve, and garleanu_pedersen sees"
         " the observed features without forecasts: both are cheap enough to fit in every split."
         " The agents are not fitted here. Nothing is promoted by these figures.",
-        *(f"{name} is not among the baselines: {why}." for name, why in absent.items()),
+        *(
+            f"Not among the baselines: {', '.join(names)}, as {why}."
+            for why, names in absent.items()
+        ),
     ]

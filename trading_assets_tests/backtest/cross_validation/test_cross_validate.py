@@ -109,8 +109,10 @@ def test_a_known_signal_is_found_on_every_path_and_near_its_optimum(informed: Cr
         assert (own.paths_above_baseline, own.share_above_baseline) == (5, 1.0)
     best = optimum_sharpe(0.3)
     assert best > 2.0
-    assert found.policies["garleanu_pedersen"].sharpe_annual.minimum > best - 0.2
-    assert found.policies["garleanu_pedersen"].sharpe_annual.maximum < best + 0.2
+    # Estimates from two years of bars lose some of it.
+    fitted = found.policies["garleanu_pedersen"].sharpe_annual
+    assert 0.85 * best < fitted.minimum
+    assert fitted.maximum < 1.05 * best
     assert found.forecasts is not None
     # Pearson's coefficient of the forecasts is that of the signal, within two errors of 0.037.
     assert found.forecasts.ic.median == pytest.approx(0.3 / math.sqrt(1 + 0.3**2), abs=0.075)
