@@ -52,7 +52,7 @@ def _cross_validation(declared: Declared) -> dg.AssetsDefinition:
                 blocks=True,
             ),
             check_spec(
-                node, complete, "Nothing declared could not be fitted or traded.", blocks=False
+                node, complete, "No declared policy is absent, nor the forecaster.", blocks=False
             ),
         ],
     )
@@ -85,7 +85,8 @@ def _cross_validation(declared: Declared) -> dg.AssetsDefinition:
             ]
         )
         report_partitions(context, records)
-        lacking = [f"{name}: {why}" for name, why in sorted(found.absences.items())]
+        wanted = ("forecaster", *spec.policies)
+        lacking = [f"{name}: {found.absences[name]}" for name in wanted if name in found.absences]
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": len(found.returns),
