@@ -92,8 +92,8 @@ def _trade(
         name, _, split = named[label]
         before, after = (traded.outcomes[:, place, field] for field in (EQUITY_BEFORE, EQUITY))
         if not (np.minimum(before, after) > 0.0).all():
-            fitted = f", fitted by split {split}," if split else ""
-            lost[name] = f"it{fitted} loses all its equity in group {group + 1}"
+            fitted = f"split {split}: " if split else ""
+            lost[name] = f"{fitted}it loses all its equity in group {group + 1}"
             continue
         found[named[label]] = after / before - 1.0
     return found, lost

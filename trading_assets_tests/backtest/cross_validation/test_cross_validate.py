@@ -116,7 +116,7 @@ def test_a_known_signal_is_found_on_every_path_and_near_its_optimum(informed: Cr
     assert found.forecasts is not None
     # Pearson's coefficient of the forecasts is that of the signal, within two errors of 0.037.
     assert found.forecasts.ic.median == pytest.approx(0.3 / math.sqrt(1 + 0.3**2), abs=0.075)
-    assert found.forecasts.log_loss_gain.median > 0.01
+    assert found.forecasts.log_loss_gain.minimum > 0.0
     # Terciles are equally frequent: ln 3, but for what tested groups differ.
     shares = informed.forecasts["log_loss_of_shares"].to_numpy()
     assert shares == pytest.approx(math.log(3.0), abs=0.01)
@@ -255,9 +255,7 @@ def test_a_policy_that_loses_everything_has_no_path(monkeypatch: pytest.MonkeyPa
     found = validate_world(
         world_of(0.3), LAST, FOUR, risk={"max_weight": 100.0, "max_gross": 100.0}
     )
-    assert found.absences["garleanu_pedersen"] == (
-        "it, fitted by split 1, loses all its equity in group 2"
-    )
+    assert found.absences["garleanu_pedersen"] == ("split 1: it loses all its equity in group 2")
     assert "garleanu_pedersen" not in set(found.returns["portfolio"])
     assert "logistic_rule" in set(found.returns["portfolio"])
 
