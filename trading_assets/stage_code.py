@@ -83,6 +83,7 @@ VALIDATION_CODE = (
             "folds",
             "hierarchical_risk_parity",
             "metrics",
+            "net_returns",
             "periodic_rules",
         )
     ),

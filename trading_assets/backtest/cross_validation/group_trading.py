@@ -12,6 +12,7 @@ from trading_assets.backtest.cross_validation.divided_market import DividedMarke
 from trading_assets.backtest.engine import Decide, trade_decisions
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.metrics import Series
+from trading_assets.backtest.net_returns import returns_of
 from trading_assets.schema import conform
 from trading_assets.simulation.compiled.layout import EQUITY, EQUITY_BEFORE
 
@@ -86,6 +87,7 @@ def _trade(
         divided.strategy,
         divided.group_rows(group),
     )
+    initial_usd = divided.strategy.backtest.initial_equity_usd
     found: dict[Origin, Series] = {}
     lost: dict[str, str] = {}
     for place, label in enumerate(traded.portfolios):
@@ -95,7 +97,7 @@ def _trade(
             fitted = f"split {split}: " if split else ""
             lost[name] = f"{fitted}it loses all its equity in group {group + 1}"
             continue
-        found[named[label]] = after / before - 1.0
+        found[named[label]] = returns_of(after, initial_usd)
     return found, lost
 
 
