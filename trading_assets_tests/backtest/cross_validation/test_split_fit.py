@@ -152,6 +152,13 @@ def test_no_label_of_a_fit_lives_in_a_group_that_it_is_tested_on(divided: Divide
         assert min(gaps) >= HORIZON
 
 
+def test_a_fit_stays_within_the_train_sessions_that_it_is_given(divided: DividedMarket):
+    whole = divided.splits.splits[9]
+    fewer = replace(whole, train=whole.train[:200])
+    for starts, _ in fit_split(divided, fewer).lives.values():
+        assert {*starts.astype(date).tolist()} <= {*fewer.train}
+
+
 def test_a_fit_on_another_split_is_found_to_reach_into_the_groups(divided: DividedMarket):
     splits = divided.splits
     wrong = replace(fit_split(divided, splits.splits[9]), split=splits.splits[0])
