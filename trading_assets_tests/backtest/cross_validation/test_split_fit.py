@@ -192,6 +192,23 @@ def test_a_symbol_without_bars_is_purged_by_the_session_its_label_ends_on():
     assert (of_row < np.datetime64(divided.splits.groups[2][0])).all()
 
 
+def test_features_that_only_tested_groups_know_are_not_waited_for_in_training():
+    """A row is usable by the features that the train sessions know, as it is in a fold."""
+    market = make_market(0.3)
+    names = ("signal", "log_return_1", "log_return_5", "log_return_21")
+    split = next(
+        s
+        for s in _divide_planted(market.bars, market.features, names).splits.splits
+        if s.test_groups == (1, 3)
+    )
+    is_train = pl.col("session").is_in([*split.train])
+    absent = [pl.when(is_train).then(None).otherwise(pl.col(n)).alias(n) for n in NAMES[1:]]
+    divided = _divide_planted(market.bars, market.features.with_columns(absent), names)
+    fit = fit_split(divided, split)
+    assert fit.forecaster is not None
+    assert fit.forecaster.models.transforms.is_known.tolist() == [True, False, False, False]
+
+
 def _divide_planted(
     bars: pl.DataFrame, features: pl.DataFrame, names: tuple[str, ...]
 ) -> DividedMarket:
