@@ -69,6 +69,8 @@ def test_each_path_has_each_session_once_and_a_group_of_it_one_split(informed: C
         "cash",
         "equal_weight",
     ]
+    # Every path is forecast by fits of its own.
+    assert informed.forecasts["log_loss"].n_unique() == 5
     assert informed.reaching == []
 
 
