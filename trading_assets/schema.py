@@ -22,6 +22,7 @@ from trading_assets.columns import (
     Column,
     Table,
 )
+from trading_assets.cross_validation_schema import CROSS_VALIDATION_TABLES
 from trading_assets.errors import DataError
 from trading_assets.explanation_schema import EXPLANATION_TABLES
 
@@ -313,6 +314,7 @@ TABLES: dict[str, Table] = {
         key=("feature",),
     ),
     **EXPLANATION_TABLES,
+    **CROSS_VALIDATION_TABLES,
 }
 
 

@@ -9,6 +9,7 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
+from trading_assets.cross_validation_specs import CrossValidationSpec
 from trading_assets.declared import (
     CoveredDay,
     Declared,
@@ -139,6 +140,10 @@ class BacktestSpec(Declared):
     prop_firm: PropFirmSpec | None = Field(
         default=None,
         description="Rules of an evaluation account that the track record is held against.",
+    )
+    cross_validation: CrossValidationSpec | None = Field(
+        default=None,
+        description="Groups of sessions that cheap policies are fitted on and tested by.",
     )
 
 

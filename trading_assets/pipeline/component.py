@@ -9,6 +9,7 @@ from trading_assets.market_data import MarketDataSpec
 from trading_assets.pipeline.ablation import ablation_assets
 from trading_assets.pipeline.backtest import backtest_asset
 from trading_assets.pipeline.bars import bars_assets
+from trading_assets.pipeline.cross_validation import cross_validation_assets
 from trading_assets.pipeline.declared import declared_market_data, declared_strategy
 from trading_assets.pipeline.explanation import explanation_assets
 from trading_assets.pipeline.features import features_assets
@@ -101,6 +102,7 @@ def strategy_definitions(name: str) -> dg.Definitions:
             *ablation_assets(declared),
             *reference_assets(declared),
             backtest_asset(declared),
+            *cross_validation_assets(declared),
             walk_forward_report_asset(declared),
             *explanation_assets(declared),
             *stress_assets(declared),
