@@ -24,6 +24,7 @@ from trading_assets.columns import (
 )
 from trading_assets.errors import DataError
 from trading_assets.explanation_schema import EXPLANATION_TABLES
+from trading_assets.replay_schema import REPLAY_TABLES
 
 
 class SchemaError(DataError):
@@ -313,6 +314,7 @@ TABLES: dict[str, Table] = {
         key=("feature",),
     ),
     **EXPLANATION_TABLES,
+    **REPLAY_TABLES,
 }
 
 
