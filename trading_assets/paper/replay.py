@@ -108,7 +108,7 @@ def trade_again(
 ) -> SessionReplay:
     """Step the market core over a session once and compare with what was recorded.
 
-    It is filled at its own open whatever latency is declared, as a session's orders are.
+    It is filled at its own open, as a session's orders are.
 
     Parameters
     ----------

@@ -100,14 +100,20 @@ def _movers(replay: SessionReplay) -> str:
 
 
 def _mover(symbol: SymbolReplay) -> str:
-    traded = f"traded {symbol.recorded.trade.normalize():f} and not"
-    traded += f" {symbol.replayed.trade.normalize():f} shares"
-    if symbol.recorded.price_usd is not None:
-        traded += f", at {symbol.recorded.price_usd.normalize():f} USD"
-    if symbol.replayed.price_usd is not None:
-        traded += f" and not {symbol.replayed.price_usd.normalize():f}"
+    one, other = symbol.recorded, symbol.replayed
+    pairs = (
+        ("shares traded", f"{one.trade.normalize():f}", f"{other.trade.normalize():f}"),
+        ("price", _usd(one.price_usd), _usd(other.price_usd)),
+        ("costs", f"{one.cost_usd:,.2f} USD", f"{other.cost_usd:,.2f} USD"),
+        ("worth at the close", f"{one.worth_usd:,.2f} USD", f"{other.worth_usd:,.2f} USD"),
+    )
+    apart = ", ".join(f"{what} {own} and not {its}" for what, own, its in pairs if own != its)
     reason = f" ({symbol.reason})" if symbol.reason else ""
-    return f"{symbol.symbol} {symbol.difference_usd:+,.2f} USD, {traded}{reason}"
+    return f"{symbol.symbol} {symbol.difference_usd:+,.2f} USD, {apart}{reason}"
+
+
+def _usd(price: Decimal | None) -> str:
+    return "none" if price is None else f"{price.normalize():f} USD"
 
 
 def _symbol_row(symbol: SymbolReplay) -> tuple[object, ...]:

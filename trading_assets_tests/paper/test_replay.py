@@ -295,6 +295,6 @@ def test_a_warning_names_what_moved_the_account_most(
     [said] = divergences([replay], 5.0)
     assert said == (
         f"{record.session} ended -12.44 bps from its replay, at 1,003,598.50 USD and not"
-        " 1,004,848.50 (limit 5): AAA -1,250.00 USD, traded 5000 and not 5000 shares, at 101.25"
-        " USD and not 101; other cash +0.00 USD"
+        " 1,004,848.50 (limit 5): AAA -1,250.00 USD, price 101.25 USD and not 101 USD; other cash"
+        " +0.00 USD"
     )
