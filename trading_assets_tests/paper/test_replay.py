@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from trading_assets.backtest.vectorised import trade_weights
+from trading_assets.paper.core_fills import fill_terms
 from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.replay import trade_again
 from trading_assets.paper.replay_tables import divergences, session_table, unexplained
@@ -272,6 +273,18 @@ def test_fills_in_parts_are_one_trade_at_their_mean_price(
     assert symbol.difference_usd == 200
 
 
+@pytest.mark.parametrize(
+    ("trade", "price_usd", "cost_usd"),
+    # 30 shares at 10.0000005 are 300.000015 USD; six decimals leave out 0.000015 of it.
+    [(30.0, "10.000000", "1.000015"), (-30.0, "10.000001", "1.000015")],
+)
+def test_what_six_decimals_leave_out_of_a_price_is_a_cost_and_never_a_gain(
+    trade: float, price_usd: str, cost_usd: str
+) -> None:
+    found = fill_terms(trade, 10.0000005, Decimal(1))
+    assert found == (Decimal(30), Decimal(price_usd), Decimal(cost_usd))
+
+
 def test_a_bar_that_was_corrected_since_moves_the_symbol_and_adds_up(
     bought: tuple[SessionRecord, Market, Strategy],
 ) -> None:
@@ -280,7 +293,7 @@ def test_a_bar_that_was_corrected_since_moves_the_symbol_and_adds_up(
     replay = trade_again(record, corrected, strategy, None)
     # 5,000 shares are worth half a dollar less than the session knew.
     assert gap_usd(replay) == 2_500
-    assert [s.difference_usd for s in replay.symbols] == [2_500]
+    assert [(s.difference_usd, s.differs) for s in replay.symbols] == [(2_500, True)]
     assert unexplained([replay]) == []
 
 

@@ -25,9 +25,9 @@ from trading_assets_tests.pipeline.live_world import (
 
 PAPER, REPLAY = "tiny/paper_session", "tiny/session_replay"
 ALIKE, EXPLAINED = "sessions_replay_as_they_were_traded", "differences_add_up_to_the_divergence"
-# Sessions over the end of a month; the last two are the next week's.
+# Sessions over the end of a month.
 THURSDAY, FRIDAY, MONDAY, TUESDAY = "2022-07-28", "2022-07-29", "2022-08-01", "2022-08-02"
-WEDNESDAY, LAST, AFTER = "2022-08-03", "2022-08-04", "2022-08-05"
+WEDNESDAY, LAST, AFTER, NEXT = "2022-08-03", "2022-08-04", "2022-08-05", "2022-08-08"
 AWAITING = "it is not settled yet: its fills or its close are not known"
 
 
@@ -229,6 +229,17 @@ def test_a_run_that_settles_a_session_replays_it_at_once(diverged: Diverged) -> 
     week.night(AFTER)
     assert week.replayed(AFTER) == []
     assert week.left_out(AFTER) == {LAST: AWAITING}
+
+
+def test_a_night_compounds_what_those_before_it_found(diverged: Diverged) -> None:
+    week = diverged.week
+    week.decide(AFTER)
+    week.night(NEXT)
+    assert week.replayed(NEXT) == [LAST]
+    row = week.world.lake.read(REPLAY, [NEXT]).row(0, named=True)
+    assert abs(row["divergence_bps"]) < 1e-5
+    bps = -10_000 / float(diverged.equity_usd) * 1e4
+    assert row["cumulative_bps"] == pytest.approx(bps, rel=1e-6)
 
 
 def test_an_account_that_does_not_add_up_blocks(diverged: Diverged) -> None:
