@@ -8,15 +8,16 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from math import ceil
 from typing import Any
 
 from trading_assets.declarations import Declarations
 from trading_assets.features.windows import LOOKBACK_MONTHS
 from trading_assets.market_data import MarketDataSpec
-from trading_assets.periods import Axis, Periods
+from trading_assets.periods import Axis, Periods, add_months
 from trading_assets.stage_code import code_version
-from trading_assets.strategy import Strategy
+from trading_assets.strategy import FoldsSpec, Strategy
 
 # A month has at most 23 sessions: enough to reach the anchor of the newest month's features.
 DECISION_SESSIONS = 23 * (LOOKBACK_MONTHS + 1)
@@ -48,6 +49,8 @@ class Reads:
         Whether every upstream partition is read.
     is_optional : bool
         Whether a partition that does not exist is done without.
+    not_before : date, optional
+        Where the window begins at the earliest, however far its offset reaches.
     """
 
     asset: str
@@ -55,6 +58,7 @@ class Reads:
     end_offset: int = 0
     reads_all: bool = False
     is_optional: bool = False
+    not_before: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +192,13 @@ def _features(name: str, strategy: Strategy) -> AssetNode:
 
 def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[AssetNode]:
     data = strategy.market_data
-    train = -(strategy.folds.train_months // periods.fold_months)
+    before = _reach(strategy.folds, periods, strategy.folds.train_months)
     bars, actions = f"{data}/validated_bars", Reads(f"{data}/corporate_actions")
     features, forecasts = f"{name}/features", f"{name}/forecasts"
     forecast = _dump(strategy, "market_data", "features", "forecast", "folds")
-    trained_on = (Reads(features, train, -1), Reads(bars, train, -1), actions)
+    trained_on = (before.reads(features, -1), before.reads(bars, -1), actions)
     yield AssetNode(f"{name}/forecaster", "forecast", Axis.FOLD, trained_on, forecast)
-    read = (Reads(f"{name}/forecaster"), Reads(features, train, 0), Reads(bars, train, 0), actions)
+    read = (Reads(f"{name}/forecaster"), before.reads(features, 0), before.reads(bars, 0), actions)
     yield AssetNode(forecasts, "forecast", Axis.FOLD, read, forecast)
     traded = {
         **forecast,
@@ -226,6 +230,10 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
     )
     policies = tuple(Reads(f"{name}/policy/{agent}") for agent in strategy.policy.agents)
     looked_back = -ceil(BASELINE_MONTHS / periods.fold_months)
+    # The train window says what is usual; textbook portfolios, and features of other prices, look
+    # back too.
+    explained = max(strategy.folds.train_months, BASELINE_MONTHS)
+    stressed = max(strategy.folds.train_months, LOOKBACK_MONTHS)
     judged = {**traded, "policy": strategy.policy.model_dump(mode="json", exclude=set(MEASURES))}
     yield AssetNode(
         f"{name}/backtest",
@@ -247,21 +255,18 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
         f"{name}/explanation",
         "backtest",
         Axis.FOLD,
-        # The train window says what is usual.
         (
             Reads(f"{name}/backtest"),
             *policies,
             Reads(forecasts),
             Reads(f"{name}/forecaster"),
-            Reads(features, train, 0),
-            Reads(bars, min(train, looked_back), 0),
+            before.reads(features, 0),
+            _reach(strategy.folds, periods, explained).reads(bars, 0),
             actions,
         ),
         judged,
         code="explanation",
     )
-    # Bars of the train window say what is usual, and the features of other prices look back too.
-    needed = max(strategy.folds.train_months, LOOKBACK_MONTHS)
     yield AssetNode(
         f"{name}/stress",
         "backtest",
@@ -271,13 +276,37 @@ def _fold_nodes(name: str, strategy: Strategy, periods: Periods) -> Iterable[Ass
             *policies,
             Reads(f"{name}/forecaster"),
             Reads(forecasts),
-            Reads(features, train, 0),
-            Reads(bars, -ceil(needed / periods.fold_months), 0),
+            before.reads(features, 0),
+            _reach(strategy.folds, periods, stressed).reads(bars, 0),
             actions,
         ),
         {**judged, "stress_paths": strategy.backtest.stress_paths},
         code="stress",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """How far before its test window a fold reads: whole folds, and the day where all begin."""
+
+    start_offset: int
+    not_before: date | None
+
+    def reads(self, asset: str, end_offset: int) -> Reads:
+        return Reads(asset, self.start_offset, end_offset, not_before=self.not_before)
+
+
+def _reach(folds: FoldsSpec, periods: Periods, months: int) -> _Reach:
+    """Return how far `months` before a test window reach, of anchored folds before the first."""
+    n_folds = ceil(months / periods.fold_months)
+    if folds.window == "rolling":
+        return _Reach(-n_folds, None)
+    anchor = add_months(folds.first, -n_folds * periods.fold_months)
+    # Offsets are the same for every partition: the last fold there can be reaches the anchor.
+    ends = [folds.last, periods.market.end, periods.calendar.last_day]
+    last = min(day for day in ends if day is not None)
+    longest = (last.year - anchor.year) * 12 + last.month - anchor.month
+    return _Reach(-max(longest // periods.fold_months, n_folds), anchor)
 
 
 def _unpartitioned_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:

@@ -82,7 +82,15 @@ class FoldsSpec(Declared):
     last: CoveredDay | None = Field(
         default=None, description="First day of the last test window, if it ends."
     )
-    train_months: int = Field(default=36, ge=6, description="Whole months before the test window.")
+    window: Literal["rolling", "anchored"] = Field(
+        default="rolling",
+        description=(
+            "Whether train windows keep their length or all begin where the first fold's does."
+        ),
+    )
+    train_months: int = Field(
+        default=36, ge=6, description="Whole months before the test window, if anchored the first."
+    )
     validation_months: int = Field(default=6, ge=1, description="Last months of the train window.")
 
     @model_validator(mode="after")

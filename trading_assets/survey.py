@@ -4,7 +4,7 @@ It reads the manifest only, so the answer is the same whoever asks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
@@ -207,4 +207,6 @@ def _window(
     if upstream.axis is node.axis and (edge.start_offset, edge.end_offset) == (0, 0):
         return [key]
     span = owner.span(node.axis, key, edge.start_offset, edge.end_offset)
+    if edge.not_before is not None:
+        span = replace(span, first=max(span.first, edge.not_before))
     return upstream_periods.keys_in(upstream.axis, span, now)

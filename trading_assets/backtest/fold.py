@@ -12,6 +12,7 @@ from trading_assets.backtest.engine import BacktestTables, Decide
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.matched_control import CONTROL, backtest_with_control
 from trading_assets.backtest.metrics import max_drawdown, sharpe_annual
+from trading_assets.backtest.net_returns import net_returns
 from trading_assets.backtest.parity import PARITY_TOLERANCE, parity_gap_usd, vectorised_gaps_usd
 from trading_assets.ensemble_specs import MeanActionSpec
 from trading_assets.market_data import MarketDataSpec
@@ -114,7 +115,7 @@ def backtest_fold(
     gaps = _parity_gaps(market, traded, tables, ensembles, strategy)
     start = strategy.backtest.initial_equity_usd
     names = sorted({*decisions, CONTROL} - {*absences})
-    returns = {name: _returns(traded.equity, name, start) for name in names}
+    returns = {name: net_returns(traded.equity, name, start)[1] for name in names}
     return FoldBacktest(
         tables=traded,
         accounting=accounting_gaps(traded.equity, start),
@@ -161,9 +162,3 @@ def _parity_gaps(
 
 def _of(frame: pl.DataFrame, portfolio: str) -> pl.DataFrame:
     return frame.filter(pl.col("portfolio") == portfolio).sort("session")
-
-
-def _returns(equity: pl.DataFrame, portfolio: str, start_usd: float) -> np.ndarray:
-    values = _of(equity, portfolio)["equity_usd"].to_numpy()
-    before = np.concatenate([[start_usd], values[:-1]])
-    return values / before - 1.0

@@ -1,7 +1,8 @@
 """Walk-forward folds as calendar windows.
 
 A fold trains on whole months, validates on the last of these and is tested on the year or quarter
-that follows. This module knows dates only: no bars, no arrays, no storage.
+that follows. Rolling train windows keep their length; anchored ones all begin on the same day and
+grow. This module knows dates only: no bars, no arrays, no storage.
 """
 
 from dataclasses import dataclass
@@ -88,6 +89,7 @@ def get_fold(key: str, spec: FoldsSpec) -> Fold:
     """
     months = MONTHS_OF[spec.period]
     test_start = _parse_key(key)
+    trained_before = spec.first if spec.window == "anchored" else test_start
     is_aligned = test_start.day == 1 and (test_start.month - 1) % months == 0
     is_declared = spec.first <= test_start and (spec.last is None or test_start <= spec.last)
     if not (is_aligned and is_declared):
@@ -99,7 +101,7 @@ def get_fold(key: str, spec: FoldsSpec) -> Fold:
         raise UserError(msg)
     return Fold(
         key=key,
-        train_start=_add_months(test_start, -spec.train_months),
+        train_start=_add_months(trained_before, -spec.train_months),
         train_end=test_start - _ONE_DAY,
         validation_start=_add_months(test_start, -spec.validation_months),
         test_start=test_start,

@@ -24,6 +24,19 @@ def net_returns(
         Equity before the first session.
     """
     own = equity.filter(pl.col("portfolio") == portfolio).sort("session")
-    values = own["equity_usd"].to_numpy()
-    before = np.concatenate([[initial_usd], values[:-1]])[: len(values)]
-    return own["session"].to_numpy().astype("datetime64[D]"), values / before - 1.0
+    returns = returns_of(own["equity_usd"].to_numpy(), initial_usd)
+    return own["session"].to_numpy().astype("datetime64[D]"), returns
+
+
+def returns_of(equity_usd: Series, initial_usd: float) -> Series:
+    """Return the simple return of each bar, float64 (T,), from equity at its close.
+
+    Parameters
+    ----------
+    equity_usd : float64 (T,)
+        Equity at each close.
+    initial_usd : float
+        Equity before the first.
+    """
+    before = np.concatenate([[initial_usd], equity_usd[:-1]])[: len(equity_usd)]
+    return equity_usd / before - 1.0

@@ -1,7 +1,7 @@
 """The sentences of the report: what was assumed, what is missing, how to read the figures."""
 
 from trading_assets.backtest.figures import Judgement
-from trading_assets.strategy import CostsSpec, RiskSpec, Strategy
+from trading_assets.strategy import CostsSpec, FoldsSpec, RiskSpec, Strategy
 
 
 def assumption_notes(strategy: Strategy) -> list[str]:
@@ -20,8 +20,8 @@ def assumption_notes(strategy: Strategy) -> list[str]:
         f" {risk.max_gross:g} in all, for baselines too.",
         *_sum_notes(risk),
         f"Each fold starts from cash of {strategy.backtest.initial_equity_usd:,.0f} USD and trains"
-        f" on the {strategy.folds.train_months} months before it, of which the last"
-        f" {strategy.folds.validation_months} only validate.",
+        f" on {_train_window(strategy.folds)}, of which the last"
+        f" {strategy.folds.validation_months} months only validate.",
         "Splits scale the shares; dividends are credited on the ex-date, untaxed. Cash earns"
         " nothing.",
     ]
@@ -61,6 +61,12 @@ def reading_notes(block_bars: float, judgement: Judgement) -> list[str]:
         " not a strategy: it trades as much as the deployed ensemble, told so after the fact.",
         "Drawdown counts the start as a peak; its longest run of bars need not have recovered.",
     ]
+
+
+def _train_window(folds: FoldsSpec) -> str:
+    if folds.window == "rolling":
+        return f"the {folds.train_months} months before it"
+    return f"all months before it, from {folds.train_months} before the first fold on"
 
 
 def _sum_notes(risk: RiskSpec) -> list[str]:

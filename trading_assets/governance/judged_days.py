@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from trading_assets.backtest.baselines import BASELINES, baseline_absences, baseline_decisions
 from trading_assets.backtest.engine import Decide
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.matched_control import CONTROL, backtest_with_control
+from trading_assets.backtest.net_returns import net_returns
 from trading_assets.governance.promotion import net_utility
 from trading_assets.simulation.market import Market
 from trading_assets.strategy import Strategy
@@ -64,14 +64,8 @@ def trade_judged_days(
     traded = backtest_with_control(market, together, CHALLENGER, strategy, window)
     missing = {*baseline_absences(market, window), *traded.absences}
     names = sorted({*together, CONTROL} - missing)
+    start = strategy.backtest.initial_equity_usd
     return JudgedDays(
-        returns={name: _returns(traded.tables.equity, name, strategy) for name in names},
+        returns={name: net_returns(traded.tables.equity, name, start)[1] for name in names},
         missing_baselines=tuple(sorted(missing)),
     )
-
-
-def _returns(equity: pl.DataFrame, portfolio: str, strategy: Strategy) -> Series:
-    own = equity.filter(pl.col("portfolio") == portfolio).sort("session")
-    values = own["equity_usd"].to_numpy()
-    before = np.concatenate([[strategy.backtest.initial_equity_usd], values[:-1]])
-    return values / before - 1.0

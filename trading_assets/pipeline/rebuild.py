@@ -31,8 +31,7 @@ from trading_assets.pipeline.settings import (
     read_settings,
     rebuilding_environment,
 )
-
-REPORT = "walk_forward_report"
+from trading_assets.pipeline.verdict import REPORT
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,7 @@ from trading_assets.errors import UserError
 from trading_assets.lake.store import Lake
 from trading_assets.pipeline.settings import Settings, open_lake, read_settings
 from trading_assets.pipeline.traded_folds import read_tables
-
-REPORT = "walk_forward_report"
-_SHOWN = (
-    ("return a year", "cagr", "{:.1%}"),
-    ("volatility", "volatility_annual", "{:.1%}"),
-    ("Sharpe", "sharpe_annual", "{:.2f}"),
-    ("drawdown", "max_drawdown", "{:.1%}"),
-    ("turnover a year", "turnover_annual", "{:.1f}"),
-)
+from trading_assets.pipeline.verdict import COLUMNS, REPORT
 
 
 def open_report(strategy: str, console: Console | None = None) -> Path:
@@ -66,9 +58,9 @@ def compare_reports(strategy: str, other: str, console: Console | None = None) -
         tested.append(StrategyRecord(name, declared, folds))
         console.print(f"report: {page}", markup=False, soft_wrap=True)
     found = compare_strategies(*tested)
-    table = Table("over common sessions", *(heading for heading, _, _ in _SHOWN))
+    table = Table("over common sessions", *(heading for heading, _, _ in COLUMNS))
     for name, figures in zip(found.names, found.figures, strict=True):
-        table.add_row(name, *(shape.format(figures[figure]) for _, figure, shape in _SHOWN))
+        table.add_row(name, *(shape.format(figures[figure]) for _, figure, shape in COLUMNS))
     console.print(table)
     console.print(found.sentence, markup=False, soft_wrap=True)
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from trading_assets.lake.store import Lake
 
+REPORT = "walk_forward_report"
 # Heading, figure and how it is printed.
 COLUMNS = (
     ("return a year", "cagr", "{:.1%}"),
@@ -21,7 +22,7 @@ COLUMNS = (
 
 def print_verdict(console: Console, strategy: str, lake: Lake, data: Path) -> None:
     """Print the report's verdict and figures, the newest session, and where the UI is."""
-    asset = f"{strategy}/walk_forward_report"
+    asset = f"{strategy}/{REPORT}"
     record = lake.record(asset)
     if record is not None:
         figures = json.loads(lake.read_blobs(asset, allow_failed=True)["figures.json"])

@@ -37,6 +37,41 @@ def test_a_quarterly_fold_has_these_dates():
     )
 
 
+def test_anchored_folds_train_from_where_the_first_one_does():
+    yearly = YEARLY.model_copy(update={"window": "anchored"})
+    windows = [get_fold(key, yearly) for key in ("2004-01-01", "2005-01-01", "2009-01-01")]
+    assert [fold.train_start for fold in windows] == [date(2001, 1, 1)] * 3
+    assert [fold.train_end for fold in windows] == [
+        date(2003, 12, 31),
+        date(2004, 12, 31),
+        date(2008, 12, 31),
+    ]
+    assert [fold.validation_start for fold in windows] == [
+        date(2003, 7, 1),
+        date(2004, 7, 1),
+        date(2008, 7, 1),
+    ]
+    assert [fold.test_end.year for fold in windows] == [2004, 2005, 2009]
+
+
+def test_anchored_quarters_have_these_dates():
+    anchored = QUARTERLY.model_copy(update={"window": "anchored"})
+    assert get_fold("2011-01-01", anchored) == Fold(
+        key="2011-01-01",
+        train_start=date(2009, 4, 1),
+        train_end=date(2010, 12, 31),
+        validation_start=date(2010, 7, 1),
+        test_start=date(2011, 1, 1),
+        test_end=date(2011, 3, 31),
+    )
+    assert len(train_months(get_fold("2011-01-01", anchored))) == 21
+
+
+def test_the_first_anchored_fold_is_the_first_rolling_one():
+    anchored = YEARLY.model_copy(update={"window": "anchored"})
+    assert get_fold("2004-01-01", anchored) == get_fold("2004-01-01", YEARLY)
+
+
 def test_a_window_over_a_leap_day_ends_on_the_last_of_february_before_it():
     spec = FoldsSpec(period="quarter", first=date(2012, 1, 1), train_months=12, validation_months=1)
     assert get_fold("2012-04-01", spec).validation_start == date(2012, 3, 1)

@@ -10,12 +10,14 @@ from trading_assets_tests.benchmarks import (
     forecasts,
     ingest,
     leaks,
+    reports,
     spine,
     trainings,
 )
 
 STAGES = spine.STAGES | bars.STAGES | ingest.STAGES | features.STAGES | leaks.STAGES
-STAGES |= forecasts.STAGES | environments.STAGES | trainings.STAGES | backtests.STAGES
+STAGES |= forecasts.STAGES | environments.STAGES | trainings.STAGES
+STAGES |= backtests.STAGES | reports.STAGES
 
 
 def main(only: list[str]) -> int:

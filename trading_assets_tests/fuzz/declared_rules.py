@@ -306,6 +306,7 @@ strategy = record(
                 {"first": covered_day},
                 {
                     "period": choice("year", "quarter"),
+                    "window": choice("rolling", "anchored"),
                     "last": optional(covered_day),
                     "train_months": integer(6),
                     "validation_months": integer(1),

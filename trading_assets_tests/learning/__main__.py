@@ -13,6 +13,7 @@ from trading_assets_tests.learning.executor import EXECUTOR, execute_and_print
 from trading_assets_tests.learning.forecasting import learn_coverage, learn_forecasts
 from trading_assets_tests.learning.hybrid import learn_hybrids
 from trading_assets_tests.learning.promotions import learn_promotions
+from trading_assets_tests.learning.superiority import learn_superiority
 from trading_assets_tests.learning.trained import Trained, show_seed
 
 MOST_POSITION = 0.05
@@ -20,17 +21,18 @@ MOST_EXCESS, MOST_HALF_TIME_GAP = 0.03, 0.02
 
 
 # Each uses all cores by itself.
-FORECASTS: Mapping[str, Callable[[], list[str]]] = {
+BY_THEMSELVES: Mapping[str, Callable[[], list[str]]] = {
     "forecast_signal": lambda: learn_forecasts(SEEDS),
     "forecast_coverage": learn_coverage,
     "forecast_hybrid": lambda: learn_hybrids(SEEDS),
     "promotions": learn_promotions,
+    "superiority": learn_superiority,
 }
 
 
 def main(only: list[str]) -> int:
     """Train the named cases, or all; return 1 if a figure is missed and 2 for an unknown case."""
-    known = (*CASES, EXECUTOR, *FORECASTS)
+    known = (*CASES, EXECUTOR, *BY_THEMSELVES)
     for name in only:
         if name not in known:
             expected = ", ".join(known)
@@ -40,9 +42,9 @@ def main(only: list[str]) -> int:
     missed = _learn_cases(names) if names else []
     if not only or EXECUTOR in only:
         missed += _learn_to_execute()
-    for name in only or FORECASTS:
-        if name in FORECASTS:
-            missed += FORECASTS[name]()
+    for name in only or BY_THEMSELVES:
+        if name in BY_THEMSELVES:
+            missed += BY_THEMSELVES[name]()
     print(f"missed: {', '.join(missed)}" if missed else "every figure is reached")
     return 1 if missed else 0
 

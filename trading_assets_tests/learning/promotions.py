@@ -4,10 +4,12 @@ Each pipeline seed is a world of its own: 20 years of bars of one asset, validat
 of, cut into yearly folds, an agent of three seeds trained on each, traded, judged by the report.
 """
 
+import hashlib
+import json
 import multiprocessing
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -27,13 +29,15 @@ from trading_assets.declarations import PACKAGED, load_declarations
 from trading_assets.features.compute import compute_features
 from trading_assets.policy.fold import TrainingTables, train_seeds
 from trading_assets.schema import TABLES
+from trading_assets.stage_code import PACKAGE
 from trading_assets.strategy import Strategy
-from trading_assets_tests.benchmarks.figures import Figure, keep
+from trading_assets_tests.benchmarks.figures import REPOSITORY, Figure, keep
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BARS = 5_040
 WITHOUT_SIGNAL, WITH_SIGNAL = 40, 20
 MOST_FALSE, LEAST_POWER_PCT = 2, 80.0
+JUDGED = REPOSITORY / ".bench" / "promotions.jsonl"
 
 
 @dataclass(frozen=True)
@@ -109,15 +113,35 @@ def judge_world(work: tuple[int, float]) -> Judged:
 
 
 def judge_worlds(coefficient: float, seeds: Sequence[int]) -> list[Judged]:
-    """Judge several worlds, one on each core, and print each when it is done."""
-    work = [(seed, coefficient) for seed in seeds]
-    found: list[Judged] = []
+    """Judge several worlds, one on each core, and print each when it is done.
+
+    An hour's work: what an interrupted run judged by the same code is not judged again.
+    """
+    code, found = package_digest(), dict[int, Judged]()
+    for line in JUDGED.read_text(encoding="utf-8").splitlines() if JUDGED.exists() else []:
+        kept = json.loads(line)
+        if (kept.pop("code"), kept.pop("coefficient")) == (code, coefficient):
+            found[kept["seed"]] = Judged(**kept)
+    work = [(seed, coefficient) for seed in seeds if seed not in found]
+    JUDGED.parent.mkdir(exist_ok=True)
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        for judged in pool.imap(judge_world, work, chunksize=1):
+        for judged in pool.imap_unordered(judge_world, work, chunksize=1):
             mark = "promoted" if judged.is_promoted else "refused"
             print(f"| {coefficient} | {judged.seed} | {mark} | {judged.sentence} |", flush=True)
-            found.append(judged)
-    return found
+            found[judged.seed] = judged
+            with JUDGED.open("a", encoding="utf-8") as log:
+                line = {"code": code, "coefficient": coefficient, **asdict(judged)}
+                log.write(json.dumps(line) + "\n")
+    return [found[seed] for seed in seeds]
+
+
+def package_digest() -> str:
+    """Return the sha256 of all source files and declarations of the package."""
+    hasher = hashlib.sha256()
+    for path in sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".yaml")):
+        hasher.update(path.relative_to(PACKAGE).as_posix().encode())
+        hasher.update(path.read_bytes())
+    return hasher.hexdigest()
 
 
 def learn_promotions() -> list[str]:

@@ -1,12 +1,13 @@
 """Dagster's lineage against the windows that are read, computed by Dagster itself."""
 
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from trading_assets.backtest.folds import month_keys
 from trading_assets.graph import AssetGraph, AssetNode, Reads, market_data_graph, strategy_graph
 from trading_assets.periods import Axis
 from trading_assets.pipeline.partitions import mapping_of, partitions_of
@@ -158,6 +159,41 @@ def test_a_quarter_is_trained_on_the_36_months_before_it() -> None:
     node = graphs[1].node("quarterly/forecaster")
     keys = lineage(graphs, node, "2024-04-01", FIXED_NOW)["quarterly/features"][0]
     assert (len(keys), keys[0], keys[-1]) == (36, "2021-04-01", "2024-03-01")
+
+
+@pytest.mark.parametrize("period", ["year", "quarter"])
+@pytest.mark.parametrize("last", [None, "2025-01-01"])
+def test_an_anchored_fold_reads_every_month_from_the_anchor_on(
+    period: str, last: str | None
+) -> None:
+    market = live_market(start=date(2018, 3, 5))
+    folds = {"period": period, "first": "2022-01-01", "last": last, "window": "anchored"}
+    strategy = strategy_over("daily", {**folds, "train_months": 24}, 60)
+    graphs = [market_data_graph("daily", market), strategy_graph("any", strategy, market)]
+    node = graphs[1].node("any/forecaster")
+    keys = graphs[1].periods.keys(Axis.FOLD, FIXED_NOW)
+    assert keys[:4:3] == ["2022-01-01", {"year": "2025-01-01", "quarter": "2022-10-01"}[period]]
+    for key in keys:
+        for asset in ("any/features", "daily/validated_bars"):
+            read = upstream_keys(graphs, node, key, FIXED_NOW)[asset]
+            assert read == month_keys(date(2020, 1, 1), date.fromisoformat(key) - timedelta(days=1))
+            # Offsets know no day: what the data has before the anchor may be shown too.
+            seen = lineage(graphs, node, key, FIXED_NOW)[asset][0]
+            assert [month for month in seen if month >= "2020-01-01"] == read
+
+
+def test_an_anchored_fold_is_explained_and_stressed_by_bars_before_the_anchor_if_need_be() -> None:
+    market = live_market(start=date(2018, 3, 5))
+    folds = {"period": "quarter", "first": "2022-01-01", "window": "anchored", "train_months": 9}
+    strategy = strategy_over("daily", folds, 60)
+    graphs = [market_data_graph("daily", market), strategy_graph("any", strategy, market)]
+    first: dict[str, str] = {}
+    for name in ("explanation", "stress"):
+        read = upstream_keys(graphs, graphs[1].node(f"any/{name}"), "2023-04-01", FIXED_NOW)
+        assert read["any/features"][0] == "2021-04-01"
+        first[name] = read["daily/validated_bars"][0]
+    # 13 months in five quarters, 25 in nine.
+    assert first == {"explanation": "2020-10-01", "stress": "2019-10-01"}
 
 
 @pytest.mark.parametrize("period", ["year", "quarter"])

@@ -8,6 +8,7 @@ import numpy as np
 from trading_assets.backtest.engine import run_backtest
 from trading_assets.backtest.explanation.watched_decisions import WatchedDecisions
 from trading_assets.backtest.folds import Fold
+from trading_assets.backtest.net_returns import returns_of
 from trading_assets.block_permutation import (
     REPETITIONS,
     Importance,
@@ -128,7 +129,7 @@ def measure_inputs(
     singles = [each for each in shuffled if each.level == "input"]
     singles.sort(key=lambda each: -changes[each].mean)
     traded = {*singles[:_MOST_TRADED], *(each for each in shuffled if each.level == "group")}
-    earned = net_returns(watched, strategy)
+    earned = watched_returns(watched, strategy)
     found: list[InputImportance] = []
     for each in shuffled:
         measures = {"weight_change": changes[each]}
@@ -177,9 +178,10 @@ def _move_weights(
     return measure_importance(np.stack([_weight_changes(watched, policies, o) for o in others]))
 
 
-def net_returns(watched: WatchedDecisions, strategy: Strategy) -> Floats:
+def watched_returns(watched: WatchedDecisions, strategy: Strategy) -> Floats:
     """Return the net return of each session that was traded, float64 (T,)."""
-    return _returns(watched.tables.equity["equity_usd"].to_numpy(), strategy)
+    equity = watched.tables.equity["equity_usd"].to_numpy()
+    return returns_of(equity, strategy.backtest.initial_equity_usd)
 
 
 def _weight_changes(
@@ -205,9 +207,5 @@ def _trade(
     decisions = {f"repetition-{r}": policy_decision(policies, o) for r, o in enumerate(tasks)}
     equity = run_backtest(tasks[0].market, decisions, strategy, fold).equity
     traded = equity.sort("portfolio", "session")["equity_usd"].to_numpy()
-    return np.stack([_returns(own, strategy) for own in traded.reshape(len(tasks), -1)])
-
-
-def _returns(equity_usd: Floats, strategy: Strategy) -> Floats:
     start = strategy.backtest.initial_equity_usd
-    return equity_usd / np.concatenate([[start], equity_usd[:-1]]) - 1.0
+    return np.stack([returns_of(own, start) for own in traded.reshape(len(tasks), -1)])

@@ -11,9 +11,9 @@ from trading_assets.backtest.explanation.input_importance import (
     FORECASTS,
     Shuffled,
     measure_inputs,
-    net_returns,
     shuffle_task,
     shuffled_inputs,
+    watched_returns,
 )
 from trading_assets.backtest.explanation.watched_decisions import watch_decisions
 from trading_assets.block_permutation import shuffle_blocks
@@ -94,10 +94,10 @@ def test_what_nobody_is_shown_is_worth_nothing(case, watched):
     }
 
 
-def test_net_returns_are_those_of_the_recorded_equity(case, watched):
+def test_watched_returns_are_those_of_the_recorded_equity(case, watched):
     equity = case.recorded.equity.sort("session")["equity_usd"].to_numpy()
     start = case.strategy.backtest.initial_equity_usd
-    found = net_returns(watched, case.strategy)
+    found = watched_returns(watched, case.strategy)
     assert np.prod(1.0 + found) == pytest.approx(equity[-1] / start, rel=1e-12)
     assert len(found) == len(watched.rows)
 
