@@ -22,6 +22,9 @@ from trading_assets.strategy import BacktestSpec, FoldsSpec, Strategy
 # A month has at most 23 sessions: enough to reach the anchor of the newest month's features.
 DECISION_SESSIONS = 23 * (LOOKBACK_MONTHS + 1)
 
+# Sessions before a night among which those are looked for that have no replay yet: a month.
+REPLAYED_SESSIONS = 21
+
 # Months of bars before a test window: a year of returns for textbook portfolios, the close before
 # the first of them, and holidays.
 BASELINE_MONTHS = 13
@@ -388,6 +391,19 @@ def _session_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
     }
     for asset, (stage, reads) in edges.items():
         yield AssetNode(f"{name}/{asset}", stage, Axis.SESSION, reads, declared, is_record=True)
+    yield AssetNode(
+        f"{name}/session_replay",
+        "paper",
+        Axis.SESSION,
+        (
+            Reads(f"{name}/paper_session", -REPLAYED_SESSIONS, 0, is_optional=True),
+            Reads(bars, -DECISION_SESSIONS, 0),
+            actions,
+        ),
+        declared,
+        is_record=True,
+        code="session_replay",
+    )
 
 
 def _dump(spec: MarketDataSpec | Strategy | BacktestSpec, *names: str) -> dict[str, Any]:

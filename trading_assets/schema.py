@@ -25,6 +25,7 @@ from trading_assets.columns import (
 from trading_assets.cross_validation_schema import CROSS_VALIDATION_TABLES
 from trading_assets.errors import DataError
 from trading_assets.explanation_schema import EXPLANATION_TABLES
+from trading_assets.replay_schema import REPLAY_TABLES
 
 
 class SchemaError(DataError):
@@ -315,6 +316,7 @@ TABLES: dict[str, Table] = {
     ),
     **EXPLANATION_TABLES,
     **CROSS_VALIDATION_TABLES,
+    **REPLAY_TABLES,
 }
 
 

@@ -170,6 +170,16 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "pipeline/governance.py",
     ),
     "paper": (*SCHEMA_CODE, *LEARNING_ROOMS, "governance", "paper", "pipeline/paper.py"),
+    # Stage `paper`, but it trades nothing.
+    "session_replay": (
+        *SCHEMA_CODE,
+        "replay_schema.py",
+        *LEARNING_ROOMS,
+        "governance",
+        "paper",
+        "pipeline/paper.py",
+        "pipeline/session_replay.py",
+    ),
 }
 
 

@@ -206,6 +206,11 @@ class PaperSpec(Declared):
     decision_minutes_before_open: int = Field(
         default=15, ge=1, le=240, description="When the live-inference schedule decides."
     )
+    replay_limit_bps: float = Field(
+        default=5.0,
+        gt=0,
+        description="Divergence of a session from its replay above which a check warns.",
+    )
 
 
 class GovernanceSpec(Declared):

@@ -20,6 +20,7 @@ from trading_assets.pipeline.policy import policy_assets
 from trading_assets.pipeline.references import reference_assets
 from trading_assets.pipeline.schedules import strategy_schedules
 from trading_assets.pipeline.sensors import strategy_sensors
+from trading_assets.pipeline.session_replay import session_replay_assets
 from trading_assets.pipeline.settings import read_settings
 from trading_assets.pipeline.stress import stress_assets
 from trading_assets.pipeline.walk_forward_report import walk_forward_report_asset
@@ -108,6 +109,7 @@ def strategy_definitions(name: str) -> dg.Definitions:
             *stress_assets(declared),
             *governance_assets(declared),
             *paper_assets(declared),
+            *session_replay_assets(declared),
         ],
         schedules=strategy_schedules(declared),
         sensors=strategy_sensors(declared),
