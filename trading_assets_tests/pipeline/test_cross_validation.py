@@ -11,22 +11,26 @@ import pytest
 
 from trading_assets.backtest.cross_validation import cross_validate as cross_validate_module
 from trading_assets.cross_validation_specs import CrossValidationSpec
+from trading_assets.errors import DataError
 from trading_assets.graph import AssetNode, strategy_graph
 from trading_assets.lake.records import PartitionWrite
+from trading_assets.periods import Axis
 from trading_assets.pipeline.cross_validation import (
     FACTS_FILE,
     FORECASTS,
     RETURNS,
+    covered_days,
     read_cross_validation,
 )
 from trading_assets.pipeline.declared import Declared
+from trading_assets.pipeline.task import Task
 from trading_assets.schema import TABLES
 from trading_assets.stage_code import PACKAGE, STAGE_CODE
 from trading_assets.strategy import Strategy
 from trading_assets_tests.lake.samples import made_by, open_lake
 from trading_assets_tests.pipeline import live_world
 from trading_assets_tests.pipeline.live_world import LiveWorld, open_world
-from trading_assets_tests.pipeline.test_forecast_ablation import FOLD, MONTHS, materialize
+from trading_assets_tests.pipeline.test_forecast_ablation import FOLD, MONTHS, NOW, materialize
 
 ASSET, TITLE = "tiny/cross_validation", "<h2>Combinatorial purged cross-validation</h2>"
 APART, COMPLETE = "no_label_reaches_into_a_test_group", "every_policy_is_on_every_path"
@@ -116,6 +120,26 @@ def test_again_it_is_the_same_bytes(validated: LiveWorld) -> None:
     before = validated.records("cross_validation")[""].content_digest
     materialize(validated, ["cross_validation"])
     assert validated.records("cross_validation")[""].content_digest == before
+
+
+def test_folds_are_covered_once_all_their_months_are_stored(
+    declared: Declared, tmp_path: Path
+) -> None:
+    lake = open_lake(tmp_path / "data")
+    task = Task(declared, declared.node("cross_validation"), lake, NOW, [""], "")
+    months = declared.graph.periods.keys(Axis.MONTH, NOW)
+    assert months[-1] == "2022-10-01"
+    rows = {"rows": pl.DataFrame({"a": [1]})}
+    for month in months[:-2]:
+        for asset in ("tiny/features", "tiny_daily/validated_bars"):
+            lake.commit([PartitionWrite(asset, "features", month, rows)], made_by())
+    with pytest.raises(DataError, match=r"needs the months of a whole fold, .* 13 are stored"):
+        covered_days(task)
+    for asset in ("tiny/features", "tiny_daily/validated_bars"):
+        lake.commit([PartitionWrite(asset, "features", "2022-09-01", rows)], made_by())
+    again = Task(declared, declared.node("cross_validation"), lake, NOW, [""], "")
+    assert covered_days(again) == (date(2021, 10, 1), date(2022, 9, 30))
+    lake.close()
 
 
 def nodes_of(declared: Declared, strategy: Strategy) -> dict[str, AssetNode]:
