@@ -77,7 +77,7 @@ METRIC_HEADER = (
     "VaR, CVaR 99",
     "Proba\N{SOFT HYPHEN}bilistic",
     "Deflated",
-    "Bars to show it",
+    "Bars\N{NO-BREAK SPACE}to show\N{NO-BREAK SPACE}it",
 )
 
 

@@ -1,7 +1,8 @@
 """The walk-forward report as one self-contained HTML page: no script, no network, no clock.
 
 This module lays out what it is given: text of cells from `cells`, sentences from `verdict` and
-plots from `charts`.
+plots from `charts`. The verdict, its plot and the figures come first and are open; what else was
+measured shows its findings and drawings and folds its tables away.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from importlib.resources import files
 from string import Template
 
 from trading_assets.backtest.cells import MARK, MINUS
+from trading_assets.backtest.page_contents import anchors_of, contents
 from trading_assets.backtest.page_parts import (
     Drawing,
     Finding,
@@ -18,6 +20,7 @@ from trading_assets.backtest.page_parts import (
     Section,
     Table,
 )
+from trading_assets.backtest.page_tables import folded, folded_table, table_markup
 from trading_assets.backtest.verdict import Verdict
 
 
@@ -39,14 +42,16 @@ class Page:
         Plot of equity and drawdown.
     plot_note : str
         How to read the plot.
-    metrics, folds, comparisons, holdings : Table
+    metrics, comparisons, holdings : Table
         Figures.
+    folds : sequence of Table
+        Figures of each fold; the first is open.
     notes : mapping of str to sequence of str
         Titled lists of sentences.
     training : Table
         Facts about each training.
     features : sequence of FoldFeatures
-        Newest fold first; the others are folded away.
+        Newest fold first; all are folded away.
     feature_notes : sequence of str
         How to read them.
     sections : sequence of Section
@@ -60,7 +65,7 @@ class Page:
     svg: str
     plot_note: str
     metrics: Table
-    folds: Table
+    folds: Sequence[Table]
     comparisons: Table
     holdings: Table
     notes: Sequence[tuple[str, Sequence[str]]]
@@ -79,6 +84,22 @@ def render_page(page: Page) -> str:
             f'<section class="gaps" role="note"><h2>Incomplete</h2>{_bullets(page.gaps)}'
             f"<p>Figures marked {MARK} leave these folds out; nothing was filled in.</p></section>"
         )
+    measured = [
+        ("Figures", f"{table_markup(page.metrics)}\n{folded_table(page.comparisons)}"),
+        ("Fold by fold", _open_first([*page.folds, page.holdings])),
+        *((section.title, _section(section)) for section in page.sections),
+    ]
+    noted = [(title, _bullets(lines)) for title, lines in page.notes]
+    last: list[tuple[str, str]] = []
+    if page.training.rows:
+        last.append(("Training", folded_table(page.training)))
+    if page.features:
+        last.append(("Features on the training days", _features(page)))
+    titles = [title for title, _ in (*measured, *noted, *last)]
+    named = iter(anchors_of(titles))
+    measured_parts, noted_parts, last_parts = (
+        "\n".join(_part(next(named), *part) for part in parts) for parts in (measured, noted, last)
+    )
     return _PAGE.substitute(
         style=style,
         title=escape(page.title),
@@ -87,18 +108,20 @@ def render_page(page: Page) -> str:
         incomplete=incomplete,
         svg=page.svg,
         plot_note=escape(page.plot_note),
-        metrics=_table(page.metrics),
-        comparisons=_table(page.comparisons),
-        folds=_table(page.folds),
-        holdings=_table(page.holdings),
-        notes="\n".join(
-            f"<section><h2>{escape(name)}</h2>{_bullets(lines)}</section>"
-            for name, lines in page.notes
-        ),
-        training=_table(page.training) if page.training.rows else "",
-        sections="\n".join(_section(section) for section in page.sections),
-        features=_features(page),
+        contents=contents(titles),
+        measured=measured_parts,
+        notes=noted_parts,
+        last=last_parts,
     )
+
+
+def _part(anchor: str, title: str, content: str) -> str:
+    return f'<section id="{anchor}"><h2>{escape(title)}</h2>\n{content}</section>'
+
+
+def _open_first(tables: Sequence[Table]) -> str:
+    first, *others = tables
+    return "\n".join([table_markup(first), *(folded_table(table) for table in others)])
 
 
 def _verdict(verdict: Verdict) -> str:
@@ -119,31 +142,19 @@ def _finding(finding: Finding) -> str:
 
 def _section(section: Section) -> str:
     found = "\n".join(_finding(finding) for finding in section.findings)
-    notes = _bullets(section.notes) if section.notes else ""
-    tables = "\n".join(_table(table) for table in section.tables)
-    return (
-        f'<section class="measured"><h2>{escape(section.title)}</h2>{found}\n'
-        f"{notes}\n{tables}\n{_figures(section.drawings)}</section>"
-    )
+    notes = folded("How to read this", _bullets(section.notes)) if section.notes else ""
+    tables = "\n".join(folded_table(table) for table in section.tables)
+    return f"{found}\n{_figures(section.drawings)}\n{notes}\n{tables}"
 
 
 def _features(page: Page) -> str:
-    if not page.features:
-        return ""
-    folds = "\n".join(
-        _fold_features(fold, is_open=place == 0) for place, fold in enumerate(page.features)
-    )
-    return (
-        '<section class="features"><h2>Features on the training days</h2>'
-        f"{_bullets(page.feature_notes)}\n{folds}</section>"
-    )
+    folds = "\n".join(_fold_features(fold) for fold in page.features)
+    return f"{folded('How to read this', _bullets(page.feature_notes))}\n{folds}"
 
 
-def _fold_features(fold: FoldFeatures, *, is_open: bool) -> str:
-    return (
-        f"<details{' open' if is_open else ''}><summary>{escape(fold.title)}</summary>"
-        f"<p>{escape(fold.sentence)}</p>\n{_table(fold.table)}\n{_figures(fold.drawings)}</details>"
-    )
+def _fold_features(fold: FoldFeatures) -> str:
+    content = f"<p>{escape(fold.sentence)}</p>\n{table_markup(fold.table)}"
+    return folded(escape(fold.title), f"{content}\n{_figures(fold.drawings)}")
 
 
 def _figures(drawings: Sequence[Drawing]) -> str:
@@ -156,19 +167,6 @@ def _figures(drawings: Sequence[Drawing]) -> str:
 
 def _bullets(lines: Sequence[str]) -> str:
     return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
-
-
-def _table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{title}</th>' for title in table.header)
-    body: list[str] = []
-    for index, (first, *cells) in enumerate(table.rows):
-        kind = ' class="muted"' if index in table.muted else ""
-        columns = "".join(f"<td>{cell}</td>" for cell in cells)
-        body.append(f'<tr{kind}><th scope="row">{first}</th>{columns}</tr>')
-    return (
-        f'<div class="scroll"><table><caption>{escape(table.caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
-    )
 
 
 _PAGE = Template("""<!DOCTYPE html>
@@ -186,24 +184,16 @@ $style</style>
 <header><h1>$title</h1><p>$subtitle</p></header>
 $verdicts
 $incomplete
-<figure>
-$svg
+<figure class="curves">
+<div class="scroll">$svg</div>
 <figcaption>$plot_note</figcaption>
 </figure>
-<section><h2>Figures</h2>
-$metrics
-$comparisons
-</section>
-<section><h2>Fold by fold</h2>
-$folds
-$holdings
-</section>
-$sections
+$contents
+$measured
 <div class="notes">
 $notes
 </div>
-$training
-$features
+$last
 </main>
 </body>
 </html>

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from trading_assets.backtest.attribution.profit_attribution import attribute_profit
+from trading_assets.backtest.bands import bands_of
 from trading_assets.backtest.baselines import BASELINES
-from trading_assets.backtest.charts import curves_of, draw_png, draw_svg, draw_thumbnail
+from trading_assets.backtest.charts import curves_of
 from trading_assets.backtest.evidence import Judged, weigh_evidence
 from trading_assets.backtest.figures import (
     Bootstrap,
@@ -19,6 +20,7 @@ from trading_assets.backtest.figures import (
     compare,
     portfolio_figures,
 )
+from trading_assets.backtest.growth_chart import draw_png, draw_svg, draw_thumbnail
 from trading_assets.backtest.page import Page, render_page
 from trading_assets.backtest.page_parts import Section
 from trading_assets.backtest.report_attribution import attribution_figures, attribution_section
@@ -34,8 +36,14 @@ from trading_assets.backtest.report_evidence import (
 )
 from trading_assets.backtest.report_explanation import explanation_figures, explanation_section
 from trading_assets.backtest.report_figures import figures_document, headline_figures
+from trading_assets.backtest.report_folds import fold_tables
 from trading_assets.backtest.report_forecasts import measure_effects
-from trading_assets.backtest.report_notes import assumption_notes, missing_notes, reading_notes
+from trading_assets.backtest.report_notes import (
+    assumption_notes,
+    missing_notes,
+    plot_note,
+    reading_notes,
+)
 from trading_assets.backtest.report_prop_firm import (
     prop_firm_figures,
     prop_firm_outcomes,
@@ -46,7 +54,6 @@ from trading_assets.backtest.report_references import compare_references
 from trading_assets.backtest.report_stress import stress_figures, stress_section
 from trading_assets.backtest.report_tables import (
     comparison_table,
-    fold_table,
     holdings_table,
     in_order,
     metrics_table,
@@ -119,21 +126,19 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
     )
     order = in_order(figures)
     shown = [record for record in records.values() if len(record.returns)]
-    curves = curves_of(shown, strongest_baseline(figures))
+    judged_records = [record for record in shown if record.portfolio in comparisons]
+    bands = bands_of(judged_records, bootstrap, judgement.confidence)
+    curves = curves_of(shown, strongest_baseline(figures), bands)
     page = Page(
         title=inputs.strategy_name,
         subtitle=_subtitle(inputs, records),
         verdicts=verdicts,
         gaps=gaps,
         svg=draw_svg(curves),
-        plot_note=(
-            "Growth of 1 USD after costs and the loss from its peak. Folds are chained: each starts"
-            " from cash at a dotted line. Pale lines are single seeds, thin grey ones the other"
-            " baselines."
-        ),
+        plot_note=plot_note(judgement),
         metrics=metrics_table(figures, judgement),
         comparisons=comparison_table(comparisons, figures, judgement),
-        folds=fold_table(inputs.folds, records, order, strategy),
+        folds=fold_tables(inputs.folds, records, order, strategy),
         holdings=holdings_table(inputs.folds, records, order),
         notes=[
             ("Costs and assumptions", assumption_notes(strategy)),

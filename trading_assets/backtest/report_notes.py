@@ -42,6 +42,17 @@ def missing_notes(survivorship: str, judgement: Judgement) -> list[str]:
     ]
 
 
+def plot_note(judgement: Judgement) -> str:
+    """Return how to read the plot of growth and drawdown."""
+    return (
+        "Growth of 1 USD after costs and the loss from its peak. Folds are chained: each starts"
+        " from cash at a dotted line. Pale lines are single seeds, thin grey ones the other"
+        f" baselines. A band holds, session by session, {100 * judgement.confidence:g} % of the"
+        " paths that the ensemble's own returns take when drawn again in blocks, by the samples of"
+        " its intervals."
+    )
+
+
 def reading_notes(block_bars: float, judgement: Judgement) -> list[str]:
     """Return how the figures are computed."""
     return [

@@ -11,6 +11,7 @@ import polars as pl
 
 from trading_assets.backtest.cells import DASH, number, percent
 from trading_assets.backtest.page_parts import Drawing, FoldFeatures, Table
+from trading_assets.backtest.svg import tidy
 from trading_assets.backtest.track_record import FoldRecord
 from trading_assets.features.information_coefficient import TIME_SERIES
 from trading_assets.features.quality import FeatureQuality
@@ -117,12 +118,12 @@ def _draw(quality: FeatureQuality) -> list[Drawing]:
     correlations = lay_correlations(quality.correlations, names)
     return [
         Drawing(
-            draw_quality(table),
+            tidy(draw_quality(table)),
             f"Rank-IC with 2 Newey-West errors to each side, blue where |t| > {LARGE_T:g}; right:"
             " share of rows with a value.",
         ),
         Drawing(
-            draw_correlations(correlations, names, table["cluster"]),
+            tidy(draw_correlations(correlations, names, table["cluster"])),
             f"Rank correlations, alike features side by side; outlined: {several} clusters of more"
             " than one. Grey: too few common rows.",
         ),

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-import numpy as np
 import polars as pl
 
 from trading_assets.backtest.baselines import BASELINES
@@ -20,12 +19,10 @@ from trading_assets.backtest.cells import (
     portfolio_row,
 )
 from trading_assets.backtest.figures import Comparison, Judgement, PortfolioFigures
-from trading_assets.backtest.metrics import growth, sharpe_annual
 from trading_assets.backtest.page_parts import Table
 from trading_assets.backtest.steady_groups import sum_groups
 from trading_assets.backtest.track_record import FoldRecord, Scalar, TrackRecord
 from trading_assets.policy.reference_names import REFERENCES
-from trading_assets.strategy import Strategy
 
 _LARGEST_HOLDINGS = 8
 # Kinds of portfolios in the order of tables.
@@ -95,46 +92,11 @@ def comparison_table(
     )
 
 
-def fold_table(
-    folds: Sequence[FoldRecord],
-    records: Mapping[str, TrackRecord],
-    order: Sequence[str],
-    strategy: Strategy,
-) -> Table:
-    """Return the return and Sharpe ratio of ensembles and baselines in each fold."""
-    shown = _that_trade(order)
-    agents = sorted(strategy.policy.agents)
-    by_key = {record.fold.key: record for record in folds}
-    keys = sorted({*by_key, *(gap.fold for record in records.values() for gap in record.gaps)})
-    rows: list[list[str]] = []
-    for key in keys:
-        record = by_key.get(key)
-        trained = f"{record.fold.train_start} to {record.fold.train_end}" if record else DASH
-        rows.append(
-            [
-                escape(key),
-                trained,
-                *(_fold_cell(records[name], key) for name in shown),
-                *(_seed_range(records, agent, key) for agent in agents),
-            ]
-        )
-    return Table(
-        caption="Return of the test window, with its annual Sharpe ratio in small print",
-        header=[
-            "Test window from",
-            "Trained on",
-            *(escape(name) for name in shown),
-            *(f"Sharpe of {escape(agent)}'s seeds" for agent in agents),
-        ],
-        rows=rows,
-    )
-
-
 def holdings_table(
     folds: Sequence[FoldRecord], records: Mapping[str, TrackRecord], order: Sequence[str]
 ) -> Table:
     """Return how much each portfolio traded, what that cost, and its mean target weights."""
-    shown = _that_trade(order)
+    shown = that_trade(order)
     trades = pl.concat([record.tables.trades for record in folds])
     weights = pl.concat([record.tables.weights for record in folds])
     own = weights.filter(pl.col("portfolio").is_in(shown)).with_columns(bars=1)
@@ -162,6 +124,11 @@ def holdings_table(
     )
 
 
+def that_trade(order: Sequence[str]) -> list[str]:
+    """Return the portfolios of an order but for cash and seeds."""
+    return [name for name in order if _rank(name)[0] != _SEED and name != "cash"]
+
+
 def training_table(folds: Sequence[FoldRecord]) -> Table:
     """Return what is known of each training, one row for each fold and model."""
     rows = [
@@ -179,10 +146,6 @@ def training_table(folds: Sequence[FoldRecord]) -> Table:
     )
 
 
-def _that_trade(order: Sequence[str]) -> list[str]:
-    return [name for name in order if _rank(name)[0] != _SEED and name != "cash"]
-
-
 def _rank(portfolio: str) -> tuple[int, str, int]:
     if portfolio in BASELINES:
         return _BASELINE, portfolio, 0
@@ -194,25 +157,6 @@ def _rank(portfolio: str) -> tuple[int, str, int]:
     if member == "ensemble":
         return _ENSEMBLE, agent, 0
     return _SEED, agent, int(member.removeprefix("seed-"))
-
-
-def _fold_cell(record: TrackRecord, key: str) -> str:
-    returns = record.of_fold(key)
-    if not len(returns):
-        return f'{DASH}<span class="mark">{MARK}</span>'
-    earned = percent(float(growth(returns)[-1]) - 1.0)
-    return f'{earned}<span class="interval">{number(sharpe_annual(returns))}</span>'
-
-
-def _seed_range(records: Mapping[str, TrackRecord], agent: str, key: str) -> str:
-    seeds = [name for name in records if name.startswith(f"{agent}/seed-")]
-    parts = [records[name].of_fold(key) for name in seeds]
-    ratios = np.array([sharpe_annual(part) for part in parts])
-    defined = ratios[np.isfinite(ratios)]
-    if not len(defined):
-        return DASH
-    mark = "" if all(len(part) for part in parts) else f'<span class="mark">{MARK}</span>'
-    return f"{number(float(defined.min()))} to {number(float(defined.max()))}{mark}"
 
 
 def _trading_cells(trades: pl.DataFrame) -> list[str]:

@@ -318,12 +318,13 @@ def test_a_baseline_without_data_is_named_at_the_top_and_marks_what_it_touches()
     assert page.index(WHY) < page.index("<table>")
     mark = '<span class="mark">'
     for name in names:
-        # In the tables of figures, of holdings and of trading, and compared with the ensemble.
-        assert page.count(f'<th scope="row">{name}{mark}') == 3
+        # In the tables of figures, of folds (two), of holdings and of trading, and compared with
+        # the ensemble.
+        assert page.count(f'<th scope="row">{name}{mark}') == 5
         assert f"ppo/ensemble less {name}{mark}" in page
     assert f"ppo/ensemble less equal_weight{mark}" not in page
-    # A cell of the fold that is missing.
-    assert page.count(f"<td>\N{EN DASH}{mark}") == 2
+    # Cells of the fold that is missing, of returns and of ratios.
+    assert page.count(f"<td>\N{EN DASH}{mark}") == 4
     portfolios = report.figures["portfolios"]
     whole = report_of().figures["portfolios"]
     assert portfolios["momentum"]["missing_folds"] == [KEYS[0]]
@@ -350,7 +351,9 @@ def test_a_fold_that_every_portfolio_lacks_is_no_fault_of_the_baselines():
 
 
 def rows_of(page: str, caption: str) -> list[str]:
-    table = next(part for part in page.split("<table>") if caption in part).split("</table>")[0]
+    table = next(part for part in page.split("<table>") if f"<caption>{caption}" in part).split(
+        "</table>"
+    )[0]
     return re.findall(r'<th scope="row">([^<]+)', table)
 
 
