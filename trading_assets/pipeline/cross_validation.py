@@ -4,6 +4,7 @@ The walk-forward report alone reads it, and does without where it is missing.
 """
 
 import json
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -67,7 +68,7 @@ def _cross_validation(declared: Declared) -> dg.AssetsDefinition:
         features = task.read(f"{declared.name}/features")
         found = cross_validate(
             TrainingTables(bars, actions, features, features.clear()),
-            _covered_days(task),
+            covered_days(task),
             strategy,
             declared.market,
             spec,
@@ -126,8 +127,14 @@ def read_cross_validation(lake: Lake, asset: str) -> Any:
     )
 
 
-def _covered_days(task: Task) -> Any:
-    """Return the first train day and the last test day of the folds whose months are all stored."""
+def covered_days(task: Task) -> tuple[date, date]:
+    """Return the first train day and the last test day of the folds whose months are all stored.
+
+    Raises
+    ------
+    DataError
+        If no closed fold has all its months of features and bars.
+    """
     declared = task.declared
     folds = declared.trading.folds
     known = task.inputs("")

@@ -11,35 +11,50 @@ import pytest
 
 from trading_assets.backtest.cross_validation import cross_validate as cross_validate_module
 from trading_assets.cross_validation_specs import CrossValidationSpec
+from trading_assets.errors import DataError
 from trading_assets.graph import AssetNode, strategy_graph
 from trading_assets.lake.records import PartitionWrite
+from trading_assets.periods import Axis
 from trading_assets.pipeline.cross_validation import (
     FACTS_FILE,
     FORECASTS,
     RETURNS,
+    covered_days,
     read_cross_validation,
 )
+from trading_assets.pipeline.declared import Declared
+from trading_assets.pipeline.task import Task
 from trading_assets.schema import TABLES
 from trading_assets.stage_code import PACKAGE, STAGE_CODE
 from trading_assets.strategy import Strategy
 from trading_assets_tests.lake.samples import made_by, open_lake
 from trading_assets_tests.pipeline import live_world
 from trading_assets_tests.pipeline.live_world import LiveWorld, open_world
-from trading_assets_tests.pipeline.test_forecast_ablation import FOLD, MONTHS, materialize
+from trading_assets_tests.pipeline.test_forecast_ablation import FOLD, MONTHS, NOW, materialize
 
 ASSET, TITLE = "tiny/cross_validation", "<h2>Combinatorial purged cross-validation</h2>"
 APART, COMPLETE = "no_label_reaches_into_a_test_group", "every_policy_is_on_every_path"
 DECLARED = "{cross_validation: {groups: 4, test_groups: 2}, stress_paths: 1}"
 
 
+def strategy_text() -> str:
+    text = live_world.STRATEGY.replace("train_months: 6", "train_months: 9")
+    return f"{text}  backtest: {DECLARED}\n"
+
+
+@pytest.fixture(scope="module")
+def declared(tmp_path_factory: pytest.TempPathFactory) -> Declared:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(live_world, "STRATEGY", strategy_text())
+        return live_world.declare(tmp_path_factory.mktemp("declared"))
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
     ends = zip(("start", "end"), MONTHS, strict=True)
     months = {f"dagster/asset_partition_range_{end}": month for end, month in ends}
-    declared = live_world.STRATEGY.replace("train_months: 6", "train_months: 9")
-    declared += f"  backtest: {DECLARED}\n"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(live_world, "STRATEGY", declared)
+        patch.setattr(live_world, "STRATEGY", strategy_text())
         with open_world(tmp_path_factory.mktemp("validated")) as world:
             materialize(world, ["raw_bars", "corporate_actions", "validated_bars"], tags=months)
             materialize(world, ["features"], tags=months)
@@ -107,13 +122,33 @@ def test_again_it_is_the_same_bytes(validated: LiveWorld) -> None:
     assert validated.records("cross_validation")[""].content_digest == before
 
 
-def nodes_of(world: LiveWorld, strategy: Strategy) -> dict[str, AssetNode]:
-    nodes = strategy_graph("tiny", strategy, world.declared.market).nodes
+def test_folds_are_covered_once_all_their_months_are_stored(
+    declared: Declared, tmp_path: Path
+) -> None:
+    lake = open_lake(tmp_path / "data")
+    task = Task(declared, declared.node("cross_validation"), lake, NOW, [""], "")
+    months = declared.graph.periods.keys(Axis.MONTH, NOW)
+    assert months[-1] == "2022-10-01"
+    rows = {"rows": pl.DataFrame({"a": [1]})}
+    for month in months[:-2]:
+        for asset in ("tiny/features", "tiny_daily/validated_bars"):
+            lake.commit([PartitionWrite(asset, "features", month, rows)], made_by())
+    with pytest.raises(DataError, match=r"needs the months of a whole fold, .* 13 are stored"):
+        covered_days(task)
+    for asset in ("tiny/features", "tiny_daily/validated_bars"):
+        lake.commit([PartitionWrite(asset, "features", "2022-09-01", rows)], made_by())
+    again = Task(declared, declared.node("cross_validation"), lake, NOW, [""], "")
+    assert covered_days(again) == (date(2021, 10, 1), date(2022, 9, 30))
+    lake.close()
+
+
+def nodes_of(declared: Declared, strategy: Strategy) -> dict[str, AssetNode]:
+    nodes = strategy_graph("tiny", strategy, declared.market).nodes
     return {node.key.removeprefix("tiny/"): node for node in nodes if not node.is_record}
 
 
-def changed_by(world: LiveWorld, strategy: Strategy) -> set[str]:
-    before, after = nodes_of(world, world.declared.trading), nodes_of(world, strategy)
+def changed_by(declared: Declared, strategy: Strategy) -> set[str]:
+    before, after = nodes_of(declared, declared.trading), nodes_of(declared, strategy)
     return {
         name
         for name in before.keys() | after.keys()
@@ -125,29 +160,28 @@ def changed_by(world: LiveWorld, strategy: Strategy) -> set[str]:
 
 @pytest.mark.parametrize("spec", [CrossValidationSpec(groups=5), None])
 def test_declaring_it_otherwise_trains_and_trades_nothing_else_again(
-    world: LiveWorld, spec: CrossValidationSpec | None
+    declared: Declared, spec: CrossValidationSpec | None
 ) -> None:
-    declared = world.declared.trading
-    backtest = declared.backtest.model_copy(update={"cross_validation": spec})
-    other = declared.model_copy(update={"backtest": backtest})
-    assert changed_by(world, other) == {"cross_validation", "walk_forward_report"}
+    backtest = declared.trading.backtest.model_copy(update={"cross_validation": spec})
+    other = declared.trading.model_copy(update={"backtest": backtest})
+    assert changed_by(declared, other) == {"cross_validation", "walk_forward_report"}
 
 
-def test_agents_have_no_say_in_it_and_costs_do(world: LiveWorld) -> None:
-    declared = world.declared.trading
-    agent = declared.policy.agents["ppo"].model_copy(update={"total_steps": 4000})
-    policy = declared.policy.model_copy(update={"agents": {"ppo": agent}})
-    changed = changed_by(world, declared.model_copy(update={"policy": policy}))
+def test_agents_have_no_say_in_it_and_costs_do(declared: Declared) -> None:
+    trading = declared.trading
+    agent = trading.policy.agents["ppo"].model_copy(update={"total_steps": 4000})
+    policy = trading.policy.model_copy(update={"agents": {"ppo": agent}})
+    changed = changed_by(declared, trading.model_copy(update={"policy": policy}))
     assert "policy/ppo" in changed
     assert "cross_validation" not in changed
-    costs = declared.costs.model_copy(update={"fee_bps": 3.0})
-    assert "cross_validation" in changed_by(world, declared.model_copy(update={"costs": costs}))
+    costs = trading.costs.model_copy(update={"fee_bps": 3.0})
+    other = trading.model_copy(update={"costs": costs})
+    assert "cross_validation" in changed_by(declared, other)
 
 
-def test_where_it_is_not_declared_there_is_no_such_asset(world: LiveWorld) -> None:
-    declared = world.declared.trading
-    backtest = declared.backtest.model_copy(update={"cross_validation": None})
-    nodes = nodes_of(world, declared.model_copy(update={"backtest": backtest}))
+def test_where_it_is_not_declared_there_is_no_such_asset(declared: Declared) -> None:
+    backtest = declared.trading.backtest.model_copy(update={"cross_validation": None})
+    nodes = nodes_of(declared, declared.trading.model_copy(update={"backtest": backtest}))
     assert "cross_validation" not in nodes
     assert ASSET not in {edge.asset for edge in nodes["walk_forward_report"].reads}
 
