@@ -17,7 +17,7 @@ from trading_assets.backtest.seed_advantage import Improvement
 from trading_assets.backtest.trading_figures import TradingFigures
 from trading_assets.bars.validation.expectations import MONTHLY
 from trading_assets.bars.validation.row_rules import row_rules
-from trading_assets.cli import _parser
+from trading_assets.command_line import build_parser
 from trading_assets.declarations import COMPONENTS, PACKAGED, Declarations, load_declarations
 from trading_assets.graph import AssetGraph, market_data_graph, strategy_graph
 from trading_assets.periods import Axis
@@ -107,13 +107,13 @@ def test_every_call_of_the_command_line_is_understood() -> None:
     assert calls
     for name, words in calls:
         try:
-            _parser().parse_args(words)
+            build_parser().parse_args(words)
         except SystemExit:
             pytest.fail(f"{name}: trading-assets {' '.join(words)}")
 
 
 def test_every_command_stands_in_the_readme() -> None:
-    actions = _parser()._actions
+    actions = build_parser()._actions
     subcommands = next(a for a in actions if isinstance(a, argparse._SubParsersAction))
     named = {words[0] for name, words in commands("trading-assets") if name == "README.md"}
     assert named == set(subcommands.choices)
