@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -319,7 +320,7 @@ def _cross_validation(name: str, strategy: Strategy, periods: Periods) -> Iterab
     train = -(strategy.folds.train_months // periods.fold_months)
     looked_back = train - ceil(BASELINE_MONTHS / periods.fold_months)
     # Months that are not stored yet are done without: the folds that they belong to are left out.
-    folds = {"covers_folds": True, "is_optional": True}
+    covers = partial(Reads, is_optional=True, covers_folds=True)
     backtest = _dump(strategy.backtest, "initial_equity_usd", "cross_validation")
     left_out = {"agents", "ensemble", *MEASURES}
     yield AssetNode(
@@ -328,8 +329,8 @@ def _cross_validation(name: str, strategy: Strategy, periods: Periods) -> Iterab
         Axis.NONE,
         (
             # Rows of the first sessions look back too.
-            Reads(f"{name}/features", train - 1, **folds),
-            Reads(f"{data}/validated_bars", looked_back, **folds),
+            covers(f"{name}/features", train - 1),
+            covers(f"{data}/validated_bars", looked_back),
             Reads(f"{data}/corporate_actions"),
         ),
         {
