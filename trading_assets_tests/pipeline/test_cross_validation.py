@@ -37,15 +37,14 @@ APART, COMPLETE = "no_label_reaches_into_a_test_group", "every_policy_is_on_ever
 DECLARED = "{cross_validation: {groups: 4, test_groups: 2}, stress_paths: 1}"
 
 
-def strategy_text() -> str:
-    text = live_world.STRATEGY.replace("train_months: 6", "train_months: 9")
-    return f"{text}  backtest: {DECLARED}\n"
+STRATEGY = live_world.STRATEGY.replace("train_months: 6", "train_months: 9")
+STRATEGY += f"  backtest: {DECLARED}\n"
 
 
 @pytest.fixture(scope="module")
 def declared(tmp_path_factory: pytest.TempPathFactory) -> Declared:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(live_world, "STRATEGY", strategy_text())
+        patch.setattr(live_world, "STRATEGY", STRATEGY)
         return live_world.declare(tmp_path_factory.mktemp("declared"))
 
 
@@ -54,7 +53,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
     ends = zip(("start", "end"), MONTHS, strict=True)
     months = {f"dagster/asset_partition_range_{end}": month for end, month in ends}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(live_world, "STRATEGY", strategy_text())
+        patch.setattr(live_world, "STRATEGY", STRATEGY)
         with open_world(tmp_path_factory.mktemp("validated")) as world:
             materialize(world, ["raw_bars", "corporate_actions", "validated_bars"], tags=months)
             materialize(world, ["features"], tags=months)
