@@ -12,7 +12,7 @@ from trading_assets.backtest.attribution.profit_attribution import attribute_pro
 from trading_assets.backtest.bands import bands_of
 from trading_assets.backtest.baselines import BASELINES
 from trading_assets.backtest.charts import curves_of
-from trading_assets.backtest.evidence import Judged, weigh_evidence
+from trading_assets.backtest.evidence import Judged, judged_portfolios, weigh_evidence
 from trading_assets.backtest.figures import (
     Bootstrap,
     Comparison,
@@ -78,7 +78,8 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
     """Judge a strategy over all its folds.
 
     Every interval comes from one stationary bootstrap of all portfolios; ratios are annual on 252
-    bars at a riskless rate of 0. Each agent's ensemble is held against the strongest baseline.
+    bars at a riskless rate of 0. The ensemble of all agents, then each agent's, is held against the
+    strongest baseline.
 
     Parameters
     ----------
@@ -109,8 +110,8 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
     judged = Judged(strategy, records, figures, comparisons, keys)
     evidence = weigh_evidence(judged, inputs.trials, clusters, judgement)
     verdicts = [
-        judge_agent(agent, spec.seeds, evidence.by_agent[agent], evidence.gates[agent], judgement)
-        for agent, spec in sorted(strategy.policy.agents.items())
+        judge_agent(name, own, evidence.gates[name], judgement)
+        for name, own in evidence.by_agent.items()
     ]
     references = compare_references(records, sorted(strategy.policy.agents), bootstrap, judgement)
     trading = measure_trading(inputs.folds, records)
@@ -226,13 +227,12 @@ def _compare_ensembles(
     bootstrap: Bootstrap,
     judgement: Judgement,
 ) -> dict[str, dict[str, Comparison]]:
-    names = [f"{agent}/ensemble" for agent in sorted(strategy.policy.agents)]
     return {
         ensemble: {
             name: compare(records[ensemble], records[name], bootstrap, judgement)
             for name in BASELINES
         }
-        for ensemble in (*(["ensemble"] if "ensemble" in records else []), *names)
+        for ensemble in judged_portfolios(sorted(strategy.policy.agents)).values()
     }
 
 

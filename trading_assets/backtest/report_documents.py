@@ -54,7 +54,8 @@ class WalkForwardReport:
     Attributes
     ----------
     verdict : str
-        One sentence for each agent.
+        One sentence for each agent; of several agents first one on `ensemble`, all together, which
+        is what is deployed.
     forecasts : str
         What forecasts add, one sentence for each agent; empty unless that is declared.
     problems : list of str
@@ -67,7 +68,7 @@ class WalkForwardReport:
     figures : dict
         Every number under a machine name with its unit; None where there is none.
     headline : dict of str to float
-        The few defined figures that name an agent's standing, `<agent>_<figure>`.
+        The few defined figures of each verdict, `<agent>_<figure>` or `ensemble_<figure>`.
     """
 
     verdict: str

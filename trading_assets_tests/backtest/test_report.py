@@ -175,7 +175,10 @@ def test_many_trials_take_a_win_back():
     few, many = (judged(inputs_of(records, trials=[silent] * count)) for count in (1, 10_000))
     assert few.figures["verdicts"]["ppo"]["standing"] == "beats"
     assert many.figures["verdicts"]["ppo"]["standing"] == "ahead"
-    assert "but fails 1 of 5 gates (deflated Sharpe ratio): annual Sharpe" in many.verdict
+    assert (
+        "but fails 2 of 6 gates (deflated Sharpe ratio, deflated advantage): annual Sharpe"
+        in many.verdict
+    )
     assert 'class="verdict ahead"' in many.html
 
 
