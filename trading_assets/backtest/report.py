@@ -24,6 +24,10 @@ from trading_assets.backtest.growth_chart import draw_png, draw_svg, draw_thumbn
 from trading_assets.backtest.page import Page, render_page
 from trading_assets.backtest.page_parts import Section
 from trading_assets.backtest.report_attribution import attribution_figures, attribution_section
+from trading_assets.backtest.report_cross_validation import (
+    cross_validation_figures,
+    cross_validation_section,
+)
 from trading_assets.backtest.report_documents import WalkForwardInputs, WalkForwardReport
 from trading_assets.backtest.report_evidence import (
     evidence_figures,
@@ -117,7 +121,10 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
     # What gates nothing is told at the top as well, and fails nothing.
     problems = describe_gaps({n: own for n, own in records.items() if n not in REFERENCES})
     evaluated = prop_firm_outcomes(records, strategy, bootstrap)
-    evaluation = prop_firm_section(evaluated, strategy)
+    optional = (
+        cross_validation_section(inputs.cross_validation, strategy),
+        prop_firm_section(evaluated, strategy),
+    )
     order = in_order(figures)
     shown = [record for record in records.values() if len(record.returns)]
     judged_records = [record for record in shown if record.portfolio in comparisons]
@@ -136,7 +143,10 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
         holdings=holdings_table(inputs.folds, records, order),
         notes=[
             ("Costs and assumptions", assumption_notes(strategy)),
-            ("What is missing", missing_notes(inputs.survivorship, judgement)),
+            (
+                "What is missing",
+                missing_notes(inputs.survivorship, judgement, strategy.costs),
+            ),
             ("How to read it", reading_notes(bootstrap.block_bars, judgement)),
         ],
         training=training_table(inputs.folds),
@@ -150,7 +160,7 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
             attribution_section(profit, inputs.folds, inputs.expected_folds, strategy),
             explanation_section(inputs.folds, inputs.expected_folds, strategy),
             stress_section(inputs.folds, inputs.expected_folds, strategy),
-            *([evaluation] if evaluation is not None else []),
+            *(section for section in optional if section is not None),
         ],
     )
     return WalkForwardReport(
@@ -170,6 +180,7 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
                 "profit": attribution_figures(profit),
                 "explanation": explanation_figures(inputs.folds, strategy),
                 "stress": stress_figures(inputs.folds, strategy),
+                "cross_validation": cross_validation_figures(inputs.cross_validation),
                 "evaluation_accounts": prop_firm_figures(evaluated),
             },
             figures,

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trading_assets.backtest.path_figures import ValidatedPaths
 from trading_assets.backtest.track_record import FoldRecord
 from trading_assets.backtest.trials import TrialSeries
 from trading_assets.strategy import Strategy
@@ -27,6 +28,8 @@ class WalkForwardInputs:
         Keys of the folds that should have been.
     trials : sequence of TrialSeries
         Configurations tried on this data, this one included, with what is known of their returns.
+    cross_validation : ValidatedPaths, optional
+        Paths of the cross-validation, where it is declared and was made.
     survivorship : str
         How far the universe is free of survivorship bias.
     bootstrap_seed : int
@@ -39,6 +42,7 @@ class WalkForwardInputs:
     folds: Sequence[FoldRecord]
     expected_folds: Sequence[str]
     trials: Sequence[TrialSeries]
+    cross_validation: ValidatedPaths | None = None
     survivorship: str = "unknown"
     bootstrap_seed: int = 0
 

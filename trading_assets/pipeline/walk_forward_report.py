@@ -8,6 +8,7 @@ import dagster as dg
 from trading_assets.backtest.folds import get_fold
 from trading_assets.pipeline.ablation import ablation_keys, ablation_refs, read_ablations
 from trading_assets.pipeline.checks import check, check_spec
+from trading_assets.pipeline.cross_validation import read_cross_validation
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.explanation import read_explanations
 from trading_assets.pipeline.ledger import TABLE as LEDGER
@@ -66,6 +67,8 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
         explained = f"{declared.name}/explanation"
         explanations = read_explanations(task.lake, explained, present)
         stressed = read_stress(task.lake, declared.node("stress").key, present)
+        validated = f"{declared.name}/cross_validation"
+        cross_validation = read_cross_validation(task.lake, validated)
         report = build_report(
             WalkForwardInputs(
                 strategy_name=declared.name,
@@ -87,6 +90,7 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
                 expected_folds=expected,
                 trials=trial_series(counted_trials),
                 survivorship=survivorship(declared.market),
+                cross_validation=cross_validation,
             )
         )
         problems = [*report.problems, *([] if trials else ["no trial has been counted"])]
@@ -107,6 +111,7 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
                         *task.lake.inputs_for(explained, explanations),
                         *task.lake.inputs_for(declared.node("stress").key, stressed),
                         *ablation_refs(task.lake, ablated, ablations),
+                        *task.lake.inputs_for(validated, [""] if cross_validation else []),
                     ],
                     verdict="failed" if problems else "passed",
                     reasons=problems,
