@@ -9,8 +9,8 @@ the verdict compares: `r sd(b) / sd(r) - b`. Its mean is above 0 exactly where t
 above that of b, and borrowing neither makes an advantage nor takes one away. Less cash is `r`.
 
 Of 50 worthless books of one market, four years each, the best by its ratio was held against the
-strongest of ten baselines in 100 drawn worlds; `trading_assets_tests/backtest/shared_markets.py`
-draws them.
+strongest of ten baselines in 100 drawn worlds. Taking its seeds to agree, 6 passed every other gate
+and none this one; against cash and the market alone 14 and none.
 """
 
 from collections.abc import Sequence

@@ -37,7 +37,7 @@ def test_counting_more_trials_weakens_what_was_found():
     returns, benchmark = draw_panel(4, bars=1000, count=60)
     luck = (returns["s0"] - benchmark).mean()
     # Some 2.2 standard errors above the benchmark.
-    alone = {"s0": returns["s0"] - luck + 0.0010}
+    alone = {"s0": returns["s0"] - luck + 0.00045}
     few = judge_superiority(alone, benchmark)
     many = judge_superiority({**returns, **alone}, benchmark)
     assert few.p_value < 0.03
