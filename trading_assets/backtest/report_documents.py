@@ -1,8 +1,8 @@
 """What a walk-forward report is made from, and what it is."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from trading_assets.backtest.track_record import FoldRecord
 from trading_assets.backtest.trials import TrialSeries
@@ -31,6 +31,8 @@ class WalkForwardInputs:
         How far the universe is free of survivorship bias.
     bootstrap_seed : int
         Seed of the intervals.
+    refused : mapping of str to str
+        Why folds were refused after they had been backtested, by key.
     """
 
     strategy_name: str
@@ -41,6 +43,7 @@ class WalkForwardInputs:
     trials: Sequence[TrialSeries]
     survivorship: str = "unknown"
     bootstrap_seed: int = 0
+    refused: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
