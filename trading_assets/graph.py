@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -17,10 +18,13 @@ from trading_assets.features.windows import LOOKBACK_MONTHS
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.periods import Axis, Periods, add_months
 from trading_assets.stage_code import code_version
-from trading_assets.strategy import FoldsSpec, Strategy
+from trading_assets.strategy import BacktestSpec, FoldsSpec, Strategy
 
 # A month has at most 23 sessions: enough to reach the anchor of the newest month's features.
 DECISION_SESSIONS = 23 * (LOOKBACK_MONTHS + 1)
+
+# Sessions before a night among which those are looked for that have no replay yet: a month.
+REPLAYED_SESSIONS = 21
 
 # Months of bars before a test window: a year of returns for textbook portfolios, the close before
 # the first of them, and holidays.
@@ -29,7 +33,7 @@ BASELINE_MONTHS = 13
 # Fields of a strategy's policy that try or measure and change no trained or traded number.
 MEASURES = ("search", "ablation")
 # Fields of its backtest that only say what else is done with what was traded.
-REPORTED = ("stress_paths", "prop_firm")
+REPORTED = ("stress_paths", "prop_firm", "cross_validation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,9 @@ class Reads:
         Whether every upstream partition is read.
     is_optional : bool
         Whether a partition that does not exist is done without.
+    covers_folds : bool
+        Whether the window spans all closed folds: the offsets move, in folds, the start of the
+        first and the end of the last.
     not_before : date, optional
         Where the window begins at the earliest, however far its offset reaches.
     """
@@ -55,6 +62,7 @@ class Reads:
     end_offset: int = 0
     reads_all: bool = False
     is_optional: bool = False
+    covers_folds: bool = False
     not_before: date | None = None
 
 
@@ -156,6 +164,7 @@ def strategy_graph(name: str, strategy: Strategy, market: MarketDataSpec) -> Ass
     nodes = (
         _features(name, strategy),
         *_fold_nodes(name, strategy, periods),
+        *_cross_validation(name, strategy, periods),
         *_unpartitioned_nodes(name, strategy),
         *_session_nodes(name, strategy),
     )
@@ -306,8 +315,40 @@ def _reach(folds: FoldsSpec, periods: Periods, months: int) -> _Reach:
     return _Reach(-max(longest // periods.fold_months, n_folds), anchor)
 
 
+def _cross_validation(name: str, strategy: Strategy, periods: Periods) -> Iterable[AssetNode]:
+    spec = strategy.backtest.cross_validation
+    if spec is None:
+        return
+    data = strategy.market_data
+    train = -(strategy.folds.train_months // periods.fold_months)
+    looked_back = train - ceil(BASELINE_MONTHS / periods.fold_months)
+    # Months that are not stored yet are done without: the folds that they belong to are left out.
+    covering = partial(Reads, covers_folds=True, is_optional=True)
+    backtest = _dump(strategy.backtest, "initial_equity_usd", "cross_validation")
+    left_out = {"agents", "ensemble", *MEASURES}
+    yield AssetNode(
+        f"{name}/cross_validation",
+        "backtest",
+        Axis.NONE,
+        (
+            # Rows of the first sessions look back too.
+            covering(f"{name}/features", train - 1),
+            covering(f"{data}/validated_bars", looked_back),
+            Reads(f"{data}/corporate_actions"),
+        ),
+        {
+            **_dump(strategy, "market_data", "features", "forecast", "folds", "costs", "risk"),
+            "backtest": backtest,
+            "policy": strategy.policy.model_dump(mode="json", exclude=left_out),
+        },
+        code="cross_validation",
+    )
+
+
 def _unpartitioned_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
     ablated = strategy.policy.agents if strategy.policy.ablation == "forecasts" else ()
+    is_validated = strategy.backtest.cross_validation is not None
+    validated = [f"{name}/cross_validation"] if is_validated else []
     yield AssetNode(
         f"{name}/walk_forward_report",
         "backtest",
@@ -321,6 +362,7 @@ def _unpartitioned_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
                 Reads(f"{name}/forecast_ablation/{agent}", reads_all=True, is_optional=True)
                 for agent in ablated
             ),
+            *(Reads(asset, reads_all=True, is_optional=True) for asset in validated),
         ),
         _judged(strategy, "paper"),
     )
@@ -350,9 +392,22 @@ def _session_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
     }
     for asset, (stage, reads) in edges.items():
         yield AssetNode(f"{name}/{asset}", stage, Axis.SESSION, reads, declared, is_record=True)
+    yield AssetNode(
+        f"{name}/session_replay",
+        "paper",
+        Axis.SESSION,
+        (
+            Reads(f"{name}/paper_session", -REPLAYED_SESSIONS, 0, is_optional=True),
+            Reads(bars, -DECISION_SESSIONS, 0),
+            actions,
+        ),
+        declared,
+        is_record=True,
+        code="session_replay",
+    )
 
 
-def _dump(spec: MarketDataSpec | Strategy, *names: str) -> dict[str, Any]:
+def _dump(spec: MarketDataSpec | Strategy | BacktestSpec, *names: str) -> dict[str, Any]:
     return spec.model_dump(mode="json", include=set(names))
 
 

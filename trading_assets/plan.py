@@ -169,7 +169,8 @@ def _waves(
     sessions = [(g, n) for g, n in pairs if n.axis is Axis.SESSION]
     single = [(g, n) for g, n in pairs if n.axis is Axis.NONE and n.stage != "bars"]
     ladders = [(g, n) for g, n in single if not n.reads]
-    reports = [(g, n) for g, n in single if n.reads]
+    validated = [(g, n) for g, n in single if any(edge.covers_folds for edge in n.reads)]
+    reports = [(g, n) for g, n in single if n.reads and (g, n) not in validated]
     traded = _keyed_steps("trade session", sessions, due, target)
     waves = (
         _month_steps("fetch and validate bars", bars, due, now, target),
@@ -177,6 +178,7 @@ def _waves(
         (
             *_keyed_steps("train and backtest fold", folds, due, target),
             *_single_steps("climb the oracle ladder", ladders, due),
+            *_single_steps("cross-validate", validated, due),
         ),
         # Sessions one by one: each starts from the account that the one before it left.
         (*_single_steps("write the walk-forward report", reports, due), *traded[:1]),

@@ -22,8 +22,10 @@ from trading_assets.columns import (
     Column,
     Table,
 )
+from trading_assets.cross_validation_schema import CROSS_VALIDATION_TABLES
 from trading_assets.errors import DataError
 from trading_assets.explanation_schema import EXPLANATION_TABLES
+from trading_assets.replay_schema import REPLAY_TABLES
 
 
 class SchemaError(DataError):
@@ -313,6 +315,8 @@ TABLES: dict[str, Table] = {
         key=("feature",),
     ),
     **EXPLANATION_TABLES,
+    **CROSS_VALIDATION_TABLES,
+    **REPLAY_TABLES,
 }
 
 

@@ -71,6 +71,23 @@ STRESS_CODE = tuple(
         "vectorised",
     )
 )
+# What fits and trades the splits of a cross-validation.
+VALIDATION_CODE = (
+    "backtest/cross_validation",
+    *(
+        f"backtest/{name}.py"
+        for name in (
+            "allocations",
+            "baselines",
+            "combinatorial_splits",
+            "folds",
+            "hierarchical_risk_parity",
+            "metrics",
+            "net_returns",
+            "periodic_rules",
+        )
+    ),
+)
 LEARNING_ROOMS = ("features", "forecast", "forecast_specs.py", *BOOTSTRAP_CODE, *TRADING_ROOMS)
 # What the results of a stage, or of one of its assets, depend on. A change to any of these files
 # makes their partitions stale.
@@ -118,6 +135,7 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "pipeline/walk_forward_report.py",
         # What the report reads, and what it counts.
         "pipeline/ablation.py",
+        "pipeline/cross_validation.py",
         "pipeline/explanation.py",
         "pipeline/stress.py",
         "pipeline/ledger.py",
@@ -143,6 +161,15 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "pipeline/policy.py",
         "pipeline/stress.py",
     ),
+    # Stage `backtest`, but it fits too, and what the report makes of it fits nothing again.
+    "cross_validation": (
+        *SCHEMA_CODE,
+        "cross_validation_schema.py",
+        *LEARNING_ROOMS,
+        *ENGINE_CODE,
+        *VALIDATION_CODE,
+        "pipeline/cross_validation.py",
+    ),
     "governance": (
         *SCHEMA_CODE,
         *LEARNING_ROOMS,
@@ -151,6 +178,16 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "pipeline/governance.py",
     ),
     "paper": (*SCHEMA_CODE, *LEARNING_ROOMS, "governance", "paper", "pipeline/paper.py"),
+    # Stage `paper`, but it trades nothing.
+    "session_replay": (
+        *SCHEMA_CODE,
+        "replay_schema.py",
+        *LEARNING_ROOMS,
+        "governance",
+        "paper",
+        "pipeline/paper.py",
+        "pipeline/session_replay.py",
+    ),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
+from trading_assets.cross_validation_specs import CrossValidationSpec
 from trading_assets.declared import (
     CoveredDay,
     Declared,
@@ -140,6 +141,10 @@ class BacktestSpec(Declared):
         default=None,
         description="Rules of an evaluation account that the track record is held against.",
     )
+    cross_validation: CrossValidationSpec | None = Field(
+        default=None,
+        description="Groups of sessions that cheap policies are fitted on and tested by.",
+    )
 
 
 class RiskSpec(Declared):
@@ -200,6 +205,11 @@ class PaperSpec(Declared):
     initial_cash_usd: float = Field(default=1_000_000.0, gt=0, description="Cash of a new account.")
     decision_minutes_before_open: int = Field(
         default=15, ge=1, le=240, description="When the live-inference schedule decides."
+    )
+    replay_limit_bps: float = Field(
+        default=5.0,
+        gt=0,
+        description="Divergence of a session from its replay above which a check warns.",
     )
 
 

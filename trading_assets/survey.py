@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from trading_assets.graph import AssetGraph, AssetNode, Reads
-from trading_assets.periods import Axis, Periods
+from trading_assets.periods import Axis, Periods, Span
 
 
 class InputLike(Protocol):
@@ -163,16 +163,21 @@ class Survey:
         read = {(item.asset, item.partition) for item in record.inputs}
         found: dict[str, int] = {}
         for edge in node.reads:
-            if edge.reads_all:
+            if edge.reads_all or edge.covers_folds:
+                wanted = self._keys_of_folds(node, edge) if edge.covers_folds else None
                 new = [
                     key
                     for key, upstream in self.stored(edge.asset).items()
                     if (edge.asset, key) not in read
+                    and (wanted is None or key in wanted)
                     and not (edge.is_optional and upstream.verdict == "failed")
                 ]
                 if new:
                     found[edge.asset] = len(new)
         return found
+
+    def _keys_of_folds(self, node: AssetNode, edge: Reads) -> list[str]:
+        return upstream_keys(self._graphs, node, "", self._now)[edge.asset]
 
     def _is_behind(self, periods: Periods, key: str, record: RecordLike) -> bool:
         market = periods.market
@@ -202,6 +207,8 @@ def _window(
 ) -> list[str]:
     if upstream.axis is Axis.NONE:
         return [""]
+    if edge.covers_folds:
+        return _keys_of_folds(owner, upstream_periods, upstream, edge, now)
     if edge.reads_all or node.axis is Axis.NONE:
         return upstream_periods.keys(upstream.axis, now)
     if upstream.axis is node.axis and (edge.start_offset, edge.end_offset) == (0, 0):
@@ -210,3 +217,14 @@ def _window(
     if edge.not_before is not None:
         span = replace(span, first=max(span.first, edge.not_before))
     return upstream_periods.keys_in(upstream.axis, span, now)
+
+
+def _keys_of_folds(
+    owner: Periods, upstream_periods: Periods, upstream: AssetNode, edge: Reads, now: datetime
+) -> list[str]:
+    folds = owner.keys(Axis.FOLD, now)
+    if not folds:
+        return []
+    first = owner.span(Axis.FOLD, folds[0], edge.start_offset, 0).first
+    last = owner.span(Axis.FOLD, folds[-1], 0, edge.end_offset).last
+    return upstream_periods.keys_in(upstream.axis, Span(first, last), now)

@@ -101,7 +101,7 @@ def test_an_empty_manifest_misses_everything(manifest: Manifest) -> None:
 def test_all_months_are_one_run_and_each_fold_is_one(manifest: Manifest) -> None:
     planned = plan(manifest.graphs, manifest.records, NOW)
     bars, features, folds, last = planned.waves
-    assert [len(wave) for wave in planned.waves] == [1, 1, 4, 2]
+    assert [len(wave) for wave in planned.waves] == [1, 1, 5, 2]
     assert len(bars[0].partitions) == len(features[0].partitions) == 157
     assert folds[0].assets == tuple(
         f"us_equities/{name}"
@@ -116,6 +116,7 @@ def test_all_months_are_one_run_and_each_fold_is_one(manifest: Manifest) -> None
             "stress",
         )
     )
+    assert folds[-1].assets == ("us_equities/cross_validation",)
     assert {step.title for step in last} == {
         "write the walk-forward report",
         "trade session 2013-03-01",
@@ -123,7 +124,7 @@ def test_all_months_are_one_run_and_each_fold_is_one(manifest: Manifest) -> None
 
 
 def test_after_all_runs_nothing_is_due(manifest: Manifest) -> None:
-    assert manifest.settle() == 8
+    assert manifest.settle() == 9
     planned = plan(manifest.graphs, manifest.records, NOW)
     assert {s.state for s in planned.states} == {State.FRESH}
     assert planned.waves == ()
@@ -281,3 +282,66 @@ def test_a_target_of_partitions_is_those_alone_and_not_what_reads_them(manifest:
         for key in step.partitions or ("",)
     }
     assert ran == meant
+
+
+VALIDATED = "known_optimum/cross_validation"
+
+
+@pytest.fixture
+def live() -> Manifest:
+    declarations = load_declarations([PACKAGED], "development")
+    return Manifest(full_graph(declarations, "known_optimum"))
+
+
+def test_a_cross_validation_reads_the_months_of_closed_folds_and_is_made_before_the_report(
+    live: Manifest,
+) -> None:
+    node = live.node(VALIDATED)
+    read = upstream_keys(live.graphs, node, "", NOW)
+    # Folds are tested in 2023 to 2025 and trained from 2020 on; 2026 has not closed. Features look
+    # back a fold further, and bars two.
+    features, bars = (read[key] for key in ("known_optimum/features", "w1_daily/validated_bars"))
+    assert (features[0], features[-1]) == ("2019-01-01", "2025-12-01")
+    assert (bars[0], bars[-1]) == ("2018-01-01", "2025-12-01")
+    titles = [[step.title for step in wave] for wave in plan_all(live).waves]
+    (made,) = (place for place, wave in enumerate(titles) if "cross-validate" in wave)
+    (written,) = (
+        place for place, wave in enumerate(titles) if "write the walk-forward report" in wave
+    )
+    assert made < written
+
+
+def plan_all(manifest: Manifest) -> Plan:
+    return plan(manifest.graphs, manifest.records, manifest.now)
+
+
+def test_a_newer_month_of_no_closed_fold_leaves_a_cross_validation_fresh(live: Manifest) -> None:
+    live.settle()
+    assert states(plan_all(live), VALIDATED) == {"": State.FRESH}
+    live.write(live.node("w1_daily/validated_bars"), "2026-11-01", "another day")
+    live.write(live.node("known_optimum/features"), "2026-11-01", "another day")
+    assert states(plan_all(live), VALIDATED) == {"": State.FRESH}
+    live.write(live.node("known_optimum/features"), "2024-05-01", "other values")
+    assert states(plan_all(live), VALIDATED) == {"": State.STALE}
+
+
+def test_months_of_a_fold_that_are_stored_later_make_a_cross_validation_stale(
+    live: Manifest,
+) -> None:
+    live.settle()
+    features = live.stored["known_optimum/features"]
+    gone = {key: features.pop(key) for key in list(features) if key >= "2025-07-01"}
+    live.write(live.node(VALIDATED), "")
+    assert states(plan_all(live), VALIDATED) == {"": State.FRESH}
+    features["2025-07-01"] = gone["2025-07-01"]
+    assert states(plan_all(live), VALIDATED) == {"": State.STALE}
+
+
+def test_a_new_cross_validation_makes_the_report_stale(live: Manifest) -> None:
+    live.settle()
+    kept = live.stored.pop(VALIDATED)
+    report = "known_optimum/walk_forward_report"
+    live.write(live.node(report), "")
+    assert states(plan_all(live), report) == {"": State.FRESH}
+    live.stored[VALIDATED] = kept
+    assert states(plan_all(live), report) == {"": State.STALE}

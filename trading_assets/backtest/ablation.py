@@ -12,6 +12,7 @@ import polars as pl
 from trading_assets.agent_specs import DeclaredAgent
 from trading_assets.backtest.engine import run_backtest
 from trading_assets.backtest.folds import Fold
+from trading_assets.backtest.steady_groups import sum_groups
 from trading_assets.errors import DataError
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.ablation import hide_forecasts, without_forecasts
@@ -47,8 +48,9 @@ class FoldAblation:
     @property
     def means(self) -> dict[str, float]:
         """Mean net return of a session over seeds and sessions, by arm."""
-        means = self.table.group_by("arm").agg(pl.col("net_return").mean()).sort("arm")
-        return dict(means.iter_rows())
+        sums = {"total": pl.col("net_return"), "count": pl.col("net_return").is_not_null()}
+        means = sum_groups(self.table, ["arm"], sums).sort("arm")
+        return dict(means.select("arm", pl.col("total") / pl.col("count")).iter_rows())
 
     def to_card(self) -> dict[str, bytes]:
         """Return `card.json`: what told the arms apart, and the steps of their trainings."""

@@ -22,7 +22,8 @@ def break_even(net: Callable[[float], float], grid: Sequence[float]) -> float:
     Returns
     -------
     float
-        `nan` where the return is not above 0 at the lowest cost, or is so up to the highest.
+        `nan` where the return is not above 0 at the lowest cost, is so up to the highest, or is not
+        known at a cost before it has fallen.
     """
     from scipy import optimize
 
@@ -33,7 +34,9 @@ def break_even(net: Callable[[float], float], grid: Sequence[float]) -> float:
         return math.nan
     for high in grid[1:]:
         reached = net(high)
-        if not reached > 0.0:
+        if math.isnan(reached):
+            return math.nan
+        if reached <= 0.0:
             return float(root_between(net, low, high, rtol=_RELATIVE_TOLERANCE))
         low = high
     return math.nan
@@ -54,12 +57,15 @@ def crossing(levels: Sequence[float], values: Sequence[float]) -> float:
     Returns
     -------
     float
-        `nan` where the first value is not above 0, or none is at or below it.
+        `inf` where all values are above 0; `nan` where the first one is not, or where one is not
+        known that lies before the first at or below 0.
     """
     at, curve = np.asarray(levels, dtype=np.float64), np.asarray(values, dtype=np.float64)
-    fallen = np.flatnonzero(~(curve > 0.0))
-    if not len(fallen) or fallen[0] == 0:
+    stopped = np.flatnonzero(~(curve > 0.0))
+    if not len(stopped):
+        return math.inf
+    after = int(stopped[0])
+    if after == 0 or math.isnan(curve[after]):
         return math.nan
-    after = int(fallen[0])
     above, below = curve[after - 1], curve[after]
     return float(at[after - 1] + (at[after] - at[after - 1]) * above / (above - below))

@@ -166,7 +166,7 @@ def _is_ensemble(name: str, agents: Sequence[str]) -> bool:
 
 
 def _over(record: TrackRecord, sessions: Days) -> Series | None:
-    return TrialSeries(record.portfolio, record.sessions, record.returns).over(sessions)
+    return record.series.over(sessions)
 
 
 def _add(found: dict[str, Series], known: set[bytes], name: str, returns: Series) -> None:

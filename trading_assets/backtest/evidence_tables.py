@@ -20,7 +20,7 @@ _ANSWERS = {True: "passed", False: "not passed", None: "not judged"}
 def gates_table(gates: Mapping[str, Sequence[Gate]], marked: Sequence[str]) -> Table:
     """Return every gate of each agent; agents whose record is incomplete are marked."""
     return Table(
-        caption="Gates: all that are judged have to be passed for an agent to beat a baseline",
+        caption="Gates: all have to be judged and passed for an agent to beat a baseline",
         header=["Agent and gate", "Figure", "Threshold", "Verdict", "In words"],
         rows=[
             [

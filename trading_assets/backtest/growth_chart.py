@@ -31,7 +31,7 @@ _BAND = " % band of "
 
 def draw_svg(curves: Sequence[Curve]) -> str:
     """Return growth and drawdown as an SVG element that takes the page's text colour."""
-    figure = _draw(curves, (9.6, 4.0))
+    figure = _draw(curves, (9.6, 3.8))
     figure.subplots_adjust(top=0.99, bottom=0.06)
     return as_svg(figure, "Growth of 1 USD and drawdown of each portfolio")
 

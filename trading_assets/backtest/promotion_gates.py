@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trading_assets.backtest.choice import ChoiceTests
+from trading_assets.backtest.deflated_advantage import Deflation
 from trading_assets.backtest.figures import Comparison, PortfolioFigures
 from trading_assets.backtest.seed_advantage import SeedAdvantage
 
-LEAST_DEFLATED_SHARPE = 0.95
+LEAST_DEFLATED = 0.95
 MOST_OVERFITTING = 0.3
 
 
@@ -25,7 +26,7 @@ class Gate:
     name, title : str
         Machine name, and what a person reads.
     passed : bool or None
-        None where it is not judged, which hinders nothing.
+        None where it is not judged, which is no pass.
     figure, threshold : float
         What was measured, nan where there is nothing, and what it is held against.
     sentence : str
@@ -46,25 +47,31 @@ class GateEvidence:
 
     Attributes
     ----------
+    portfolio : str
+        The ensemble that is judged: an agent's, or all agents together.
     benchmark : str
         Strongest naive baseline.
     comparisons : mapping of str to Comparison
-        The agent's ensemble against each naive baseline.
+        The ensemble against each naive baseline.
     ensemble : PortfolioFigures
-        Of the agent's ensemble.
+        Its figures.
     required : mapping of str to PortfolioFigures
         Of the portfolios that have to be complete: ensemble, seeds and every baseline, since one
         with a hole could have been the strongest.
+    deflation : Deflation
+        What is left of the ensemble's ratio and of its advantage once trials are counted.
     advantage : SeedAdvantage
-        Of the agent's seeds.
+        Of the agent's seeds; of several agents together, all of theirs.
     max_p_value : float
         Largest p-value of the advantage over the benchmark.
     """
 
+    portfolio: str
     benchmark: str
     comparisons: Mapping[str, Comparison]
     ensemble: PortfolioFigures
     required: Mapping[str, PortfolioFigures]
+    deflation: Deflation
     advantage: SeedAdvantage
     max_p_value: float
 
@@ -81,7 +88,8 @@ def judge_gates(evidence: GateEvidence, tests: ChoiceTests) -> tuple[Gate, ...]:
     """
     return (
         _beats_baselines(evidence),
-        _survives_deflation(evidence.ensemble),
+        _survives_deflation(evidence.deflation),
+        _advantage_survives_deflation(evidence),
         _is_not_overfit(tests),
         _seeds_agree(evidence.advantage),
         _is_complete(evidence.required),
@@ -91,6 +99,11 @@ def judge_gates(evidence: GateEvidence, tests: ChoiceTests) -> tuple[Gate, ...]:
 def failed_gates(gates: Sequence[Gate]) -> list[Gate]:
     """Return the gates that were judged and not passed."""
     return [gate for gate in gates if gate.passed is False]
+
+
+def unjudged_gates(gates: Sequence[Gate]) -> list[Gate]:
+    """Return the gates that could not be judged, which is no pass."""
+    return [gate for gate in gates if gate.passed is None]
 
 
 def _beats_baselines(evidence: GateEvidence) -> Gate:
@@ -115,22 +128,50 @@ def _beats_baselines(evidence: GateEvidence) -> Gate:
     )
 
 
-def _survives_deflation(ensemble: PortfolioFigures) -> Gate:
-    figure = ensemble.deflated_sharpe
-    said = (
-        "The deflated Sharpe ratio is undefined"
-        if math.isnan(figure)
-        else f"The Sharpe ratio exceeds with probability {figure:.3f} what the counted trials would"
-        " show by luck"
-    )
+def _survives_deflation(found: Deflation) -> Gate:
+    figure = found.deflated_sharpe
     return Gate(
         "survives_deflation",
         "Deflated Sharpe ratio",
-        figure >= LEAST_DEFLATED_SHARPE,
+        figure >= LEAST_DEFLATED,
         figure,
-        LEAST_DEFLATED_SHARPE,
-        f"{said}; expected at least {LEAST_DEFLATED_SHARPE:g}.",
+        LEAST_DEFLATED,
+        _deflated("Sharpe ratio", figure, found.trials, found.clusters),
     )
+
+
+def _advantage_survives_deflation(evidence: GateEvidence) -> Gate:
+    found = evidence.deflation
+    figure = found.deflated_advantage
+    subject = f"advantage over {evidence.benchmark} at its volatility"
+    return Gate(
+        "advantage_survives_deflation",
+        "Deflated advantage",
+        figure >= LEAST_DEFLATED,
+        figure,
+        LEAST_DEFLATED,
+        _deflated(subject, figure, found.trials, found.advantage_clusters),
+    )
+
+
+def _deflated(subject: str, figure: float, trials: int, clusters: int) -> str:
+    """Say what a deflated figure is of, and what was deducted for how many trials."""
+    counted = f"{trials:,} counted trial{'' if trials == 1 else 's'}"
+    if clusters == 1:
+        alike = "is one" if trials == 1 else "are one cluster of alike ones"
+        deducted = f"{counted} {alike}, so nothing was deducted"
+    else:
+        deducted = f"{counted} are {clusters:,} clusters of alike ones"
+    if math.isnan(figure):
+        said = f"The {subject} has no deflated figure"
+    elif clusters == 1:
+        said = f"The {subject} is above 0 with probability {figure:.3f}"
+    else:
+        said = (
+            f"The {subject} exceeds with probability {figure:.3f} what the best of as many"
+            " worthless clusters shows by luck"
+        )
+    return f"{said}; {deducted}; expected at least {LEAST_DEFLATED:g}."
 
 
 def _is_not_overfit(tests: ChoiceTests) -> Gate:
@@ -154,6 +195,12 @@ def _seeds_agree(advantage: SeedAdvantage) -> Gate:
     name, title = "seeds_agree", "Seeds"
     if advantage.seeds < 2:
         sentence = "One seed was trained; expected two or more, so that luck can be told."
+        return Gate(name, title, passed=False, figure=math.nan, threshold=0.0, sentence=sentence)
+    if advantage.distinct == 1:
+        sentence = (
+            f"{advantage.seeds} seeds earned the same to the bit; expected two or more that differ,"
+            " so that luck can be told."
+        )
         return Gate(name, title, passed=False, figure=math.nan, threshold=0.0, sentence=sentence)
     said = (
         "There is no fold that all seeds have"

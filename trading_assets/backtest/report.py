@@ -12,7 +12,7 @@ from trading_assets.backtest.attribution.profit_attribution import attribute_pro
 from trading_assets.backtest.bands import bands_of
 from trading_assets.backtest.baselines import BASELINES
 from trading_assets.backtest.charts import curves_of
-from trading_assets.backtest.evidence import Judged, weigh_evidence
+from trading_assets.backtest.evidence import Judged, judged_portfolios, weigh_evidence
 from trading_assets.backtest.figures import (
     Bootstrap,
     Comparison,
@@ -24,6 +24,10 @@ from trading_assets.backtest.growth_chart import draw_png, draw_svg, draw_thumbn
 from trading_assets.backtest.page import Page, render_page
 from trading_assets.backtest.page_parts import Section
 from trading_assets.backtest.report_attribution import attribution_figures, attribution_section
+from trading_assets.backtest.report_cross_validation import (
+    cross_validation_figures,
+    cross_validation_section,
+)
 from trading_assets.backtest.report_documents import WalkForwardInputs, WalkForwardReport
 from trading_assets.backtest.report_evidence import (
     evidence_figures,
@@ -74,7 +78,8 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
     """Judge a strategy over all its folds.
 
     Every interval comes from one stationary bootstrap of all portfolios; ratios are annual on 252
-    bars at a riskless rate of 0. Each agent's ensemble is held against the strongest baseline.
+    bars at a riskless rate of 0. The ensemble of all agents, then each agent's, is held against the
+    strongest baseline.
 
     Parameters
     ----------
@@ -106,8 +111,8 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
     judged = Judged(strategy, records, figures, comparisons, keys)
     evidence = weigh_evidence(judged, inputs.trials, clusters, judgement)
     verdicts = [
-        judge_agent(agent, spec.seeds, evidence.by_agent[agent], evidence.gates[agent], judgement)
-        for agent, spec in sorted(strategy.policy.agents.items())
+        judge_agent(name, own, evidence.gates[name], judgement)
+        for name, own in evidence.by_agent.items()
     ]
     references = compare_references(records, sorted(strategy.policy.agents), bootstrap, judgement)
     trading = measure_trading(inputs.folds, records)
@@ -117,7 +122,10 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
     # What gates nothing is told at the top as well, and fails nothing.
     problems = describe_gaps({n: own for n, own in records.items() if n not in REFERENCES})
     evaluated = prop_firm_outcomes(records, strategy, bootstrap)
-    evaluation = prop_firm_section(evaluated, strategy)
+    optional = (
+        cross_validation_section(inputs.cross_validation, strategy),
+        prop_firm_section(evaluated, strategy),
+    )
     order = in_order(figures)
     shown = [record for record in records.values() if len(record.returns)]
     judged_records = [record for record in shown if record.portfolio in comparisons]
@@ -136,7 +144,10 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
         holdings=holdings_table(inputs.folds, records, order),
         notes=[
             ("Costs and assumptions", assumption_notes(strategy)),
-            ("What is missing", missing_notes(inputs.survivorship, judgement)),
+            (
+                "What is missing",
+                missing_notes(inputs.survivorship, judgement, strategy.costs),
+            ),
             ("How to read it", reading_notes(bootstrap.block_bars, judgement)),
         ],
         training=training_table(inputs.folds),
@@ -150,7 +161,7 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
             attribution_section(profit, inputs.folds, inputs.expected_folds, strategy),
             explanation_section(inputs.folds, inputs.expected_folds, strategy),
             stress_section(inputs.folds, inputs.expected_folds, strategy),
-            *([evaluation] if evaluation is not None else []),
+            *(section for section in optional if section is not None),
         ],
     )
     return WalkForwardReport(
@@ -170,6 +181,7 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
                 "profit": attribution_figures(profit),
                 "explanation": explanation_figures(inputs.folds, strategy),
                 "stress": stress_figures(inputs.folds, strategy),
+                "cross_validation": cross_validation_figures(inputs.cross_validation),
                 "evaluation_accounts": prop_firm_figures(evaluated),
             },
             figures,
@@ -217,13 +229,12 @@ def _compare_ensembles(
     bootstrap: Bootstrap,
     judgement: Judgement,
 ) -> dict[str, dict[str, Comparison]]:
-    names = [f"{agent}/ensemble" for agent in sorted(strategy.policy.agents)]
     return {
         ensemble: {
             name: compare(records[ensemble], records[name], bootstrap, judgement)
             for name in BASELINES
         }
-        for ensemble in (*(["ensemble"] if "ensemble" in records else []), *names)
+        for ensemble in judged_portfolios(sorted(strategy.policy.agents)).values()
     }
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from trading_assets.backtest.path_figures import ValidatedPaths
 from trading_assets.backtest.track_record import FoldRecord
 from trading_assets.backtest.trials import TrialSeries
 from trading_assets.strategy import Strategy
@@ -27,6 +28,8 @@ class WalkForwardInputs:
         Keys of the folds that should have been.
     trials : sequence of TrialSeries
         Configurations tried on this data, this one included, with what is known of their returns.
+    cross_validation : ValidatedPaths, optional
+        Paths of the cross-validation, where it is declared and was made.
     survivorship : str
         How far the universe is free of survivorship bias.
     bootstrap_seed : int
@@ -41,6 +44,7 @@ class WalkForwardInputs:
     folds: Sequence[FoldRecord]
     expected_folds: Sequence[str]
     trials: Sequence[TrialSeries]
+    cross_validation: ValidatedPaths | None = None
     survivorship: str = "unknown"
     bootstrap_seed: int = 0
     refused: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -53,7 +57,8 @@ class WalkForwardReport:
     Attributes
     ----------
     verdict : str
-        One sentence for each agent.
+        One sentence for each agent; of several agents first one on `ensemble`, all together, which
+        is what is deployed.
     forecasts : str
         What forecasts add, one sentence for each agent; empty unless that is declared.
     problems : list of str
@@ -66,7 +71,7 @@ class WalkForwardReport:
     figures : dict
         Every number under a machine name with its unit; None where there is none.
     headline : dict of str to float
-        The few defined figures that name an agent's standing, `<agent>_<figure>`.
+        The few defined figures of each verdict, `<agent>_<figure>` or `ensemble_<figure>`.
     """
 
     verdict: str

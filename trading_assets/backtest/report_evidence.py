@@ -16,7 +16,7 @@ from trading_assets.backtest.figures import Judgement
 from trading_assets.backtest.logit_chart import draw_logits
 from trading_assets.backtest.overfitting import BLOCKS
 from trading_assets.backtest.page_parts import Drawing, Finding, Section
-from trading_assets.backtest.promotion_gates import Gate, failed_gates
+from trading_assets.backtest.promotion_gates import Gate, failed_gates, unjudged_gates
 from trading_assets.backtest.trial_clusters import LEAST_SHARED_SESSIONS
 from trading_assets.backtest.trials import TrialSeries
 
@@ -70,6 +70,8 @@ def evidence_figures(evidence: Evidence) -> dict[str, object]:
             "clusters": evidence.clusters.count,
             "excess_variance": evidence.clusters.excess_variance,
             "cluster_sharpes_of_one_session": evidence.clusters.sharpes.tolist(),
+            "advantage_clusters": evidence.advantage_clusters.count,
+            "advantage_excess_variance": evidence.advantage_clusters.excess_variance,
             "sha256": digest_trials(evidence.trials),
         },
         "choice": {
@@ -88,6 +90,7 @@ def evidence_figures(evidence: Evidence) -> dict[str, object]:
             "halvings": len(tests.overfitting.logits),
         },
         "superiority": None if tests.superiority is None else asdict(tests.superiority),
+        "deflation": {agent: asdict(own.deflation) for agent, own in evidence.by_agent.items()},
         "seeds": {agent: _seed_figures(evidence, agent) for agent in evidence.by_agent},
         "gates": {
             agent: [asdict(gate) for gate in gates] for agent, gates in evidence.gates.items()
@@ -98,7 +101,10 @@ def evidence_figures(evidence: Evidence) -> dict[str, object]:
 def evidence_headline(evidence: Evidence) -> dict[str, float]:
     """Return the few defined figures of the whole and of each agent, `<agent>_<figure>`."""
     tests = evidence.tests
-    values: dict[str, float] = {"trial_clusters": float(evidence.clusters.count)}
+    values: dict[str, float] = {
+        "trial_clusters": float(evidence.clusters.count),
+        "advantage_clusters": float(evidence.advantage_clusters.count),
+    }
     if tests.overfitting is not None:
         values["overfitting_probability"] = tests.overfitting.probability
     if tests.superiority is not None:
@@ -106,6 +112,9 @@ def evidence_headline(evidence: Evidence) -> dict[str, float]:
     for agent, gates in evidence.gates.items():
         values[f"{agent}_gates_failed"] = float(len(failed_gates(gates)))
         advantage = evidence.by_agent[agent].advantage
+        values[f"{agent}_gates_unjudged"] = float(len(unjudged_gates(gates)))
+        deflation = evidence.by_agent[agent].deflation
+        values[f"{agent}_deflated_advantage"] = deflation.deflated_advantage
         values[f"{agent}_seed_advantage"] = advantage.interquartile_mean
         values[f"{agent}_seed_advantage_low"] = advantage.low
     return {name: value for name, value in values.items() if math.isfinite(value)}
@@ -138,15 +147,17 @@ def _seed_figures(evidence: Evidence, agent: str) -> dict[str, object]:
 
 
 def _finding(agent: str, gates: Sequence[Gate]) -> Finding:
-    failed, unjudged = failed_gates(gates), [gate for gate in gates if gate.passed is None]
+    failed, unjudged = failed_gates(gates), unjudged_gates(gates)
     open_gates = [*failed, *unjudged]
     evidence = " ".join(f"{gate.title}: {_lower(gate.sentence)}" for gate in open_gates)
     if failed:
         claim = f"{agent} fails {len(failed)} of {len(gates)} gates."
         return Finding("undecided", claim, evidence)
-    rest = f"; {len(unjudged)} not judged" if unjudged else ""
-    claim = f"{agent} passes {len(gates) - len(unjudged)} of {len(gates)} gates{rest}."
-    return Finding("beats", claim, evidence)
+    if unjudged:
+        passed = len(gates) - len(unjudged)
+        claim = f"{agent} passes {passed} of {len(gates)} gates; {len(unjudged)} not judged."
+        return Finding("undecided", claim, evidence)
+    return Finding("beats", f"{agent} passes all {len(gates)} gates.", "")
 
 
 def _lower(sentence: str) -> str:
@@ -180,6 +191,10 @@ def _notes(evidence: Evidence, judgement: Judgement) -> list[str]:
         f" correlation 0.5); {silent} without returns, each a cluster of its own, as are those that"
         f" share fewer than {LEAST_SHARED_SESSIONS} sessions. The deflated Sharpe ratio counts"
         " clusters.",
+        "Advantages: books that hold one market are one cluster, of which nothing is deducted. So"
+        f" returns at the volatility of {evidence.choice.benchmark}, less its own, are clustered"
+        f" too, {_count(evidence.advantage_clusters.count, 'cluster')}, and the deflated advantage"
+        " counts these; trials without a session in common with it are each one of their own.",
         f"Candidates: this report's ensembles and seeds, and the {evidence.choice.covering} counted"
         " configurations that were traded on all of its sessions. Books that are equal to the bit"
         " are one.",

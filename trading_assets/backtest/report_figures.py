@@ -25,7 +25,7 @@ def figures_document(
     comparisons : mapping of str to mapping of str to Comparison
         By ensemble and baseline.
     verdicts : sequence of Verdict
-        One for each agent.
+        Of several agents together, then of each.
     """
     content = {
         **facts,
@@ -34,6 +34,7 @@ def figures_document(
         "sharpe_annual_differences": comparisons,
         "verdicts": {
             verdict.agent: {
+                "portfolio": verdict.portfolio,
                 "benchmark": verdict.benchmark,
                 "standing": verdict.standing,
                 "is_complete": verdict.is_complete,
@@ -48,10 +49,10 @@ def figures_document(
 def headline_figures(
     figures: Mapping[str, PortfolioFigures], verdicts: Sequence[Verdict]
 ) -> dict[str, float]:
-    """Return the few defined figures that name each agent's standing, `<agent>_<figure>`."""
+    """Return the few defined figures of each verdict, `<agent>_<figure>` or `ensemble_<figure>`."""
     headline: dict[str, float] = {}
     for verdict in verdicts:
-        mine = figures[f"{verdict.agent}/ensemble"]
+        mine = figures[verdict.portfolio]
         values = {
             "sharpe_annual": mine.sharpe_annual,
             "sharpe_annual_difference": verdict.comparison.difference,

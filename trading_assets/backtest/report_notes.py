@@ -14,7 +14,7 @@ def assumption_notes(strategy: Strategy) -> list[str]:
     )
     side = "Long only, without borrowing" if policy.position == "long_only" else "Long and short"
     return [
-        "Decided on what was known at a session's close, filled in full at the next open.",
+        _fill_note(strategy.costs),
         *_cost_notes(strategy.costs),
         f"{side}; weights are fractions of {sizing}, at most {risk.max_weight:g} in one symbol and"
         f" {risk.max_gross:g} in all, for baselines too.",
@@ -27,19 +27,24 @@ def assumption_notes(strategy: Strategy) -> list[str]:
     ]
 
 
-def missing_notes(survivorship: str, judgement: Judgement) -> list[str]:
+def missing_notes(survivorship: str, judgement: Judgement, costs: CostsSpec) -> list[str]:
     """Return what the report does not know or does not contain."""
     variance = (
         "their spread is taken to be what worthless trials of this length show"
         if judgement.trial_variance is None
         else "their spread is that of clusters' Sharpe ratios, at least what worthless ones show"
     )
+    partial = (
+        "no partial execution but by the share of the bar's volume"
+        if costs.max_participation
+        else "no partial execution"
+    )
     return [
         f"Survivorship: {survivorship}. A universe chosen with hindsight flatters every portfolio.",
         f"Trials: {judgement.trials} counted; {variance}. What was tried elsewhere, or on"
         " the same symbols under another data set's name, is not counted.",
-        "Fills have no queue, no partial execution and no reaction of the market to the order"
-        " beyond the declared costs.",
+        f"Fills have no queue, {partial} and no reaction of the market to the order beyond the"
+        " declared costs.",
     ]
 
 
@@ -73,6 +78,23 @@ def reading_notes(block_bars: float, judgement: Judgement) -> list[str]:
         " not a strategy: it trades as much as the deployed ensemble, told so after the fact.",
         "Drawdown counts the start as a peak; its longest run of bars need not have recovered.",
     ]
+
+
+def _fill_note(costs: CostsSpec) -> str:
+    """Return when and how much of an order is filled."""
+    at = "the next open" if costs.latency_bars == 1 else f"the open {costs.latency_bars} bars later"
+    decided = f"Decided on what was known at a session's close, filled at {at}"
+    lots = f", in whole lots of {_shares(costs.lot_shares)}" if costs.lot_shares else ""
+    if costs.max_participation:
+        return (
+            f"{decided}{lots}, up to {100.0 * costs.max_participation:g} % of that bar's volume;"
+            " the rest lapses and the next decision asks anew."
+        )
+    return f"{decided}{lots or ' in full'}."
+
+
+def _shares(count: float) -> str:
+    return f"{count:g} share{'' if count == 1.0 else 's'}"
 
 
 def _train_window(folds: FoldsSpec) -> str:

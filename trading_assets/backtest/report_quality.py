@@ -42,7 +42,7 @@ def fold_features(folds: Sequence[FoldRecord]) -> list[FoldFeatures]:
             FoldFeatures(
                 title=f"Fold {fold.key}: training days {fold.train_start} to {last_day}",
                 sentence=count_trials(record.features.features).sentence,
-                drawings=_draw(record.features),
+                drawings=_draw(record.features, record.fold.key),
                 table=quality_table(record.features.features),
             )
         )
@@ -110,7 +110,7 @@ def feature_figures(folds: Sequence[FoldRecord]) -> dict[str, dict[str, object]]
     }
 
 
-def _draw(quality: FeatureQuality) -> list[Drawing]:
+def _draw(quality: FeatureQuality, fold: str) -> list[Drawing]:
     table = quality.features
     names: list[str] = table["feature"].to_list()
     sizes = table["cluster"].drop_nulls().value_counts()["count"]
@@ -118,12 +118,12 @@ def _draw(quality: FeatureQuality) -> list[Drawing]:
     correlations = lay_correlations(quality.correlations, names)
     return [
         Drawing(
-            tidy(draw_quality(table)),
+            tidy(draw_quality(table), fold),
             f"Rank-IC with 2 Newey-West errors to each side, blue where |t| > {LARGE_T:g}; right:"
             " share of rows with a value.",
         ),
         Drawing(
-            tidy(draw_correlations(correlations, names, table["cluster"])),
+            tidy(draw_correlations(correlations, names, table["cluster"]), fold),
             f"Rank correlations, alike features side by side; outlined: {several} clusters of more"
             " than one. Grey: too few common rows.",
         ),

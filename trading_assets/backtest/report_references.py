@@ -36,7 +36,7 @@ class ReferenceComparisons:
         """Return the section of the page."""
         return Section(
             "Beside references",
-            findings=[_finding(agent, found) for agent, found in self.by_agent.items()],
+            findings=[reference_finding(agent, found) for agent, found in self.by_agent.items()],
             notes=_NOTES,
             tables=[
                 Table(
@@ -90,22 +90,55 @@ def compare_references(
     )
 
 
-def _finding(agent: str, found: Mapping[str, Comparison]) -> Finding:
-    known = {name: own for name, own in found.items() if not math.isnan(own.difference)}
+def reference_finding(agent: str, found: Mapping[str, Comparison]) -> Finding:
+    """Return what the intervals of all references say of an agent.
+
+    Parameters
+    ----------
+    agent : str
+        Name of the agent.
+    found : mapping of str to Comparison
+        The agent less each reference.
+
+    Returns
+    -------
+    Finding
+        `behind` where an interval lies below 0, whatever the others show, `beats` where all lie
+        above 0 and none is missing, `unknown` where none is known, `undecided` otherwise.
+    """
+    known = {name: own for name, own in found.items() if not math.isnan(own.low + own.high)}
+    ordered = sorted(known, key=lambda name: known[name].difference)
+    better = [name for name in ordered if known[name].high < 0]
+    worse = [name for name in ordered if known[name].low > 0]
+    alike = [name for name in ordered if name not in {*better, *worse}]
+    unknown = [name for name in found if name not in known]
     if not known:
         return Finding("unknown", f"{agent} cannot be held against a reference.")
-    best = max(known, key=lambda name: known[name].benchmark_sharpe_annual)
-    own = known[best]
-    evidence = (
-        f"Annual Sharpe {own.sharpe_annual:.2f} against {own.benchmark_sharpe_annual:.2f},"
-        f" difference {own.difference:.2f} ({own.low:.2f} to {own.high:.2f}, p {own.p_value:.3f})."
-    )
-    if own.high < 0:
-        return Finding("behind", f"{best} does better than {agent}: declare it instead.", evidence)
-    if own.difference < 0:
-        claim = f"{best} did better than {agent}, by less than can be told from chance."
-        return Finding("undecided", claim, evidence)
-    if own.low > 0:
+    evidence = " ".join(_evidence(name, known[name]) for name in ordered)
+    if len(worse) == len(found):
         return Finding("beats", f"{agent} does better than every reference.", evidence)
-    claim = f"{agent} did better than every reference, by less than can be told from chance."
-    return Finding("undecided", claim, evidence)
+    sentences: list[str] = []
+    if better:
+        verb, chosen = ("does", "it") if len(better) == 1 else ("do", "one of them")
+        sentences.append(f"{_listed(better)} {verb} better than {agent}: declare {chosen} instead.")
+    if worse:
+        sentences.append(f"{agent} does better than {_listed(worse)}.")
+    if alike:
+        sentences.append(
+            f"{agent} differs from {_listed(alike)} by less than can be told from chance."
+        )
+    if unknown:
+        sentences.append(f"{agent} cannot be held against {_listed(unknown)}.")
+    return Finding("behind" if better else "undecided", " ".join(sentences), evidence)
+
+
+def _evidence(name: str, own: Comparison) -> str:
+    return (
+        f"Against {name}: annual Sharpe {own.sharpe_annual:.2f} to"
+        f" {own.benchmark_sharpe_annual:.2f}, difference {own.difference:.2f} ({own.low:.2f} to"
+        f" {own.high:.2f}, p {own.p_value:.3f})."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -119,7 +119,7 @@ def left_table(
 def capital(usd: float) -> str:
     """Return a capacity as a cell, to two significant digits."""
     if math.isnan(usd):
-        return DASH
+        return f'{DASH}<span class="interval">not defined</span>'
     most = CAPITALS_USD[-1]
     return f"above {most:,.0f}" if math.isinf(usd) else f"{float(f'{usd:.2g}'):,.0f}"
 
@@ -172,9 +172,12 @@ def _paths_cell(paths: Paths | None) -> str:
 def _left_cell(left: Left | None, kind: str) -> str:
     if left is None:
         return DASH
-    if math.isnan(left.at):
-        most = COST_FACTORS[-1] if kind == COSTS else FEES_BPS[-1]
-        shown = f"above {most:g}" if left.at_least > 0.0 else "none"
+    if left.at_least <= 0.0:
+        shown = "none"
+    elif math.isnan(left.at):
+        return f'{DASH}<span class="interval">not known</span>'
+    elif math.isinf(left.at):
+        shown = f"above {COST_FACTORS[-1] if kind == COSTS else FEES_BPS[-1]:g}"
     else:
         shown = number(left.at, 1)
     if len(left.by_fold) < 2:

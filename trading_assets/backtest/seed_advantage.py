@@ -49,6 +49,8 @@ class SeedAdvantage:
     ----------
     seeds : int
         Number of seeds.
+    distinct : int
+        Seeds of which no two have the same returns to the bit; equal ones are one training.
     benchmark : str
         Strongest naive baseline.
     folds : tuple of str
@@ -64,6 +66,7 @@ class SeedAdvantage:
     """
 
     seeds: int
+    distinct: int
     benchmark: str
     folds: tuple[str, ...]
     missing_folds: tuple[str, ...]
@@ -112,6 +115,7 @@ def measure_advantage(
         interval = interquartile_interval(scores, np.random.default_rng([seed, 0]), confidence)
     return SeedAdvantage(
         seeds=len(seeds),
+        distinct=len({record.returns.tobytes() for record in seeds}),
         benchmark=benchmark,
         folds=shared,
         missing_folds=tuple(sorted(set(folds) - set(shared))),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trading_assets.backtest.figures import Bootstrap, Comparison, Judgement, compare
 from trading_assets.backtest.metrics import (
@@ -18,6 +19,10 @@ from trading_assets.backtest.track_record import FoldRecord, TrackRecord, read_t
 from trading_assets.errors import DataError
 from trading_assets.strategy import Strategy
 
+TRIALS = (
+    "The comparison counts no trials: the more strategies were tried before these two, the likelier"
+    " chance alone shows such a difference."
+)
 FIGURES = ("cagr", "volatility_annual", "sharpe_annual", "max_drawdown", "turnover_annual")
 
 
@@ -52,6 +57,9 @@ class StrategyComparison:
         Of their returns over these sessions.
     records : tuple of TrackRecord
         Chained returns of each over the common sessions.
+    left_out : tuple of str
+        One sentence for each fold that one of them has and the other lacks, or has in part, and for
+        each fold of its own that a portfolio lacks.
     """
 
     names: tuple[str, str]
@@ -59,6 +67,7 @@ class StrategyComparison:
     found: Comparison
     correlation: float
     records: tuple[TrackRecord, TrackRecord]
+    left_out: tuple[str, ...]
 
     @property
     def sentence(self) -> str:
@@ -113,7 +122,29 @@ def compare_strategies(one: StrategyRecord, other: StrategyRecord) -> StrategyCo
         if varies
         else float("nan"),
         records=(first, second),
+        left_out=tuple(_left_out(one.name, other.name, records, common)),
     )
+
+
+def _left_out(
+    one: str, other: str, records: Sequence[TrackRecord], common: NDArray[np.datetime64]
+) -> list[str]:
+    """Return what is not compared; by sessions, as folds of two strategies may be cut otherwise."""
+    first, second = records
+    sentences: list[str] = []
+    for name, record, lacking in ((one, first, other), (other, second, one)):
+        sentences += [f"{name} lacks fold {gap.fold}: {gap.reason}." for gap in record.gaps]
+        for fold in dict.fromkeys(record.folds.tolist()):
+            sessions = record.sessions[record.folds == fold]
+            shared = int(np.isin(sessions, common).sum())
+            if not shared:
+                sentences.append(f"{lacking} lacks fold {fold} of {name}, which is left out.")
+            elif shared < len(sessions):
+                sentences.append(
+                    f"{lacking} has {shared} of the {len(sessions)} sessions of fold {fold} of"
+                    f" {name}; the others are left out."
+                )
+    return sentences
 
 
 def _record_of(own: StrategyRecord) -> TrackRecord:

@@ -9,7 +9,14 @@ from trading_assets.backtest.break_even_costs import EQUAL_WEIGHT
 from trading_assets.backtest.cells import number, percent
 from trading_assets.backtest.page_parts import Finding
 from trading_assets.backtest.report_stress_tables import capital
-from trading_assets.backtest.sensitivity import CAPITALS_USD, COST_FACTORS, COSTS, FEE, FEES_BPS
+from trading_assets.backtest.sensitivity import (
+    CAPITAL,
+    CAPITALS_USD,
+    COST_FACTORS,
+    COSTS,
+    FEE,
+    FEES_BPS,
+)
 from trading_assets.backtest.stress import RECORDED
 from trading_assets.backtest.stress_pool import (
     Left,
@@ -51,24 +58,33 @@ def robustness_finding(tables: Sequence[pl.DataFrame], pooled: pl.DataFrame, nam
             f" (5 to 95 %), median {number(middle)}; {percent(paths.losing, 0)} of them lose and"
             f" {percent(paths.behind, 0)} are behind {EQUAL_WEIGHT}."
         )
+        if paths.without_ratio:
+            evidence.append(
+                f"On {paths.without_ratio} of them it or {EQUAL_WEIGHT} has no Sharpe ratio: how"
+                " many are behind is not known, and quantiles are of its own ratios."
+            )
     # Of what loses at the declared costs there is nothing to be stressed.
     earned = curve_of(pooled, RECORDED, name, "return_annual")[0.0]
-    standing = "unknown" if earned > 0.0 else "behind"
+    standing = "behind" if earned <= 0.0 else "unknown"
     return Finding(standing, f"{name}: {_nothing_left(own, kind)}.", " ".join(evidence))
 
 
 def _nothing_left(left: Left, kind: str) -> str:
-    if not left.at_least > 0.0:
+    if left.at_least <= 0.0:
         return "nothing is left even before costs"
     if math.isnan(left.at):
+        return "at which costs nothing is left is not known, as a return is missing"
+    if math.isinf(left.at):
         return f"something is left up to {_most(kind)}"
     return f"nothing is left at {_amount(left.at, kind)}"
 
 
 def _no_more_left(left: Left, kind: str) -> str:
-    if not left.at_least > 0.0:
+    if left.at_least <= 0.0:
         return "behind even before costs"
     if math.isnan(left.at):
+        return "up to which costs it is ahead is not known, as a return is missing"
+    if math.isinf(left.at):
         return f"ahead up to {_most(kind)}"
     return f"ahead of it in mean return up to {_amount(left.at, kind)}"
 
@@ -87,6 +103,9 @@ def _most(kind: str) -> str:
 
 def _capacity_sentence(pooled: pl.DataFrame, name: str) -> str:
     found = capacity_of(pooled, name)
+    ratios = curve_of(pooled, CAPITAL, name, "sharpe_annual").values()
+    if math.isnan(found) and not next(iter(ratios), math.nan) <= 0.0:
+        return "Capacity is not known, as a Sharpe ratio is missing at a capital it hangs on."
     if math.isnan(found):
         return "Capacity is not defined, as its Sharpe ratio is not above 0 at the least capital."
     if math.isinf(found):

@@ -22,7 +22,8 @@ class Left:
     Attributes
     ----------
     at : float
-        Over all folds; nan where there is none.
+        Over all folds; inf where something is left at the highest cost, nan where nothing is at the
+        lowest or where a return that it hangs on is not known.
     by_fold : tuple of float
         Of the folds that have one.
     at_least : float
@@ -48,15 +49,19 @@ class Paths:
     sharpes : tuple of float
         Quantiles 5, 50 and 95 % of their annual Sharpe ratios.
     losing : float
-        Share of paths with a mean return below 0.
+        Share of paths with a mean return below 0; nan if one has none.
     behind : float
-        Share of paths with a lower Sharpe ratio than equal weights have on the same path.
+        Share of paths with a lower Sharpe ratio than equal weights have on the same path; nan if
+        one of the two has none on a path.
+    without_ratio : int
+        Paths on which one of the two has no Sharpe ratio; quantiles are of its own ratios.
     """
 
     count: int
     sharpes: tuple[float, float, float]
     losing: float
     behind: float
+    without_ratio: int
 
 
 def pool_stress(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -165,13 +170,13 @@ def capacity_usd(sharpes: Mapping[float, float]) -> float:
     Returns
     -------
     float
-        `inf` where less is lost at the largest capital, `nan` where the first ratio is not above 0.
+        `inf` where less is lost at the largest capital; `nan` where the first ratio is not above 0,
+        or where one is not known that lies before half is lost.
     """
     capitals, ratios = np.array(list(sharpes)), np.array(list(sharpes.values()))
     if not len(ratios) or not ratios[0] > 0.0:
         return math.nan
-    logarithm = crossing(np.log10(capitals).tolist(), (ratios - 0.5 * ratios[0]).tolist())
-    return math.inf if math.isnan(logarithm) else float(10.0**logarithm)
+    return 10.0 ** crossing(np.log10(capitals).tolist(), (ratios - 0.5 * ratios[0]).tolist())
 
 
 def capacity_of(pooled: pl.DataFrame, portfolio: str) -> float:
@@ -182,19 +187,24 @@ def capacity_of(pooled: pl.DataFrame, portfolio: str) -> float:
 def paths_of(pooled: pl.DataFrame, portfolio: str) -> Paths | None:
     """Return what a portfolio earned on resampled paths; None where none was drawn."""
     returns = np.array(list(curve_of(pooled, PATH, portfolio, "return_annual").values()))
-    sharpes = np.array(list(curve_of(pooled, PATH, portfolio, "sharpe_annual").values()))
-    others = np.array(list(curve_of(pooled, PATH, EQUAL_WEIGHT, "sharpe_annual").values()))
     if not len(returns):
         return None
-    known = sharpes[np.isfinite(sharpes)]
+    own = curve_of(pooled, PATH, portfolio, "sharpe_annual")
+    other = curve_of(pooled, PATH, EQUAL_WEIGHT, "sharpe_annual")
+    sharpes = np.array(list(own.values()))
+    others = np.array([other.get(path, math.nan) for path in own])
+    # A path without a number is on neither side of what it is held against.
+    is_known = ~np.isnan(sharpes - others)
+    known = sharpes[~np.isnan(sharpes)]
     low, middle, high = (
         np.quantile(known, (0.05, 0.5, 0.95)) if len(known) else (math.nan, math.nan, math.nan)
     )
     return Paths(
         count=len(returns),
         sharpes=(float(low), float(middle), float(high)),
-        losing=float((returns < 0.0).mean()),
-        behind=float((sharpes < others).mean()),
+        losing=math.nan if np.isnan(returns).any() else float((returns < 0.0).mean()),
+        behind=float((sharpes < others).mean()) if is_known.all() else math.nan,
+        without_ratio=int((~is_known).sum()),
     )
 
 

@@ -29,17 +29,18 @@ def as_element(text: str, label: str) -> str:
     return tidy(f'<svg role="img" aria-label="{escape(label)}"{svg}')
 
 
-def tidy(svg: str) -> str:
+def tidy(svg: str, part: str = "") -> str:
     """Return an SVG element without what a page has no use for.
 
     Coordinates of paths keep two decimals, a hundredth of a point. Of the names only those that
     something refers to are kept, each with a digest of the drawing: a browser takes the first
-    element of a page that has a name, and draws nothing of it if that one is folded away.
+    element of a page that has a name, and draws nothing of it if that one is folded away. Equal
+    drawings have the same names unless they are told apart by the `part` of the page they are in.
     """
     svg = _INDENT.sub("\n", _RULES.sub("", _METADATA.sub("", svg)))
     svg = _PATH.sub(lambda found: f' d="{_shortened(found[1])}"', svg)
     referred = set(_REFERENCE.findall(svg))
-    digest = sha256(svg.encode()).hexdigest()[:_DIGEST_DIGITS]
+    digest = sha256(f"{part}{svg}".encode()).hexdigest()[:_DIGEST_DIGITS]
     svg = _NAME.sub(lambda found: f' id="{found[1]}-{digest}"' if found[1] in referred else "", svg)
     return _REFERENCE.sub(lambda found: f"{found[0]}-{digest}", svg)
 

@@ -18,6 +18,7 @@ from trading_assets.backtest.engine import BacktestTables
 from trading_assets.backtest.explanation.fold_explanation import FoldExplanation
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.metrics import Series
+from trading_assets.backtest.trials import TrialSeries
 from trading_assets.features.quality import FeatureQuality
 from trading_assets.policy.reference_names import REFERENCES
 from trading_assets.policy_specs import PolicySpec
@@ -105,6 +106,11 @@ class TrackRecord:
     def of_fold(self, key: str) -> Series:
         """Return the returns of one fold; empty when it is missing."""
         return self.returns[self.folds == key]
+
+    @property
+    def series(self) -> TrialSeries:
+        """Sessions and returns alone."""
+        return TrialSeries(self.portfolio, self.sessions, self.returns)
 
 
 def expected_portfolios(policy: PolicySpec) -> list[str]:

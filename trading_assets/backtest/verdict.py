@@ -1,4 +1,4 @@
-"""The verdict on each agent, in one sentence that carries its own evidence."""
+"""The verdict on each agent, and on all of them together, in one sentence with its evidence."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,25 +7,32 @@ from typing import Literal
 
 from trading_assets.backtest.baselines import BASELINES
 from trading_assets.backtest.figures import Comparison, Judgement, PortfolioFigures
-from trading_assets.backtest.promotion_gates import Gate, GateEvidence, failed_gates
+from trading_assets.backtest.promotion_gates import (
+    Gate,
+    GateEvidence,
+    failed_gates,
+    unjudged_gates,
+)
 
 Standing = Literal["beats", "ahead", "undecided", "behind", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How an agent's ensemble stands against the strongest baseline.
+    """How an ensemble stands against the strongest baseline.
 
     Attributes
     ----------
     agent : str
-        Name of the agent.
+        Name of the agent; `ensemble` is all agents together.
+    portfolio : str
+        What is judged.
     benchmark : str
         Baseline with the highest Sharpe ratio, where cash counts as 0.
     standing : str
-        `beats`: the interval of the difference lies above 0 and every gate that is judged is
-        passed. `ahead`: only the first. `undecided`: the interval contains 0. `behind`: it lies
-        below 0. `unknown`: the difference is undefined.
+        `beats`: the interval of the difference lies above 0 and every gate is judged and passed.
+        `ahead`: only the first. `undecided`: the interval contains 0. `behind`: it lies below 0.
+        `unknown`: the difference is undefined.
     comparison : Comparison
         With the benchmark, over the sessions that both have.
     is_complete : bool
@@ -38,6 +45,7 @@ class Verdict:
     """
 
     agent: str
+    portfolio: str
     benchmark: str
     standing: Standing
     comparison: Comparison
@@ -59,7 +67,6 @@ def strongest_baseline(figures: Mapping[str, PortfolioFigures]) -> str:
 
 def judge_agent(
     agent: str,
-    n_seeds: int,
     evidence: GateEvidence,
     gates: tuple[Gate, ...],
     judgement: Judgement,
@@ -69,9 +76,7 @@ def judge_agent(
     Parameters
     ----------
     agent : str
-        Name of the agent.
-    n_seeds : int
-        Trainings that the ensemble averages.
+        Name of the agent; `ensemble` of several together.
     evidence : GateEvidence
         What the gates looked at.
     gates : tuple of Gate
@@ -79,7 +84,7 @@ def judge_agent(
     judgement : Judgement
         Trials and confidence.
     """
-    benchmark, ensemble = evidence.benchmark, evidence.ensemble
+    benchmark, ensemble, n_seeds = evidence.benchmark, evidence.ensemble, evidence.advantage.seeds
     found = evidence.comparisons[benchmark]
     standing = _standing(found, gates)
     is_complete = all(own.is_complete for own in evidence.required.values())
@@ -96,7 +101,9 @@ def judge_agent(
         )
     if not is_complete:
         sentence = f"Incomplete: {sentence}"
-    return Verdict(agent, benchmark, standing, found, is_complete, sentence, gates)
+    return Verdict(
+        agent, evidence.portfolio, benchmark, standing, found, is_complete, sentence, gates
+    )
 
 
 def _holes(figures: Mapping[str, PortfolioFigures]) -> str:
@@ -118,7 +125,7 @@ def _standing(found: Comparison, gates: Sequence[Gate]) -> Standing:
         return "behind"
     if not found.low > 0:
         return "undecided"
-    return "ahead" if failed_gates(gates) else "beats"
+    return "beats" if all(gate.passed for gate in gates) else "ahead"
 
 
 def _claim(
@@ -131,12 +138,7 @@ def _claim(
     if standing == "beats":
         return f"{agent} beats {benchmark} after costs"
     if standing == "ahead":
-        failed = failed_gates(gates)
-        names = ", ".join(f"{gate.title[0].lower()}{gate.title[1:]}" for gate in failed)
-        return (
-            f"{agent} is ahead of {benchmark} after costs, but fails {len(failed)} of"
-            f" {len(gates)} gates ({names})"
-        )
+        return f"{agent} is ahead of {benchmark} after costs, but {_open_gates(gates)}"
     if standing == "behind":
         return f"{agent} falls behind {benchmark} after costs"
     if standing == "undecided":
@@ -144,3 +146,23 @@ def _claim(
     if ensemble.bars:
         return f"{agent} cannot be judged: its returns have no variance, so no Sharpe ratio."
     return f"{agent} cannot be judged: there is nothing to compare."
+
+
+def _open_gates(gates: Sequence[Gate]) -> str:
+    """Name the gates that are in the way: failed ones, and why others could not be judged."""
+    failed, unjudged = failed_gates(gates), unjudged_gates(gates)
+    parts: list[str] = []
+    if failed:
+        names = ", ".join(_lower(gate.title) for gate in failed)
+        parts.append(f"fails {len(failed)} of {len(gates)} gates ({names})")
+    if unjudged:
+        reasons = "; ".join(
+            f"{_lower(gate.title)}: {gate.sentence.removeprefix('Not judged: ').rstrip('.')}"
+            for gate in unjudged
+        )
+        parts.append(f"cannot be judged by {len(unjudged)} of {len(gates)} gates ({reasons})")
+    return " and ".join(parts)
+
+
+def _lower(text: str) -> str:
+    return f"{text[0].lower()}{text[1:]}"

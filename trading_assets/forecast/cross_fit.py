@@ -26,14 +26,9 @@ from trading_assets.forecast.dataset import (
 )
 from trading_assets.forecast.flattery import PartLosses, compare_parts, score_part
 from trading_assets.forecast.forecaster import Forecaster
+from trading_assets.forecast.parts import Part, cross_fit_part, expanding_part
 from trading_assets.forecast.predictions import CandidateName
-from trading_assets.forecast.purging import (
-    Part,
-    count_embargoed,
-    cross_fit_part,
-    expanding_part,
-    label_ends,
-)
+from trading_assets.forecast.purging import count_embargoed, label_ends
 from trading_assets.forecast.tables import ForecastTables
 from trading_assets.forecast.train import TrainingTask, find_prices, fit_forecaster
 from trading_assets.forecast_specs import ForecastSpec

@@ -121,75 +121,57 @@ def require_rows(split: SplitRows, remedy: str) -> None:
             raise DataError(msg)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One block of a train window: what is predicted and what its model is trained on.
-
-    `trained` lists (first session, last label end) of each stretch, inclusive.
-    """
-
-    predicted: Rows
-    split: SplitRows
-    trained: list[tuple[date, date]]
-
-
-def cross_fit_part(
+def clear_of(
     panel: Panel,
     labels: LabelGrid,
     rows: Rows,
+    predicted: Rows,
     block: Index,
     horizon_bars: int,
     embargo_sessions: int,
-) -> Part:
-    """Return the part that predicts the sessions `block` (positions, contiguous) from all others.
+) -> Mask:
+    """Return which rows (n,) a model that predicts the sessions `block` may be trained on.
 
-    A row before the block is used if its label ends more than the horizon before it; one after it
-    if it comes more than the embargo after the last label of the block has ended. The newest fifth
-    of the used rows' sessions is held out, its older half to stop and its newer half to judge.
+    A row before the block if its label ends more than the horizon before it; one after it if it
+    comes more than the embargo after the last label of the block has ended.
 
     Parameters
     ----------
     panel, labels : Panel, LabelGrid
         Data of the train window.
     rows : Rows
-        Usable rows of the train window, the block's included.
+        Rows that are asked about, with a label.
+    predicted : Rows
+        Usable rows of the block.
     block : int64
-        Positions of the sessions to predict.
+        Positions of the sessions to predict, contiguous.
     horizon_bars : int
         Horizon of the labels.
     embargo_sessions : int
         Sessions left out after the last label, see `count_embargoed`.
-
-    Raises
-    ------
-    DataError
-        If too few rows remain in one of the sets.
     """
-    predicted = rows.where(np.isin(rows.session, block))
-    others = keep_labelled(labels, rows.where(~np.isin(rows.session, block)))
-    is_before = _ends_before(panel, labels, others, block, horizon_bars)
+    is_before = ends_before(panel, labels, rows, block, horizon_bars)
     last_end = _last_end(panel, labels, predicted, block, horizon_bars)
-    is_after = others.session > last_end + embargo_sessions
-    return _make_part(panel, labels, predicted, others, is_before | is_after)
+    return is_before | (rows.session > last_end + embargo_sessions)
 
 
-def expanding_part(
-    panel: Panel, labels: LabelGrid, rows: Rows, block: Index, horizon_bars: int
-) -> Part:
-    """Return the part that predicts the sessions `block` from rows before it only.
+def hold_out_newest(panel: Panel, labels: LabelGrid, others: Rows, is_usable: Mask) -> SplitRows:
+    """Split the usable ones of labelled rows; the newest fifth of their sessions is held out.
 
-    As `cross_fit_part`, but for the rows after the block. The first block of a window has none
-    before it and is refused.
+    Its older half stops training and its newer half judges.
 
     Raises
     ------
     DataError
         If too few rows remain in one of the sets.
     """
-    predicted = rows.where(np.isin(rows.session, block))
-    others = keep_labelled(labels, rows.where(rows.session < block[0]))
-    is_before = _ends_before(panel, labels, others, block, horizon_bars)
-    return _make_part(panel, labels, predicted, others, is_before)
+    usable = others.where(is_usable)
+    sessions = np.unique(usable.session)
+    held_out = panel.sessions[sessions[int(len(sessions) * (1.0 - _PART_HELD_OUT_SHARE)) :]]
+    split = _split_at(panel, labels, usable, held_out)
+    split = replace(split, purged_rows=split.purged_rows + int((~is_usable).sum()))
+    require_rows(split, _MORE_TRAINING)
+    return split
 
 
 def span(panel: Panel, labels: LabelGrid, rows: Rows) -> tuple[date, date]:
@@ -198,9 +180,10 @@ def span(panel: Panel, labels: LabelGrid, rows: Rows) -> tuple[date, date]:
     return date.fromisoformat(str(first)), date.fromisoformat(str(last))
 
 
-def _ends_before(
+def ends_before(
     panel: Panel, labels: LabelGrid, rows: Rows, block: Index, horizon_bars: int
 ) -> Mask:
+    """Return which rows (n,) have a label that ends more than the horizon before a block."""
     zone_start = panel.sessions[max(0, int(block[0]) - horizon_bars)]
     return label_ends(labels, rows) < zone_start
 
@@ -215,22 +198,6 @@ def _last_end(
     ends = label_ends(labels, predicted)
     known = np.searchsorted(panel.sessions, ends[~np.isnat(ends)])
     return int(np.max(known, initial=block[-1] + horizon_bars))
-
-
-def _make_part(
-    panel: Panel, labels: LabelGrid, predicted: Rows, others: Rows, is_usable: Mask
-) -> Part:
-    usable = others.where(is_usable)
-    sessions = np.unique(usable.session)
-    held_out = panel.sessions[sessions[int(len(sessions) * (1.0 - _PART_HELD_OUT_SHARE)) :]]
-    split = _split_at(panel, labels, usable, held_out)
-    split = replace(split, purged_rows=split.purged_rows + int((~is_usable).sum()))
-    require_rows(split, _MORE_TRAINING)
-    seen = split.seen
-    is_older = seen.session < predicted.session.min()
-    stretches = [seen.where(is_older), seen.where(~is_older)]
-    trained = [span(panel, labels, stretch) for stretch in stretches if len(stretch)]
-    return Part(predicted, split, trained)
 
 
 def _split_at(panel: Panel, labels: LabelGrid, rows: Rows, held_out: Days) -> SplitRows:

@@ -93,8 +93,25 @@ def _event(
     return AccountEvent(event_id, kind, moment.session, symbol, shares, cash)
 
 
-def _fill(moment: SessionOpen, order: Order, trade: float, price: float, cost: Decimal) -> Fill:
-    """Return a fill whose cost makes up for what six decimals of the price leave out."""
+def fill_terms(trade: float, price: float, cost: Decimal) -> tuple[Decimal, Decimal, Decimal]:
+    """Return a trade of the core as shares, price and cost of a fill.
+
+    The cost makes up for what six decimals of the price leave out.
+
+    Parameters
+    ----------
+    trade : float
+        Shares, negative for a sale.
+    price : float
+        Price before costs, USD.
+    cost : Decimal
+        Cost of the trade, USD.
+
+    Returns
+    -------
+    quantity, price_usd, cost_usd : Decimal
+        Shares (positive), price of a share, and what is paid beyond quantity times price.
+    """
     quantity = to_quantity(abs(trade))
     spent = to_money(trade * price)
     # Rounded in the trader's favour, so that the remainder is a cost and never a gain.
@@ -102,6 +119,11 @@ def _fill(moment: SessionOpen, order: Order, trade: float, price: float, cost: D
     price_usd = Decimal(repr(price)).quantize(MONEY_STEP, rounding)
     signed = quantity if trade > 0 else -quantity
     amount = (signed * price_usd).quantize(MONEY_STEP, ROUND_HALF_EVEN)
+    return quantity, price_usd, spent - amount + cost
+
+
+def _fill(moment: SessionOpen, order: Order, trade: float, price: float, cost: Decimal) -> Fill:
+    quantity, price_usd, cost_usd = fill_terms(trade, price, cost)
     return Fill(
         execution_id=f"sim-{order.client_order_id}-1",
         client_order_id=order.client_order_id,
@@ -109,6 +131,6 @@ def _fill(moment: SessionOpen, order: Order, trade: float, price: float, cost: D
         side="buy" if trade > 0 else "sell",
         quantity=quantity,
         price_usd=price_usd,
-        cost_usd=spent - amount + cost,
+        cost_usd=cost_usd,
         filled_at=moment.opens_at,
     )

@@ -62,7 +62,7 @@ def decide_session(inputs: SessionInputs, opening: AccountState) -> DecidedSessi
         msg = f"the market has no bar before {inputs.session}; expected earlier ones to decide on"
         raise DataError(msg)
     closes = last_known_closes(market, known)
-    books = _books(opening, market.symbols, closes)
+    books = book_of_account(opening, market.symbols, closes)
     sizing, notional = strategy.policy.sizing, strategy.paper.initial_cash_usd
     held = held_weights(books, sizing, notional)[0]
     decision_session: date = market.sessions[known].item()
@@ -88,8 +88,23 @@ def decide_session(inputs: SessionInputs, opening: AccountState) -> DecidedSessi
     return DecidedSession(targets, plan, decision.decided_by, decision.remembered)
 
 
-def _books(opening: AccountState, symbols: tuple[str, ...], closes: Floats) -> Books:
-    """Return the ledger as one book of the market core."""
+def book_of_account(opening: AccountState, symbols: tuple[str, ...], closes: Floats) -> Books:
+    """Return the ledger as one book of the market core, without targets.
+
+    Parameters
+    ----------
+    opening : AccountState
+        The ledger after a close.
+    symbols : tuple of str
+        The book's columns.
+    closes : float64 (N,)
+        Last closes known then, USD; nan where a symbol has had none.
+
+    Raises
+    ------
+    DataError
+        If the ledger holds a symbol that is no column.
+    """
     strangers = sorted({*opening.quantity} - {*symbols})
     if strangers:
         msg = f"the account holds {', '.join(strangers)}; expected only symbols of the data set"

@@ -94,7 +94,7 @@ def trade_session(
     until = decision_time(
         calendar, data.session, strategy.paper.decision_minutes_before_open, data.clock()
     )
-    market = _market(data, market_data)
+    market = market_until(data.session, data.bars, data.actions, market_data)
 
     def inputs(
         market: Market, previous: SessionRecord | None, stored: SessionRecord | None
@@ -134,16 +134,34 @@ def trade_session(
     return note_renames(record, data.actions)
 
 
-def _market(data: SessionData, market_data: MarketDataSpec) -> Market:
-    known = data.bars.filter(pl.col("session") <= data.session)
+def market_until(
+    session: date, bars: pl.DataFrame, actions: pl.DataFrame, market_data: MarketDataSpec
+) -> Market:
+    """Return the market that a session is decided, settled and replayed on.
+
+    Parameters
+    ----------
+    session : date
+        Last session whose bar is used, if it is known.
+    bars, actions : DataFrame
+        Tables `validated_bars` and `corporate_actions`, by company.
+    market_data : MarketDataSpec
+        Universe, and how its volatility is known.
+
+    Raises
+    ------
+    DataError
+        If fewer than two sessions are known.
+    """
+    known = bars.filter(pl.col("session") <= session)
     sessions = known["session"].unique().sort().to_list()
     if len(sessions) < 2:
-        msg = f"no bars are known before {data.session}; materialize earlier months first"
+        msg = f"no bars are known before {session}; materialize earlier months first"
         raise DataError(msg)
-    symbols = newest_tickers(market_data.universe, data.actions)
+    symbols = newest_tickers(market_data.universe, actions)
     return build_market(
         known,
-        data.actions,
+        actions,
         symbols,
         sessions,
         declared_volatility(market_data),

@@ -9,6 +9,7 @@ from trading_assets.market_data import MarketDataSpec
 from trading_assets.pipeline.ablation import ablation_assets
 from trading_assets.pipeline.backtest import backtest_asset
 from trading_assets.pipeline.bars import bars_assets
+from trading_assets.pipeline.cross_validation import cross_validation_assets
 from trading_assets.pipeline.declared import declared_market_data, declared_strategy
 from trading_assets.pipeline.explanation import explanation_assets
 from trading_assets.pipeline.features import features_assets
@@ -19,6 +20,7 @@ from trading_assets.pipeline.policy import policy_assets
 from trading_assets.pipeline.references import reference_assets
 from trading_assets.pipeline.schedules import strategy_schedules
 from trading_assets.pipeline.sensors import strategy_sensors
+from trading_assets.pipeline.session_replay import session_replay_assets
 from trading_assets.pipeline.settings import read_settings
 from trading_assets.pipeline.stress import stress_assets
 from trading_assets.pipeline.walk_forward_report import walk_forward_report_asset
@@ -101,11 +103,13 @@ def strategy_definitions(name: str) -> dg.Definitions:
             *ablation_assets(declared),
             *reference_assets(declared),
             backtest_asset(declared),
+            *cross_validation_assets(declared),
             walk_forward_report_asset(declared),
             *explanation_assets(declared),
             *stress_assets(declared),
             *governance_assets(declared),
             *paper_assets(declared),
+            *session_replay_assets(declared),
         ],
         schedules=strategy_schedules(declared),
         sensors=strategy_sensors(declared),

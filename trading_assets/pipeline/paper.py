@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from trading_assets.lake.store import Lake
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.governance import champion_files
@@ -82,20 +83,38 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
     return [paper_session]
 
 
-def _stored(task: Task, *, before: bool) -> Any:
+def read_session(lake: Lake, asset: str, session: str) -> Any:
+    """Return the stored record of a paper session, whatever its checks said.
+
+    Parameters
+    ----------
+    lake : Lake
+        Holds it.
+    asset : str
+        Asset key of the paper sessions.
+    session : str
+        Partition key.
+
+    Returns
+    -------
+    SessionRecord
+        As it was committed last.
+
+    Raises
+    ------
+    DataError
+        If it was never stored or its files are damaged.
+    """
     from trading_assets.paper.record import SESSION_TABLES, SessionRecord
 
+    tables = {name: lake.read(asset, [session], name, allow_failed=True) for name in SESSION_TABLES}
+    return SessionRecord.from_files(tables, lake.read_blobs(asset, session, allow_failed=True))
+
+
+def _stored(task: Task, *, before: bool) -> Any:
     asset, lake = task.node.key, task.lake
     found = lake.latest_before(asset, task.key) if before else lake.record(asset, task.key)
-    if found is None:
-        return None
-    tables = {
-        name: lake.read(asset, [found.partition], name, allow_failed=True)
-        for name in SESSION_TABLES
-    }
-    return SessionRecord.from_files(
-        tables, lake.read_blobs(asset, found.partition, allow_failed=True)
-    )
+    return None if found is None else read_session(lake, asset, found.partition)
 
 
 def _inserted_before(task: Task) -> list[str]:

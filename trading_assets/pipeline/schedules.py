@@ -12,7 +12,7 @@ from trading_assets.plan import RunStep
 
 # Every asset of the code location stands in this one implicit job.
 ALL_ASSETS = "__ASSET_JOB"
-NIGHT_ASSETS = ("features", "drift_report")
+NIGHT_ASSETS = ("features", "drift_report", "session_replay")
 RETRAIN_ASSETS = ("challenger", "champion")
 NEW_YORK = "America/New_York"
 
@@ -49,7 +49,7 @@ def _nightly_retrain(declared: Declared) -> dg.ScheduleDefinition:
         cron_schedule=f"*/10 {hour}-{hour + 4} * * {days}",
         execution_timezone=NEW_YORK,
         default_status=_status(declared),
-        description="Before a session: bars and features up to the last close, drift, challenger.",
+        description="Before a session: bars, features, replay, drift, challenger.",
     )
     def nightly_retrain(
         context: dg.ScheduleEvaluationContext, lake: LakeResource

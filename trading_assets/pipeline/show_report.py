@@ -35,6 +35,8 @@ def open_report(strategy: str, console: Console | None = None) -> Path:
 def compare_reports(strategy: str, other: str, console: Console | None = None) -> None:
     """Print how two strategies compare over the sessions that both were tested on.
 
+    Folds that one of them lacks are named, and that no trials are counted is said.
+
     Raises
     ------
     UserError
@@ -42,7 +44,11 @@ def compare_reports(strategy: str, other: str, console: Console | None = None) -
     DataError
         If they have no session in common.
     """
-    from trading_assets.backtest.strategy_comparison import StrategyRecord, compare_strategies
+    from trading_assets.backtest.strategy_comparison import (
+        TRIALS,
+        StrategyRecord,
+        compare_strategies,
+    )
 
     console = console or Console()
     settings = read_settings()
@@ -62,7 +68,8 @@ def compare_reports(strategy: str, other: str, console: Console | None = None) -
     for name, figures in zip(found.names, found.figures, strict=True):
         table.add_row(name, *(shape.format(figures[figure]) for _, figure, shape in COLUMNS))
     console.print(table)
-    console.print(found.sentence, markup=False, soft_wrap=True)
+    for sentence in (found.sentence, *found.left_out, TRIALS):
+        console.print(sentence, markup=False, soft_wrap=True)
 
 
 def _fold_record(lake: Lake, strategy: str, declared: Any, key: str) -> Any:

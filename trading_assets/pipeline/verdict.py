@@ -27,7 +27,10 @@ def print_verdict(console: Console, strategy: str, lake: Lake, data: Path) -> No
     if record is not None:
         figures = json.loads(lake.read_blobs(asset, allow_failed=True)["figures.json"])
         console.print(_table(figures["portfolios"]))
-        for verdict in figures["verdicts"].values():
+        # Sorted by name as JSON is; what is deployed comes first.
+        verdicts = figures["verdicts"]
+        for name in sorted(verdicts, key=lambda name: name != "ensemble"):
+            verdict = verdicts[name]
             console.print(verdict["sentence"], markup=False, soft_wrap=True)
         for added in figures.get("forecasts_add", {}).values():
             console.print(added["sentence"], markup=False, soft_wrap=True)

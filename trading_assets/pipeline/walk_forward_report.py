@@ -9,6 +9,7 @@ from trading_assets.backtest.folds import get_fold
 from trading_assets.lake.store import InputRef
 from trading_assets.pipeline.ablation import ablation_keys, ablation_refs, read_ablations
 from trading_assets.pipeline.checks import check, check_spec
+from trading_assets.pipeline.cross_validation import read_cross_validation
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.explanation import read_explanations
 from trading_assets.pipeline.ledger import TABLE as LEDGER
@@ -78,6 +79,8 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
         tables = {fold: read_tables(task.lake, key, fold) for fold in present}
         equities = {fold: own.equity for fold, own in tables.items()}
         uncounted = find_uncounted(task.lake, declared, equities, counted_trials)
+        validated = f"{declared.name}/cross_validation"
+        cross_validation = read_cross_validation(task.lake, validated)
         report = build_report(
             WalkForwardInputs(
                 strategy_name=declared.name,
@@ -100,6 +103,7 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
                 trials=trial_series(counted_trials),
                 survivorship=survivorship(declared.market),
                 refused={fold: "; ".join(own.reasons) for fold, own in refused.items()},
+                cross_validation=cross_validation,
             )
         )
         problems = [*report.problems, *uncounted]
@@ -121,6 +125,7 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
                         *task.lake.inputs_for(explained, explanations),
                         *task.lake.inputs_for(declared.node("stress").key, stressed),
                         *ablation_refs(task.lake, ablated, ablations),
+                        *task.lake.inputs_for(validated, [""] if cross_validation else []),
                     ],
                     verdict="failed" if problems else "passed",
                     reasons=problems,

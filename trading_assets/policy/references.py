@@ -207,7 +207,7 @@ def reference_decisions(
         )
     for name, make in teachers.items():
         try:
-            decisions[name] = _by_teacher(task, make())
+            decisions[name] = teacher_decision(task, make())
         except DataError as error:
             absences[name] = str(error)
     return decisions, absences
@@ -254,7 +254,9 @@ def _expected_by(forecaster: Forecaster, tables: TrainingTables, market: Market)
     return panel["expected_return"] / forecaster.horizon_bars
 
 
-def _by_teacher(task: TradingTask, teach: Teacher) -> Decision:
+def teacher_decision(task: TradingTask, teach: Teacher) -> Decision:
+    """Return a function of (row, books of K = 1) giving a teacher's weights after limits."""
+
     def decide(row: int, books: Books) -> Floats:
         at = np.array([row], dtype=np.int64)
         held = held_weights(books, task.sizing, task.initial_usd)

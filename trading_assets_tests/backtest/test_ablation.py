@@ -1,6 +1,7 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -122,6 +123,22 @@ def test_a_card_keeps_agent_and_steps(helped):
     assert (again.agent, again.steps) == (traded.agent, traded.steps)
     with pytest.raises(DataError, match="of an ablation lacks 'arms'"):
         FoldAblation.from_card(traded.table, b'{"agent":"mine"}')
+
+
+def test_means_have_the_same_bits_in_every_run():
+    n = 100_000
+    rng = np.random.default_rng(0)
+    table = pl.DataFrame(
+        {"arm": rng.choice(ARMS, n), "net_return": rng.normal(1e-4, 0.01, n)},
+        schema={"arm": pl.String, "net_return": pl.Float64},
+    )
+    seen = {tuple(FoldAblation("mine", table, {}).means.items()) for _ in range(100)}
+    assert len(seen) == 1
+    (found,) = seen
+    assert [arm for arm, _ in found] == [WITH, WITHOUT]
+    for arm, mean in found:
+        own = table.filter(pl.col("arm") == arm)["net_return"].to_numpy()
+        assert mean == pytest.approx(own.mean(), rel=1e-12)
 
 
 def without_rows(table, arm, seed, drop):

@@ -92,6 +92,9 @@ def test_without_declared_costs_there_is_a_fee_and_no_factor():
         (lambda x: -1.0 + x, math.nan),
         (lambda x: 20.0 - x, math.nan),
         (lambda x: math.nan, math.nan),
+        (lambda x: math.nan if x >= 2.0 else 3.0 - x, math.nan),
+        (lambda x: math.nan if x == 2.0 else 3.0 - x, math.nan),
+        (lambda x: math.nan if x >= 5.0 else 1.5 - x, 1.5),
     ],
 )
 def test_a_root_is_found_between_grid_points_or_not_at_all(net, expected):
@@ -104,7 +107,11 @@ def test_a_root_is_found_between_grid_points_or_not_at_all(net, expected):
         ((3.0, 1.0, -1.0), 15.0),
         ((3.0, 0.0, -1.0), 10.0),
         ((0.0, -1.0, -2.0), math.nan),
-        ((3.0, 2.0, 1.0), math.nan),
+        ((3.0, 2.0, 1.0), math.inf),
+        ((3.0, math.nan, -1.0), math.nan),
+        ((3.0, 2.0, math.nan), math.nan),
+        ((math.nan, 2.0, -1.0), math.nan),
+        ((3.0, -1.0, math.nan), 7.5),
         ((-1.0, 1.0, -1.0), math.nan),
     ],
 )

@@ -20,11 +20,12 @@ from trading_assets.backtest.engine import (
     decision_rows,
     fixed_targets,
 )
+from trading_assets.backtest.figures import Judgement
 from trading_assets.backtest.folds import get_fold
 from trading_assets.backtest.matched_control import backtest_with_control
 from trading_assets.backtest.report import build_report
 from trading_assets.backtest.report_documents import WalkForwardInputs, WalkForwardReport
-from trading_assets.backtest.report_notes import assumption_notes
+from trading_assets.backtest.report_notes import assumption_notes, missing_notes
 from trading_assets.backtest.track_record import (
     FoldRecord,
     expected_portfolios,
@@ -174,7 +175,10 @@ def test_many_trials_take_a_win_back():
     few, many = (judged(inputs_of(records, trials=[silent] * count)) for count in (1, 10_000))
     assert few.figures["verdicts"]["ppo"]["standing"] == "beats"
     assert many.figures["verdicts"]["ppo"]["standing"] == "ahead"
-    assert "but fails 1 of 5 gates (deflated Sharpe ratio): annual Sharpe" in many.verdict
+    assert (
+        "but fails 2 of 6 gates (deflated Sharpe ratio, deflated advantage): annual Sharpe"
+        in many.verdict
+    )
     assert 'class="verdict ahead"' in many.html
 
 
@@ -247,9 +251,40 @@ def test_the_page_serves_light_dark_and_print():
 def test_the_page_says_what_is_assumed_and_missing():
     page = report_of().html
     assert "fee 1 bps, half spread 2 bps" in page
-    assert "filled in full at the next open" in page
+    assert "filled at the next open in full." in page
+    assert "Fills have no queue, no partial execution and no reaction of the market" in page
     assert "Survivorship: unknown" in page
     assert "Trials: 7 counted" in page
+
+
+@pytest.mark.parametrize(
+    ("costs", "expected"),
+    [
+        ({}, "filled at the next open in full."),
+        ({"latency_bars": 3}, "filled at the open 3 bars later in full."),
+        ({"lot_shares": 100}, "filled at the next open, in whole lots of 100 shares."),
+        (
+            {"max_participation": 0.01},
+            "filled at the next open, up to 1 % of that bar's volume; the rest lapses and the next"
+            " decision asks anew.",
+        ),
+        (
+            {"latency_bars": 3, "max_participation": 0.01, "lot_shares": 1},
+            "filled at the open 3 bars later, in whole lots of 1 share, up to 1 % of that bar's"
+            " volume; the rest lapses and the next decision asks anew.",
+        ),
+    ],
+)
+def test_the_page_says_when_and_how_much_of_an_order_is_filled(costs, expected):
+    strategy = strategy_of(costs=costs)
+    known = "Decided on what was known at a session's close, "
+    assert assumption_notes(strategy)[0] == known + expected
+    (fills,) = (
+        note
+        for note in missing_notes("x", Judgement(1, None, 100, 0.95, 0), strategy.costs)
+        if note.startswith("Fills")
+    )
+    assert ("but by the share of the bar's volume" in fills) == ("max_participation" in costs)
 
 
 def test_limits_on_sums_are_among_what_is_assumed():

@@ -27,6 +27,7 @@ from trading_assets_tests.backtest.test_report import (
 GATES = [
     "beats_every_naive_baseline",
     "survives_deflation",
+    "advantage_survives_deflation",
     "is_not_overfit",
     "seeds_agree",
     "is_complete",
@@ -154,7 +155,7 @@ def test_an_unfinished_seed_is_named_at_the_top_and_marks_what_it_touches():
     assert (found["folds"], found["missing_folds"]) == ([KEYS[0]], [KEYS[1]])
     verdict = report.figures["verdicts"]["ppo"]
     assert verdict["standing"] == "ahead"
-    assert "1 of 5 gates (folds and seeds)" in verdict["sentence"]
+    assert "1 of 6 gates (folds and seeds)" in verdict["sentence"]
 
 
 def test_a_benchmark_of_another_calendar_is_named_and_nothing_else_is_left_out():

@@ -57,6 +57,9 @@ def test_each_fold_shows_a_table_two_drawings_and_what_chance_would_show():
     assert section.count("<details") == 3
     assert section.count("<table>") == 2
     assert section.count("<svg") == 4
+    assert "<metadata" not in section
+    names = re.findall(r' id="([^"]+)"', page)
+    assert len(names) == len(set(names))
     assert section.count("where 0.1 are expected if all are worthless") == 2
     assert section.count("2 significant at 5 %: strong, twin.") == 2
     assert "Train windows of neighbouring folds overlap" in section

@@ -11,7 +11,9 @@ from trading_assets.backtest.figures import Judgement, as_json_value
 from trading_assets.backtest.page_parts import Section
 from trading_assets.backtest.report_notes import missing_notes
 from trading_assets.backtest.report_stress import stress_figures, stress_section
+from trading_assets.backtest.report_stress_tables import left_table
 from trading_assets.backtest.stress_chart import Panel, draw_sensitivity
+from trading_assets.backtest.stress_findings import robustness_finding
 from trading_assets.backtest.track_record import FoldRecord
 from trading_assets_tests.backtest.stressed_fold import FOLD, recorded, redecided_fold, stressed
 from trading_assets_tests.backtest.test_report import (
@@ -108,6 +110,55 @@ def test_the_finding_says_what_is_left_and_on_what_evidence():
     assert "On 3 resampled paths its Sharpe ratio is" in finding.evidence
 
 
+def curve_rows(scenario: str, points: dict[float, tuple[float | None, float | None]]):
+    """Pooled rows of one portfolio: return and Sharpe ratio a year by level."""
+    columns = {"level": list(points), "return_annual": [], "sharpe_annual": []}
+    for earned, ratio in points.values():
+        columns["return_annual"].append(earned)
+        columns["sharpe_annual"].append(ratio)
+    types = dict.fromkeys(columns, pl.Float64)
+    return pl.DataFrame(columns, schema=types).with_columns(
+        scenario=pl.lit(scenario), portfolio=pl.lit("ppo/ensemble")
+    )
+
+
+def pooled_of(last: float | None) -> pl.DataFrame:
+    """Figures of one ensemble and of equal weights alike, the last of each curve as given."""
+    curves = [
+        curve_rows("recorded", {0.0: (0.1, 1.0)}),
+        curve_rows("fee_bps", {0.0: (0.2, 1.0), 1.0: (0.1, 0.9), 500.0: (last, last)}),
+        curve_rows("capital_usd", {1e4: (0.2, 1.0), 1e5: (0.1, 0.9), 1e9: (last, last)}),
+        curve_rows("path", {0.0: (0.1, 1.0), 1.0: (last, last)}),
+    ]
+    own = pl.concat(curves)
+    return pl.concat([own, own.with_columns(portfolio=pl.lit("equal_weight"))])
+
+
+def test_what_hangs_on_a_missing_figure_is_a_dash_and_said_to_be_unknown():
+    pooled, tables = pooled_of(None), [stressed().table.clear()]
+    finding = robustness_finding(tables, pooled, "ppo/ensemble")
+    assert finding.claim == (
+        "ppo/ensemble: at which costs nothing is left is not known, as a return is missing."
+    )
+    assert finding.kind == "unknown"
+    assert "Capacity is not known, as a Sharpe ratio is missing" in finding.evidence
+    assert "\N{EN DASH} of them lose and \N{EN DASH} are behind equal_weight" in finding.evidence
+    assert "On 1 of them it or equal_weight has no Sharpe ratio" in finding.evidence
+    row = left_table(tables, pooled, ["ppo/ensemble"]).rows[0]
+    assert row[3] == '\N{EN DASH}<span class="interval">not known</span>'
+    assert row[5] == '\N{EN DASH}<span class="interval">not defined</span>'
+
+
+def test_what_is_left_at_the_most_that_was_tried_is_said_to_be_above_it():
+    pooled, tables = pooled_of(0.6), [stressed().table.clear()]
+    finding = robustness_finding(tables, pooled, "ppo/ensemble")
+    assert "something is left up to 500 bps of what is traded" in finding.claim
+    assert "Capacity: more than 1,000,000,000 USD." in finding.evidence
+    assert "no Sharpe ratio" not in finding.evidence
+    row = left_table(tables, pooled, ["ppo/ensemble"]).rows[0]
+    assert (row[3], row[5]) == ("above 500", "above 1,000,000,000")
+
+
 def test_notes_say_what_is_held_fixed_and_what_is_assumed():
     notes = " ".join(section().notes)
     assert "recorded target weights are held fixed" in notes
@@ -174,7 +225,8 @@ def test_the_page_has_the_section_and_no_longer_says_that_it_is_missing():
     assert found.figures["stress"] == {}
     assert "Not computed" not in found.html
     judgement = Judgement(1, None, 100, 0.95, 0)
-    assert not any("stress" in note or "capacity" in note for note in missing_notes("x", judgement))
+    notes = missing_notes("x", judgement, declared().costs)
+    assert not any("stress" in note or "capacity" in note for note in notes)
 
 
 def test_evaluation_accounts_are_judged_only_where_rules_are_declared():

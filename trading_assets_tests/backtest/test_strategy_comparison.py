@@ -7,7 +7,7 @@ import pytest
 from trading_assets.backtest.metrics import sharpe_annual
 from trading_assets.backtest.strategy_comparison import StrategyRecord, compare_strategies
 from trading_assets.errors import DataError
-from trading_assets_tests.backtest.test_report import KEYS, declared, fold_record
+from trading_assets_tests.backtest.test_report import KEYS, declared, fold_record, without
 
 
 def recorded(name: str, skill: float, keys=KEYS) -> StrategyRecord:
@@ -42,6 +42,39 @@ def test_figures_are_over_the_common_sessions_alone():
         sharpe_annual(values[1:] / values[:-1] - 1.0)
     )
     assert len(found.records[0].returns) == len(found.records[1].returns) == len(mine)
+
+
+def test_folds_that_one_of_the_two_lacks_are_named_whichever_comes_first():
+    whole, part = recorded("whole", 0.3), recorded("part", 0.1, KEYS[:1])
+    named = ("part lacks fold 2020-04-01 of whole, which is left out.",)
+    assert compare_strategies(whole, part).left_out == named
+    assert compare_strategies(part, whole).left_out == named
+    assert compare_strategies(whole, whole).left_out == ()
+
+
+def test_a_fold_whose_portfolio_is_incomplete_is_named_with_the_reason():
+    whole = recorded("whole", 0.3)
+    bare = StrategyRecord(
+        "bare", declared(), [whole.folds[0], without(whole.folds[1], "ppo/ensemble")]
+    )
+    assert compare_strategies(whole, bare).left_out == (
+        "bare lacks fold 2020-04-01 of whole, which is left out.",
+        "bare lacks fold 2020-04-01: the fold has no such portfolio.",
+    )
+
+
+def test_a_fold_that_is_shared_in_part_is_named_with_its_sessions():
+    whole = recorded("whole", 0.3)
+    first, second = whole.folds
+    equity = second.tables.equity
+    kept = equity["session"].unique().sort()[:10]
+    tables = replace(second.tables, equity=equity.filter(pl.col("session").is_in(kept.implode())))
+    part = StrategyRecord("part", declared(), [first, replace(second, tables=tables)])
+    sessions = equity["session"].n_unique()
+    assert compare_strategies(whole, part).left_out == (
+        f"part has 10 of the {sessions} sessions of fold 2020-04-01 of whole; the others are left"
+        " out.",
+    )
 
 
 def test_strategies_without_a_common_session_are_refused():

@@ -116,6 +116,9 @@ def test_capacity_is_found_on_the_logarithm_of_the_capital():
         ({1e4: 0.0, 1e9: -1.0}, math.nan),
         ({1e4: -0.5, 1e9: -1.0}, math.nan),
         ({1e4: math.nan, 1e9: 1.0}, math.nan),
+        ({1e4: 1.0, 1e5: 0.9, 1e6: math.nan, 1e7: math.nan}, math.nan),
+        ({1e4: 1.0, 1e5: math.nan, 1e6: 0.0}, math.nan),
+        ({1e4: 1.0, 1e5: 0.0, 1e6: math.nan}, 10**4.5),
         ({}, math.nan),
     ],
 )
@@ -140,3 +143,43 @@ def test_paths_are_pooled_by_their_number():
     assert found.behind == pytest.approx(0.4)
     assert found.sharpes[0] < found.sharpes[1] < found.sharpes[2]
     assert paths_of(pool_stress([table_of(FOLDS[0])]), "ppo/ensemble") is None
+
+
+def paths_without_variance(flat: str) -> pl.DataFrame:
+    """Four paths, on the last of which one portfolio earns nothing and has no Sharpe ratio."""
+    rows = []
+    for path in range(4):
+        noise = np.random.default_rng(path).normal(0, 0.001, 50)
+        for name, mean in (("ppo/ensemble", 0.0), ("equal_weight", 0.001)):
+            own = np.zeros(50) if (path, name) == (3, flat) else mean + noise
+            rows.append(row_of("path", path, name, earned(own)))
+    return pool_stress([stress_table(rows)])
+
+
+@pytest.mark.parametrize("flat", ["ppo/ensemble", "equal_weight"])
+def test_a_path_without_a_ratio_is_not_one_that_kept_up(flat):
+    found = paths_of(paths_without_variance(flat), "ppo/ensemble")
+    assert found is not None
+    assert math.isnan(found.behind)
+    assert found.without_ratio == 1
+    assert all(math.isfinite(ratio) for ratio in found.sharpes)
+
+
+def test_every_path_has_ratios_where_both_move():
+    found = paths_of(paths_without_variance(""), "ppo/ensemble")
+    assert found is not None
+    assert (found.behind, found.without_ratio) == (1.0, 0)
+
+
+def test_costs_left_where_a_return_is_missing_are_not_known():
+    tables = [costly_fold(0)]
+    pooled = pool_stress(tables).with_columns(
+        return_annual=pl.when(pl.col("level") >= 5.0).then(math.nan).otherwise("return_annual")
+    )
+    found = costs_left(tables, pooled, "ppo/ensemble", "cost_factor")
+    assert found is not None
+    assert math.isnan(found.at)
+    cheap = pool_stress(tables).filter(pl.col("level") <= 2.0)
+    short = costs_left(tables, cheap, "ppo/ensemble", "cost_factor")
+    assert short is not None
+    assert short.at == math.inf

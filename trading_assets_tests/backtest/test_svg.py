@@ -46,3 +46,7 @@ def test_names_differ_between_drawings_and_not_between_runs():
     assert first == again
     names = [set(re.findall(r' id="([^"]+)"', svg)) for svg in (first, other)]
     assert not names[0] & names[1]
+
+
+def test_equal_drawings_are_told_apart_by_their_part_of_the_page():
+    assert tidy(DRAWN, "2011") != tidy(DRAWN, "2012")

@@ -26,6 +26,8 @@ def test_two_strategies_are_compared_over_their_common_sessions(
     assert "tiny (ppo/ensemble) and tiny (ppo/ensemble) cannot be told apart: " in found.stdout
     assert "common sessions, correlation 1.00" in found.stdout
     assert "Sharpe" in found.stdout
+    assert "The comparison counts no trials: " in found.stdout
+    assert "left out" not in found.stdout
 
 
 def test_a_strategy_without_a_report_is_refused(tiny_project: FinishedProject) -> None:

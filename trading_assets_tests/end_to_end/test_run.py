@@ -32,6 +32,7 @@ PARTITIONS = {
     "tiny/challenger": [SESSION],
     "tiny/champion": [SESSION],
     "tiny/paper_session": [SESSION],
+    "tiny/session_replay": [SESSION],
 }
 
 
@@ -187,6 +188,22 @@ def test_the_tables_of_a_paper_session_agree_to_the_last_decimal(
     assert dict(orders.select("client_order_id", "filled_quantity").iter_rows()) == dict(
         by_order.iter_rows()
     )
+
+
+def test_the_run_that_settles_a_session_replays_it_to_the_cent(
+    tiny_project: FinishedProject,
+) -> None:
+    asset = "tiny/session_replay"
+    with tiny_project.project.lake() as lake:
+        row = lake.read(asset, [SESSION]).row(0, named=True)
+        symbols = lake.read(asset, [SESSION], "replay_symbols")
+        account = lake.read("tiny/paper_session", [SESSION], "account")
+    assert row["session"].isoformat() == SESSION
+    assert row["recorded_equity_usd"] == account["equity_usd"][0]
+    assert abs(row["recorded_equity_usd"] - row["replayed_equity_usd"]) < Decimal("0.01")
+    assert abs(row["divergence_bps"]) < 1e-3
+    assert len(symbols) >= 1
+    assert not symbols["differs"].any()
 
 
 def _signed(fill: dict[str, Decimal | str]) -> Decimal:

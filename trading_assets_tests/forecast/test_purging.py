@@ -15,10 +15,9 @@ from trading_assets.forecast.dataset import (
     place_labels,
 )
 from trading_assets.forecast.labels import compute_labels
+from trading_assets.forecast.parts import cross_fit_part, expanding_part
 from trading_assets.forecast.purging import (
     count_embargoed,
-    cross_fit_part,
-    expanding_part,
     keep_labelled,
     label_ends,
     split_at_validation,

@@ -8,12 +8,10 @@ from hypothesis import strategies as st
 
 from trading_assets.forecast import purging
 from trading_assets.forecast.dataset import Rows
+from trading_assets.forecast.parts import Part, cross_fit_part, expanding_part
 from trading_assets.forecast.purging import (
-    Part,
     SplitRows,
     count_embargoed,
-    cross_fit_part,
-    expanding_part,
     keep_labelled,
     split_at_validation,
 )

@@ -1,16 +1,9 @@
-import json
-
-import numpy as np
-import polars as pl
 import pytest
-from safetensors.numpy import save
 
 from trading_assets.errors import DataError
 from trading_assets.lake.lineage import find_damage, trace_lineage
-from trading_assets.lake.records import PartitionWrite
-from trading_assets.lake.similarity import find_difference
 from trading_assets.lake.store import InputRef, Lake
-from trading_assets_tests.lake.samples import BARS, made_by, only_file, open_lake, write_of
+from trading_assets_tests.lake.samples import BARS, made_by, only_file, write_of
 
 FEATURES, REPORT = "us_equities/features", "us_equities/walk_forward_report"
 
@@ -75,48 +68,3 @@ def test_one_bit_of_a_file_is_found_and_named_by_its_partition(chain: Lake):
     assert find_damage(chain, lineage(chain)).startswith(f"{BARS} 2000-02-01: its file rows")
     path.unlink()
     assert find_damage(chain, lineage(chain)).endswith("is gone")
-
-
-def stored(root, **content) -> tuple[Lake, object]:
-    lake = open_lake(root)
-    values = {
-        "close": [1.0, 100.0, None],
-        "symbol": ["A", "B", "C"],
-        "weight": 0.5,
-        "text": "a",
-        "names": ["x"],
-        **content,
-    }
-    frame = pl.DataFrame({"close": values["close"], "symbol": values["symbol"]})
-    document = {"weight": values["weight"], "text": values["text"], "names": values["names"]}
-    blobs = {
-        "card.json": json.dumps(document).encode(),
-        "weights.safetensors": save({"w": np.array([values["weight"]], np.float32)}),
-        "page.html": str(values["text"]).encode(),
-    }
-    lake.commit(
-        [PartitionWrite(FEATURES, "features", "2000-01-01", {"rows": frame}, blobs)], made_by()
-    )
-    return lake, lake.record(FEATURES, "2000-01-01")
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ({}, ""),
-        ({"close": [1.0 + 5e-6, 100.0 + 5e-4, None], "weight": 0.5 + 5e-6}, ""),
-        ({"text": "rounded otherwise"}, ""),
-        ({"close": [1.0 + 5e-5, 100.0, None]}, "file rows.parquet: column close of row 0"),
-        ({"close": [1.0, 100.0, 2.0]}, "file rows.parquet: column close of row 2"),
-        ({"symbol": ["A", "B", "D"]}, "file rows.parquet: column symbol differs"),
-        ({"close": [1.0], "symbol": ["A"]}, "file rows.parquet: 3 rows"),
-        ({"weight": 0.6}, "file card.json: weight was 0.5 against 0.6"),
-        ({"names": ["x", "y"]}, "file card.json: names has 1 entries against 2"),
-    ],
-)
-def test_numbers_within_the_tolerance_are_the_same(tmp_path, content, expected):
-    one, record = stored(tmp_path / "one")
-    other, again = stored(tmp_path / "other", **content)
-    found = find_difference(one, record, other, again)
-    assert found.startswith(expected)
-    assert bool(found) is bool(expected)

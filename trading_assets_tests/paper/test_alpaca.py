@@ -12,6 +12,8 @@ from trading_assets.paper.alpaca import AlpacaBroker
 from trading_assets.paper.alpaca_client import LIVE_URL, AlpacaClient
 from trading_assets.paper.gateways import BrokerError, OrderConflictError, build_gateway
 from trading_assets.paper.orders import Order
+from trading_assets.paper.replay import trade_again
+from trading_assets.paper.replay_tables import unexplained
 from trading_assets.paper.session import run_session
 from trading_assets.simulation.market import Market
 from trading_assets.strategy import PaperSpec
@@ -271,6 +273,24 @@ def test_a_session_is_decided_before_the_open_and_settled_from_the_brokers_fills
     assert settled.differences == []
     assert settled.tables["fills"]["price_usd"].to_list() == [Decimal("101.25")] * 3
     assert len(broker.posts) == 3
+
+    # What these fills cost beyond the simulation: other prices, and no costs but a cent of rounding
+    # at the broker.
+    replay = trade_again(settled, market, make_strategy(), None)
+    for symbol, price in zip(market.symbols, market.open[-1].tolist(), strict=True):
+        [own] = [found for found in replay.symbols if found.symbol == symbol]
+        shares = own.recorded.trade
+        assert shares == own.replayed.trade > 0
+        dearer = shares * (Decimal("101.25") - Decimal(repr(price)))
+        assert float(own.difference_usd) == pytest.approx(
+            float(own.replayed.cost_usd - dearer), abs=1e-4
+        )
+        assert own.replayed.cost_usd > 0
+        assert own.recorded.cost_usd == 0
+    assert replay.receiver == "alpaca-paper"
+    assert abs(replay.other_usd) < Decimal("0.01")
+    assert abs(replay.divergence_bps) > 1.0
+    assert unexplained([replay]) == []
 
 
 def test_a_run_that_died_after_sending_adopts_its_orders_once_the_window_is_over(

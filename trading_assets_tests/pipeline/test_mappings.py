@@ -74,6 +74,13 @@ TABLE = (
     ("known_optimum/paper_session", "known_optimum/features", "2025-07-01", "Tuesday <- Monday"),
     ("known_optimum/paper_session", "known_optimum/features", "2025-09-02", "after Labor Day"),
     ("known_optimum/paper_session", "w1_daily/validated_bars", "2025-06-16", "598 sessions, today"),
+    ("known_optimum/session_replay", "known_optimum/paper_session", "2025-06-16", "a month, today"),
+    (
+        "known_optimum/session_replay",
+        "w1_daily/validated_bars",
+        "2025-06-16",
+        "598 sessions, today",
+    ),
 )
 
 

@@ -18,7 +18,12 @@ from trading_assets_tests.pipeline.live_world import (
 
 BARS = tuple(f"tiny_daily/{name}" for name in ("corporate_actions", "raw_bars", "validated_bars"))
 FEATURES = ("tiny/features",)
-SESSION_ASSETS = ("tiny/challenger", "tiny/champion", "tiny/drift_report")
+SESSION_ASSETS = (
+    "tiny/challenger",
+    "tiny/champion",
+    "tiny/drift_report",
+    "tiny/session_replay",
+)
 PAPER = ("tiny/paper_session",)
 # The last session of a month, and the first of the next one, after a weekend.
 FRIDAY, MONDAY = "2022-07-29", "2022-08-01"
@@ -109,7 +114,7 @@ def test_the_next_night_renews_the_month_that_went_on_and_opens_the_new_one(play
 
 def test_only_todays_session_is_asked_for_and_no_missed_one(played: Played) -> None:
     # The declaration's sessions begin on 1 July; nobody was there for those up to the 28th.
-    for asset in ("challenger", "champion", "drift_report", "paper_session"):
+    for asset in ("challenger", "champion", "drift_report", "paper_session", "session_replay"):
         assert sorted(played.world.records(asset)) == [FRIDAY, MONDAY], asset
 
 

@@ -165,6 +165,8 @@ def test_features_that_stay_as_they_were_pass_the_check(world: LiveWorld) -> Non
 def test_a_strategy_that_retrains_on_drift_makes_no_nightly_challenger(world: LiveWorld) -> None:
     now = ny(FRIDAY, "01:00")
     world.store_months(now)
-    assert asked(world.tick("nightly_retrain", now)) == [(("tiny/drift_report",), FRIDAY)]
+    due = ("tiny/drift_report", "tiny/session_replay")
+    assert asked(world.tick("nightly_retrain", now)) == [(due, FRIDAY)]
     store_report(world, FRIDAY, is_alarm=False)
+    world.store("tiny/session_replay", FRIDAY, blobs={"summary.json": b"{}"})
     assert isinstance(world.tick("nightly_retrain", now), str)

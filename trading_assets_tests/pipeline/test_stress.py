@@ -119,7 +119,7 @@ def test_what_is_only_reported_makes_nothing_stale_that_is_trained_or_traded(
     world: LiveWorld,
 ) -> None:
     declared = world.declared
-    assert set(REPORTED) == {"stress_paths", "prop_firm"}
+    assert set(REPORTED) == {"stress_paths", "prop_firm", "cross_validation"}
     for changes, stale in (
         ({"stress_paths": 7}, {"stress", "walk_forward_report"}),
         ({"prop_firm": None}, {"walk_forward_report"}),
