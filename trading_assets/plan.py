@@ -4,7 +4,7 @@ One function answers for the driver, the schedules and the sensors. It reads the
 the answer is the same whoever asks, and nothing is launched to find it out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -46,11 +46,20 @@ class Target:
         Days whose partitions are meant; None leaves an end open.
     only : frozenset of str
         Asset keys; empty means all.
+    exactly : frozenset of (str, str), optional
+        Asset and partition of all that is meant, without what reads it; `only` names their assets.
     """
 
     first: date | None = None
     last: date | None = None
     only: frozenset[str] = frozenset()
+    exactly: frozenset[tuple[str, str]] | None = None
+
+    @classmethod
+    def of_partitions(cls, partitions: Iterable[tuple[str, str]]) -> "Target":
+        """Return the target of these partitions of assets and no others."""
+        meant = frozenset(partitions)
+        return cls(only=frozenset(asset for asset, _ in meant), exactly=meant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +109,8 @@ def plan(
         for node in graph.nodes:
             if target.only and node.key not in target.only:
                 continue
-            states.extend(
-                survey.state(graph, node, key) for key in _wanted(graph, node, now, target)
-            )
+            wanted = _wanted(graph, node, now, target)
+            states.extend(survey.state(graph, node, key) for key in wanted)
     is_partitioned = any(
         node.axis is not Axis.NONE
         for graph in graphs
@@ -121,6 +129,8 @@ def plan(
 
 
 def _wanted(graph: AssetGraph, node: AssetNode, now: datetime, target: Target) -> list[str]:
+    if target.exactly is not None:
+        return sorted(key for asset, key in target.exactly if asset == node.key)
     if node.axis is Axis.NONE:
         return [""]
     keys = graph.periods.keys(node.axis, now)
@@ -161,12 +171,12 @@ def _waves(
     ladders = [(g, n) for g, n in single if not n.reads]
     validated = [(g, n) for g, n in single if any(edge.covers_folds for edge in n.reads)]
     reports = [(g, n) for g, n in single if n.reads and (g, n) not in validated]
-    traded = _keyed_steps("trade session", sessions, due)
+    traded = _keyed_steps("trade session", sessions, due, target)
     waves = (
-        _month_steps("fetch and validate bars", bars, due, now),
-        _month_steps("compute features", features, due, now),
+        _month_steps("fetch and validate bars", bars, due, now, target),
+        _month_steps("compute features", features, due, now, target),
         (
-            *_keyed_steps("train and backtest fold", folds, due),
+            *_keyed_steps("train and backtest fold", folds, due, target),
             *_single_steps("climb the oracle ladder", ladders, due),
             *_single_steps("cross-validate", validated, due),
         ),
@@ -177,10 +187,12 @@ def _waves(
     return tuple(wave for wave in waves if wave)
 
 
-def _month_steps(title: str, pairs: Pairs, due: Due, now: datetime) -> tuple[RunStep, ...]:
+def _month_steps(
+    title: str, pairs: Pairs, due: Due, now: datetime, target: Target
+) -> tuple[RunStep, ...]:
     months = [(g, n) for g, n in pairs if n.axis is Axis.MONTH]
     single = tuple(n.key for _, n in pairs if n.axis is Axis.NONE)
-    due = due | _readers_of(months, due)
+    due = _with_readers(months, due, target)
     keys_due = {key for asset, key in due if any(n.key == asset for _, n in months)}
     if not keys_due:
         is_due = any((key, "") in due for key in single)
@@ -192,8 +204,8 @@ def _month_steps(title: str, pairs: Pairs, due: Due, now: datetime) -> tuple[Run
     return tuple(steps)
 
 
-def _keyed_steps(title: str, pairs: Pairs, due: Due) -> tuple[RunStep, ...]:
-    due = due | _readers_of(pairs, due)
+def _keyed_steps(title: str, pairs: Pairs, due: Due, target: Target) -> tuple[RunStep, ...]:
+    due = _with_readers(pairs, due, target)
     order = [node.key for _, node in pairs]
     keys = sorted({key for asset, key in due if asset in order})
     return tuple(
@@ -211,6 +223,11 @@ def _single_steps(title: str, pairs: Pairs, due: Due) -> tuple[RunStep, ...]:
     return tuple(
         RunStep(title, (node.key,), Axis.NONE) for _, node in pairs if (node.key, "") in due
     )
+
+
+def _with_readers(pairs: Pairs, due: Due, target: Target) -> Due:
+    found = due | _readers_of(pairs, due)
+    return found if target.exactly is None else found & target.exactly
 
 
 def _readers_of(pairs: Pairs, due: Due) -> Due:

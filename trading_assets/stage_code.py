@@ -130,8 +130,16 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         *BOOTSTRAP_CODE,
         "backtest",
         "pipeline/backtest.py",
+        "pipeline/policy.py",
         "pipeline/traded_folds.py",
         "pipeline/walk_forward_report.py",
+        # What the report reads, and what it counts.
+        "pipeline/ablation.py",
+        "pipeline/cross_validation.py",
+        "pipeline/explanation.py",
+        "pipeline/stress.py",
+        "pipeline/ledger.py",
+        "pipeline/ledger_check.py",
         "pipeline/trials.py",
     ),
     # Stage `backtest`, but it reads forecasters too.

@@ -266,6 +266,24 @@ def test_the_open_month_of_live_data_is_stale_once_another_session_has_closed() 
     assert step.partitions == ("2026-11-01",)
 
 
+def test_a_target_of_partitions_is_those_alone_and_not_what_reads_them(manifest: Manifest) -> None:
+    meant = {
+        ("us_daily/validated_bars", "2010-05-01"),
+        ("us_equities/policy/ppo", "2010-01-01"),
+        ("us_equities/stress", "2011-01-01"),
+        ("us_equities/walk_forward_report", ""),
+    }
+    planned = plan(manifest.graphs, manifest.records, NOW, Target.of_partitions(meant))
+    assert {(own.asset, own.partition) for own in planned.states} == meant
+    ran = {
+        (asset, key)
+        for step in planned.steps
+        for asset in step.assets
+        for key in step.partitions or ("",)
+    }
+    assert ran == meant
+
+
 VALIDATED = "known_optimum/cross_validation"
 
 

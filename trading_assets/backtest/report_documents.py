@@ -1,8 +1,8 @@
 """What a walk-forward report is made from, and what it is."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from trading_assets.backtest.path_figures import ValidatedPaths
 from trading_assets.backtest.track_record import FoldRecord
@@ -34,6 +34,8 @@ class WalkForwardInputs:
         How far the universe is free of survivorship bias.
     bootstrap_seed : int
         Seed of the intervals.
+    refused : mapping of str to str
+        Why folds were refused after they had been backtested, by key.
     """
 
     strategy_name: str
@@ -45,6 +47,7 @@ class WalkForwardInputs:
     cross_validation: ValidatedPaths | None = None
     survivorship: str = "unknown"
     bootstrap_seed: int = 0
+    refused: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

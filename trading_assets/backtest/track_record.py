@@ -126,6 +126,7 @@ def read_track_records(
     expected_folds: Sequence[str],
     portfolios: Sequence[str],
     initial_equity_usd: float,
+    refused: Mapping[str, str] | None = None,
 ) -> dict[str, TrackRecord]:
     """Chain each portfolio's folds.
 
@@ -139,6 +140,8 @@ def read_track_records(
         Portfolios that each fold should hold.
     initial_equity_usd : float
         Equity before a fold's first session.
+    refused : mapping of str to str, optional
+        Why folds that are not among `folds` were refused, by key.
 
     Returns
     -------
@@ -152,6 +155,9 @@ def read_track_records(
         record = produced.get(key)
         sessions = None if record is None else _fold_sessions(record.tables.equity)
         for portfolio in portfolios:
+            if record is None or sessions is None:
+                gaps[portfolio].append(Gap(portfolio, key, _absence(key, refused or {})))
+                continue
             part, reason = _read_fold(record, sessions, portfolio, initial_equity_usd)
             if reason:
                 gaps[portfolio].append(Gap(portfolio, key, reason))
@@ -176,14 +182,18 @@ def describe_gaps(records: Mapping[str, TrackRecord]) -> list[str]:
     return problems
 
 
+def _absence(fold: str, refused: Mapping[str, str]) -> str:
+    if fold not in refused:
+        return "the fold was not backtested"
+    return f"its backtest was refused: {refused[fold]}"
+
+
 def _read_fold(
-    record: FoldRecord | None,
-    sessions: pl.Series | None,
+    record: FoldRecord,
+    sessions: pl.Series,
     portfolio: str,
     initial_equity_usd: float,
 ) -> tuple[pl.DataFrame, str]:
-    if record is None or sessions is None:
-        return pl.DataFrame(), "the fold was not backtested"
     equity = record.tables.equity
     mine = equity.filter(pl.col("portfolio") == portfolio).sort("session")
     if mine.is_empty():

@@ -1,7 +1,7 @@
 """Brings a strategy up to date: plans, launches real runs wave by wave, shows what happens."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from time import monotonic
 
@@ -28,7 +28,7 @@ from trading_assets.plan import (
     Target,
     plan,
 )
-from trading_assets.survey import State
+from trading_assets.survey import PartitionState, State
 
 # A wave may make later partitions stale; a plan that does not settle by then is a fault.
 MAX_WAVES = 24
@@ -108,6 +108,37 @@ def run_strategy(strategy: str, target: Target, console: Console | None = None) 
         launched += len(planned.waves[0])
     console.print(f"[red]{strategy} is still not up to date after {limit} waves of runs[/red]")
     return False
+
+
+def make_partitions(
+    strategy: str, partitions: Iterable[tuple[str, str]], console: Console | None = None
+) -> bool:
+    """Launch runs for these partitions alone until each is stored; return whether each is.
+
+    Parameters
+    ----------
+    strategy : str
+        Declared strategy.
+    partitions : iterable of (str, str)
+        Asset and partition key; what is refused once more counts as stored.
+    console : Console, optional
+        Where progress is shown.
+    """
+    console = console or Console(stderr=False)
+    settings = read_settings()
+    graphs = full_graph(settings.declarations(), strategy)
+    lake, target = open_lake(settings), Target.of_partitions(partitions)
+    with open_instance(settings.data) as instance:
+        set_pool_limits(instance)
+    before: list[PartitionState] = []
+    while True:
+        planned = _planned(graphs, lake, target, settings.now())
+        due = [own for own in planned.states if own.state in (State.MISSING, State.STALE)]
+        # A run that failed and left as much to do would fail again.
+        if not planned.waves or due == before:
+            return not due
+        _launch_wave(console, settings, strategy, planned.waves[0])
+        before = due
 
 
 def print_plan(strategy: str, target: Target, console: Console | None = None) -> None:

@@ -15,6 +15,7 @@ from trading_assets.graph import AssetNode
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.instance import TRAINING_POOL
+from trading_assets.pipeline.made_with import MADE_WITH, made_with
 from trading_assets.pipeline.market_tables import read_market
 from trading_assets.pipeline.progress import watch_training
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
@@ -114,6 +115,7 @@ def _policy(declared: Declared, agent: str) -> dg.AssetsDefinition:
                 )
             ],
             depends_on,
+            {MADE_WITH: made_with(declared, node)},
         )
         report_partitions(context, record)
         count_policy(task.lake, declared, agent, Trained(record[0], len(trained.policies)))

@@ -1,10 +1,11 @@
 """The command `trading-assets rebuild`: makes a stored report again, from what it was made from.
 
-Everything between the fetched bars and the report is made anew in a data folder of its own, by the
-same assets, with the clock at the moment of the report; then each partition is held against the
-stored one, inputs before what read them. Nothing that is stored changes.
+Each partition between the fetched bars and the report, and no other, is made anew in a data folder
+of its own, by the same assets, with the clock at the moment of the report; then it is held against
+the stored one, inputs before what read them. Nothing that is stored changes.
 """
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -177,17 +178,19 @@ def _seed(
 
 def _make(settings: Settings, scratch: Path, lineage: Sequence[PartitionRecord]) -> None:
     record = lineage[-1]
-    made = [own for own in lineage if own.inputs]
-    days = [day for own in lineage for day in (own.first_session, own.last_session) if day]
-    command = [sys.executable, "-m", "trading_assets.cli", "run", record.asset.split("/")[0]]
-    for asset in dict.fromkeys(own.asset for own in made):
-        command += ["--only", asset]
-    command += ["--to", max(days).isoformat()]
+    made = [[own.asset, own.partition] for own in lineage if own.inputs]
+    command = [sys.executable, "-m", "trading_assets.pipeline.remaking", record.asset.split("/")[0]]
     variables = rebuilding_environment(settings, scratch, record.committed_at)
-    # This interpreter, with names that the manifest holds.
+    # This interpreter, with a name that the manifest holds.
     # In a folder without a dagster.yaml, so that its runs are in no instance but its own.
     found = subprocess.run(  # noqa: S603
-        command, cwd=scratch, env=variables, capture_output=True, text=True, check=False
+        command,
+        cwd=scratch,
+        env=variables,
+        input=json.dumps(made),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if found.returncode:
         lines = f"{found.stdout}\n{found.stderr}".strip().splitlines()

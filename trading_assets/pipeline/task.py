@@ -149,7 +149,10 @@ class Task:
         return self.node.key.rsplit("/", 1)[-1] if self.rows_table is None else self.rows_table
 
     def commit(
-        self, writes: Sequence[PartitionWrite], depends_on: Mapping[str, Any] | None = None
+        self,
+        writes: Sequence[PartitionWrite],
+        depends_on: Mapping[str, Any] | None = None,
+        noted: Mapping[str, Any] | None = None,
     ) -> list[PartitionRecord]:
         """Commit partitions with full provenance.
 
@@ -159,13 +162,15 @@ class Task:
             Content of each partition.
         depends_on : mapping, optional
             The declared values as they ran, where launchpad sizes replaced some.
+        noted : mapping, optional
+            What is kept beside these values and makes nothing stale.
         """
         effective = dict(depends_on or self.node.depends_on)
         provenance = Provenance(
             run_id=self.run_id,
             code_version=self.node.code_version,
             declaration_digest=digest(effective),
-            config=effective,
+            config={**effective, **(noted or {})},
             environment=environment(),
         )
         return self.lake.commit(writes, provenance)

@@ -3,7 +3,9 @@
 Counted is what can be chosen to be traded: each agent of a declaration, with its sizes as they ran
 and with the rule that weighs its seeds, as soon as it is trained; the ensemble of several agents;
 each draw of a search, before it is trained. Variants are declarations of their own. The same
-configuration counts once, however often, on however many folds and by whatever code it is made.
+configuration counts once, however often and on however many folds it is made. Another one is also
+the same declaration trained on a data set that is declared otherwise, by other code, or with own
+modules that have changed: it may earn something else, and what was earned before stays.
 
 Not counted, as nothing chooses among them what is traded: baselines and references, which agents
 are held against; single seeds, whose choice the probability of overfitting looks at instead; the
@@ -24,6 +26,7 @@ from trading_assets.ensemble_specs import MeanActionSpec
 from trading_assets.graph import digest
 from trading_assets.lake.store import CountedTrial, Lake, PartitionRecord, Trial, TrialReturns
 from trading_assets.pipeline.declared import Declared
+from trading_assets.pipeline.made_with import MADE_WITH
 
 ENSEMBLE = "ensemble"
 
@@ -65,19 +68,29 @@ def count_backtest(
     """
     from trading_assets.backtest.net_returns import net_returns
 
+    initial_usd = declared.trading.backtest.initial_equity_usd
+    for portfolio, trial in fold_trials(lake, declared, trained).items():
+        if equity is None:
+            lake.register_trial(trial)
+        else:
+            sessions, returns = net_returns(equity, portfolio, initial_usd)
+            lake.keep_trial_returns(trial, TrialReturns(window_of(fold), sessions, returns))
+
+
+def fold_trials(lake: Lake, declared: Declared, trained: Mapping[str, Trained]) -> dict[str, Trial]:
+    """Return what a fold traded that counts as tried, by portfolio."""
     trials = {
         f"{agent}/{ENSEMBLE}": _agent_trial(lake, declared, agent, own)
         for agent, own in trained.items()
     }
     if len(trials) > 1:
         trials[ENSEMBLE] = _ensemble_trial(declared, list(trials.values()))
-    initial_usd = declared.trading.backtest.initial_equity_usd
-    for portfolio, trial in trials.items():
-        if equity is None:
-            lake.register_trial(trial)
-        else:
-            sessions, returns = net_returns(equity, portfolio, initial_usd)
-            lake.keep_trial_returns(trial, TrialReturns(f"test {fold}", sessions, returns))
+    return trials
+
+
+def window_of(fold: str) -> str:
+    """Return the name under which returns of a fold's test window are kept."""
+    return f"test {fold}"
 
 
 def trial_series(counted: Sequence[CountedTrial]) -> list[Any]:
@@ -138,8 +151,8 @@ def _flat(values: Any, name: str = "") -> Iterator[tuple[str, object]]:
 
 def _agent_trial(lake: Lake, declared: Declared, agent: str, trained: Trained) -> Trial:
     rule = declared.trading.policy.ensemble
-    declaration = trained.record.declaration_digest
     config = lake.document(trained.record.config_digest)
+    declaration = digest([trained.record.declaration_digest, config.get(MADE_WITH)])
     if trained.seeds > 1 and not isinstance(rule, MeanActionSpec):
         # The same seeds weighed otherwise are another portfolio.
         weighed = rule.model_dump(mode="json")
@@ -156,6 +169,7 @@ def _ensemble_trial(declared: Declared, members: Sequence[Trial]) -> Trial:
             for trial in members
         },
         ENSEMBLE: declared.trading.policy.ensemble.model_dump(mode="json"),
+        MADE_WITH: members[0].config.get(MADE_WITH),
     }
     seeds = sum(trial.seeds for trial in members)
     data_set = declared.trading.market_data

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from trading_assets.backtest.folds import get_fold
+from trading_assets.lake.store import InputRef
 from trading_assets.pipeline.ablation import ablation_keys, ablation_refs, read_ablations
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.cross_validation import read_cross_validation
@@ -13,6 +14,7 @@ from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.explanation import read_explanations
 from trading_assets.pipeline.ledger import TABLE as LEDGER
 from trading_assets.pipeline.ledger import ledger_table
+from trading_assets.pipeline.ledger_check import find_uncounted
 from trading_assets.pipeline.policy import png_metadata
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.stress import read_stress
@@ -42,7 +44,10 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
                 node, complete, "Every portfolio has every fold and finite figures.", blocks=True
             ),
             check_spec(
-                node, counted, "The number of configurations tried is above zero.", blocks=True
+                node,
+                counted,
+                "Each agent and ensemble of each fold is a counted trial, with its returns.",
+                blocks=True,
             ),
         ],
     )
@@ -59,7 +64,11 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
         counted_trials = task.lake.counted_trials(declared.trading.market_data)
         trials = len(counted_trials)
         expected = task.inputs("")[key]
-        present = [fold for fold in expected if fold in task.lake.records(key)]
+        stored = task.lake.records(key)
+        present = [fold for fold in expected if fold in stored and stored[fold].verdict == "passed"]
+        refused = {
+            fold: stored[fold] for fold in expected if fold in stored and fold not in present
+        }
         forecaster = f"{declared.name}/forecaster"
         ablated = ablation_keys(declared)
         ablations = read_ablations(task.lake, ablated, present)
@@ -67,6 +76,9 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
         explained = f"{declared.name}/explanation"
         explanations = read_explanations(task.lake, explained, present)
         stressed = read_stress(task.lake, declared.node("stress").key, present)
+        tables = {fold: read_tables(task.lake, key, fold) for fold in present}
+        equities = {fold: own.equity for fold, own in tables.items()}
+        uncounted = find_uncounted(task.lake, declared, equities, counted_trials)
         validated = f"{declared.name}/cross_validation"
         cross_validation = read_cross_validation(task.lake, validated)
         report = build_report(
@@ -77,7 +89,7 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
                 folds=[
                     FoldRecord(
                         get_fold(fold, declared.trading.folds),
-                        read_tables(task.lake, key, fold),
+                        tables[fold],
                         read_member_weights(task.lake, key, fold),
                         features=quality.get(fold),
                         ablations=ablations[fold],
@@ -90,10 +102,11 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
                 expected_folds=expected,
                 trials=trial_series(counted_trials),
                 survivorship=survivorship(declared.market),
+                refused={fold: "; ".join(own.reasons) for fold, own in refused.items()},
                 cross_validation=cross_validation,
             )
         )
-        problems = [*report.problems, *([] if trials else ["no trial has been counted"])]
+        problems = [*report.problems, *uncounted]
         files = {
             "report.html": report.html.encode(),
             "report.png": report.png,
@@ -107,6 +120,7 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
                     files,
                     inputs=[
                         *task.lake.inputs_for(key, present),
+                        *(InputRef(key, f, own.content_digest) for f, own in refused.items()),
                         *task.lake.inputs_for(forecaster, quality),
                         *task.lake.inputs_for(explained, explanations),
                         *task.lake.inputs_for(declared.node("stress").key, stressed),
@@ -141,7 +155,7 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
             },
             check_results=[
                 check(complete, report.problems),
-                check(counted, [] if trials else ["no trial has been counted"], trials=trials),
+                check(counted, uncounted, trials=trials),
             ],
         )
 

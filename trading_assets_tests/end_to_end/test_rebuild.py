@@ -6,9 +6,11 @@ import re
 import pytest
 
 from trading_assets_tests.end_to_end.conftest import FinishedProject
-from trading_assets_tests.end_to_end.projects import Project
+from trading_assets_tests.end_to_end.projects import FOLD, Project
 
 REPORT = "tiny/walk_forward_report"
+EARLIER_FOLD, NOT_BACKTESTED = "2007-10-01", "the fold was not backtested"
+TRADED = ("forecaster", "forecasts", "policy/ppo", "references", "backtest")
 
 
 def flip_one_bit(project: Project, asset: str, partition: str) -> None:
@@ -45,6 +47,41 @@ def test_a_report_is_made_again_to_the_bit_twice_and_nothing_stored_changes(
         assert lake.assets() == assets
     with project.instance() as instance:
         assert instance.get_runs_count() == runs
+
+
+def test_a_report_that_lacks_a_fold_and_explanations_is_made_again_as_it_is(
+    own_project: Project,
+) -> None:
+    path = own_project.folder / "defs" / "tiny" / "defs.yaml"
+    declared = path.read_text()
+    assert f"first: '{FOLD}'" in declared
+    path.write_text(declared.replace(f"first: '{FOLD}'", f"first: '{EARLIER_FOLD}'"))
+    only = [part for name in TRADED for part in ("--only", f"tiny/{name}")]
+    found = own_project.trading_assets("run", "tiny", *only, "--from", FOLD)
+    assert found.returncode == 0, found.stdout + found.stderr
+    # What there is of explanations and stress is of the earlier declaration's fold.
+    forget(own_project, "tiny/explanation", "tiny/stress")
+    own_project.trading_assets("run", "tiny", "--only", REPORT)
+    with own_project.lake() as lake:
+        record = lake.record(REPORT)
+        read = sorted({(ref.asset, ref.partition) for ref in record.inputs})
+    assert record.reasons == (f"every portfolio lacks fold {EARLIER_FOLD}: {NOT_BACKTESTED}",)
+    assert read == [("tiny/backtest", FOLD), ("tiny/forecaster", FOLD)]
+    found = own_project.trading_assets("rebuild", "tiny")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert found.stdout.splitlines()[-1].startswith("identical: ")
+
+
+def forget(project: Project, *assets: str) -> None:
+    """Leave assets without any current partition."""
+    import sqlalchemy as sa
+
+    from trading_assets.lake import tables
+
+    engine = sa.create_engine(f"sqlite:///{project.data / 'manifest.sqlite'}")
+    with engine.begin() as connection:
+        connection.execute(sa.delete(tables.pointers).where(tables.pointers.c.asset.in_(assets)))
+    engine.dispose()
 
 
 @pytest.mark.parametrize(
