@@ -144,7 +144,7 @@ def test_what_features_were_worth_is_stored_with_the_forecaster_and_in_the_repor
     count = table.height
     assert count > 0
     assert correlations.height == count * (count + 1) // 2
-    assert f"<details open><summary>Fold {FOLD}: training days" in page
+    assert f"<details><summary>Fold {FOLD}: training days" in page
     assert all(f'<th scope="row">{name}</th>' in page for name in table["feature"])
     assert record is not None
     read = {"tiny/backtest", "tiny/explanation", "tiny/forecaster", "tiny/stress"}
