@@ -120,6 +120,7 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         *ENGINE_CODE,
         "backtest/ablation.py",
         "backtest/folds.py",
+        "backtest/steady_groups.py",
         "pipeline/policy.py",
         "pipeline/ablation.py",
     ),
