@@ -32,13 +32,14 @@ _BAND = " % band of "
 def draw_svg(curves: Sequence[Curve]) -> str:
     """Return growth and drawdown as an SVG element that takes the page's text colour."""
     figure = _draw(curves, (9.6, 3.8))
-    figure.subplots_adjust(top=0.99, bottom=0.06)
+    figure.subplots_adjust(top=0.9, bottom=0.06)
     return as_svg(figure, "Growth of 1 USD and drawdown of each portfolio")
 
 
 def draw_png(curves: Sequence[Curve], title: str) -> bytes:
     """Return growth and drawdown as a PNG of 1200 x 760 pixels on white."""
     figure = _draw(curves, (10.0, 6.333))
+    figure.subplots_adjust(top=0.9)
     figure.suptitle(title, x=0.01, y=0.99, ha="left", fontsize=11, color=INK)
     figure.set_facecolor("white")
     return render(figure, "png", 120)
@@ -50,8 +51,8 @@ def draw_thumbnail(curves: Sequence[Curve]) -> bytes:
 
     figure = Figure(figsize=(4.8, 2.4), facecolor="white")
     axes = figure.subplots()
-    figure.subplots_adjust(left=0.07, right=0.985, top=0.97, bottom=0.1)
-    _draw_growth(axes, [curve for curve in curves if curve.width > THIN])
+    figure.subplots_adjust(left=0.07, right=0.985, top=0.86, bottom=0.1)
+    _draw_growth(axes, [curve for curve in curves if curve.width > THIN], 3)
     style_axes(axes, 7)
     return render(figure, "png", 100)
 
@@ -64,7 +65,7 @@ def _draw(curves: Sequence[Curve], size_inches: tuple[float, float]) -> "Figure"
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
     figure.subplots_adjust(left=0.065, right=0.995, top=0.955, bottom=0.045, hspace=0.06)
     figure.align_ylabels()
-    _draw_growth(top, curves)
+    _draw_growth(top, curves, 4)
     style_axes(top, 9)
     top.set_ylabel("Growth of 1 USD", color=INK, fontsize=9)
     _fill_bands(bottom, curves, is_drawdown=True)
@@ -81,7 +82,7 @@ def _draw(curves: Sequence[Curve], size_inches: tuple[float, float]) -> "Figure"
     return figure
 
 
-def _draw_growth(axes: "Axes", curves: Sequence[Curve]) -> None:
+def _draw_growth(axes: "Axes", curves: Sequence[Curve], legend_columns: int) -> None:
     _fill_bands(axes, curves, is_drawdown=False)
     named: set[str] = set()
     for curve in curves:
@@ -102,7 +103,11 @@ def _draw_growth(axes: "Axes", curves: Sequence[Curve]) -> None:
         order = sorted(range(len(labels)), key=lambda place: _depth(labels[place]))
         axes.legend(
             handles=[lines[place] for place in order],
-            loc="upper left",
+            # Above the axes, where no curve can run through it.
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.0),
+            ncols=legend_columns,
+            borderaxespad=0.0,
             fontsize=8,
             frameon=False,
             labelcolor=INK,
