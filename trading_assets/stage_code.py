@@ -68,6 +68,7 @@ STRESS_CODE = tuple(
         "shocks",
         "stress",
         "stress_rows",
+        "stress_scenarios",
         "vectorised",
     )
 )
@@ -119,6 +120,7 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         *TRADING_ROOMS,
         *ENGINE_CODE,
         "backtest/ablation.py",
+        "backtest/fold_ablation.py",
         "backtest/folds.py",
         "backtest/steady_groups.py",
         "pipeline/policy.py",

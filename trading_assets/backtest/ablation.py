@@ -4,81 +4,21 @@ Nothing of this is traded otherwise: no ensemble, no champion and no trial is ma
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
 
 from trading_assets.agent_specs import DeclaredAgent
 from trading_assets.backtest.engine import run_backtest
+from trading_assets.backtest.fold_ablation import ARMS, WITH, WITHOUT, FoldAblation
 from trading_assets.backtest.folds import Fold
-from trading_assets.backtest.steady_groups import sum_groups
-from trading_assets.errors import DataError
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.ablation import hide_forecasts, without_forecasts
 from trading_assets.policy.fold import TrainingTables, market_of
-from trading_assets.policy.networks import TrainedPolicy, canonical_json, parse_json
+from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.rollout import build_task, policy_decision, require_trained_on
 from trading_assets.schema import conform
 from trading_assets.strategy import Strategy
-
-WITH, WITHOUT = "with", "without"
-ARMS = (WITH, WITHOUT)
-CARD_FILE = "card.json"
-
-
-@dataclass(frozen=True, slots=True)
-class FoldAblation:
-    """What both arms of one agent earned in one fold.
-
-    Attributes
-    ----------
-    agent : str
-        Name of the agent.
-    table : DataFrame
-        Table `ablation`.
-    steps : mapping of str to mapping of int to int
-        Environment steps of each seed's training, by arm.
-    """
-
-    agent: str
-    table: pl.DataFrame
-    steps: Mapping[str, Mapping[int, int]]
-
-    @property
-    def means(self) -> dict[str, float]:
-        """Mean net return of a session over seeds and sessions, by arm."""
-        sums = {"total": pl.col("net_return"), "count": pl.col("net_return").is_not_null()}
-        means = sum_groups(self.table, ["arm"], sums).sort("arm")
-        return dict(means.select("arm", pl.col("total") / pl.col("count")).iter_rows())
-
-    def to_card(self) -> dict[str, bytes]:
-        """Return `card.json`: what told the arms apart, and the steps of their trainings."""
-        arms = {
-            arm: {"uses_forecasts": arm == WITH, "steps": {str(s): n for s, n in steps.items()}}
-            for arm, steps in self.steps.items()
-        }
-        return {CARD_FILE: canonical_json({"agent": self.agent, "arms": arms})}
-
-    @classmethod
-    def from_card(cls, table: pl.DataFrame, card: bytes) -> "FoldAblation":
-        """Return the ablation that a table and the card of `to_card` are of.
-
-        Raises
-        ------
-        DataError
-            If the card is damaged.
-        """
-        values = parse_json(card, CARD_FILE)
-        try:
-            steps = {
-                arm: {int(seed): int(count) for seed, count in own["steps"].items()}
-                for arm, own in values["arms"].items()
-            }
-            return cls(values["agent"], table, steps)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            msg = f"{CARD_FILE} of an ablation lacks {error}; restore the file or train again"
-            raise DataError(msg) from error
 
 
 def trade_arms(

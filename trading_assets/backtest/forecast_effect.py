@@ -19,8 +19,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from trading_assets.backtest.ablation import ARMS, WITH, WITHOUT, FoldAblation
 from trading_assets.backtest.figures import Judgement
+from trading_assets.backtest.fold_ablation import ARMS, WITH, WITHOUT, FoldAblation
 from trading_assets.backtest.metrics import BARS_PER_YEAR, Series
 from trading_assets.bootstrap import (
     basic_interval,

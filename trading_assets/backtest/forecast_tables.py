@@ -5,9 +5,9 @@ from html import escape
 
 import numpy as np
 
-from trading_assets.backtest.ablation import WITH, WITHOUT
 from trading_assets.backtest.cells import number, percent, with_interval
 from trading_assets.backtest.figures import Judgement
+from trading_assets.backtest.fold_ablation import WITH, WITHOUT
 from trading_assets.backtest.forecast_effect import ForecastEffect, SeedMeans, sharpe_ratios
 from trading_assets.backtest.metrics import Series
 from trading_assets.backtest.page_parts import Table

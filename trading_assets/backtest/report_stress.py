@@ -26,13 +26,6 @@ from trading_assets.backtest.sensitivity import (
     SHOWN_FACTORS,
     USUAL_IMPACT,
 )
-from trading_assets.backtest.stress import (
-    BUY_AND_HOLD,
-    CORRELATION,
-    MOST_APART_BPS,
-    RECORDED,
-    UNSHOCKED,
-)
 from trading_assets.backtest.stress_chart import Panel, draw_sensitivity
 from trading_assets.backtest.stress_findings import robustness_finding
 from trading_assets.backtest.stress_pool import (
@@ -42,6 +35,13 @@ from trading_assets.backtest.stress_pool import (
     kinds_of_costs,
     paths_of,
     pool_stress,
+)
+from trading_assets.backtest.stress_scenarios import (
+    BUY_AND_HOLD,
+    CORRELATION,
+    MOST_APART_BPS,
+    RECORDED,
+    UNSHOCKED,
 )
 from trading_assets.backtest.track_record import FoldRecord
 from trading_assets.strategy import Strategy

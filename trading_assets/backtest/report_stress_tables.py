@@ -20,7 +20,8 @@ from trading_assets.backtest.sensitivity import (
     FEES_BPS,
     HALF_SPREAD,
 )
-from trading_assets.backtest.stress import (
+from trading_assets.backtest.stress_pool import Left, Paths, capacity_of, costs_left, paths_of
+from trading_assets.backtest.stress_scenarios import (
     CORRELATION,
     GAP,
     HALTS,
@@ -29,7 +30,6 @@ from trading_assets.backtest.stress import (
     UNSHOCKED,
     VOLATILITY,
 )
-from trading_assets.backtest.stress_pool import Left, Paths, capacity_of, costs_left, paths_of
 
 # Scenario, level and how the page calls it; those that are not stored are left out.
 _SCENARIOS = (

@@ -24,21 +24,22 @@ from trading_assets.backtest.sensitivity import (
 )
 from trading_assets.backtest.shocks import open_with_gap, raise_correlation, raise_volatility
 from trading_assets.backtest.stress_rows import Earned, earned_by, recorded_by, stress_table
+from trading_assets.backtest.stress_scenarios import (
+    BUY_AND_HOLD,
+    CORRELATION,
+    CORRELATION_LEVEL,
+    GAP,
+    GAP_DEVIATIONS,
+    HALTS,
+    MOST_APART_BPS,
+    PATH,
+    RECORDED,
+    STALE,
+    UNSHOCKED,
+    VOLATILITY,
+    VOLATILITY_FACTOR,
+)
 from trading_assets.policy.fold import TrainingTables, market_of
-
-# Scenarios of table `stress`; the level is a factor, a correlation, deviations, sessions or the
-# path's number.
-RECORDED, UNSHOCKED = "recorded", "as_it_was"
-VOLATILITY, CORRELATION, GAP = "volatility", "correlation", "gap"
-HALTS, STALE, PATH = "halts", "stale_feed", "path"
-
-VOLATILITY_FACTOR = 3.0
-CORRELATION_LEVEL = 0.9
-GAP_DEVIATIONS = 3.0
-BUY_AND_HOLD = "buy_and_hold"
-# Dividends are reinvested on the adjusted path, and rounding differs. Mean difference of a bar's
-# return, basis points.
-MOST_APART_BPS = 0.5
 
 _BPS = 1e4
 

@@ -17,7 +17,6 @@ from trading_assets.backtest.sensitivity import (
     FEE,
     FEES_BPS,
 )
-from trading_assets.backtest.stress import RECORDED
 from trading_assets.backtest.stress_pool import (
     Left,
     capacity_of,
@@ -26,6 +25,7 @@ from trading_assets.backtest.stress_pool import (
     kinds_of_costs,
     paths_of,
 )
+from trading_assets.backtest.stress_scenarios import RECORDED
 
 
 def robustness_finding(tables: Sequence[pl.DataFrame], pooled: pl.DataFrame, name: str) -> Finding:

@@ -12,7 +12,7 @@ from trading_assets.backtest.break_even_costs import BREAK_EVEN, EQUAL_WEIGHT, M
 from trading_assets.backtest.metrics import BARS_PER_YEAR
 from trading_assets.backtest.sensitivity import CAPITAL, COSTS, FEE
 from trading_assets.backtest.steady_groups import sum_groups
-from trading_assets.backtest.stress import PATH
+from trading_assets.backtest.stress_scenarios import PATH
 
 
 @dataclass(frozen=True, slots=True)

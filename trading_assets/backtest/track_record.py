@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from trading_assets.backtest.ablation import FoldAblation
 from trading_assets.backtest.baselines import BASELINES
 from trading_assets.backtest.engine import BacktestTables
 from trading_assets.backtest.explanation.fold_explanation import FoldExplanation
+from trading_assets.backtest.fold_ablation import FoldAblation
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.metrics import Series
 from trading_assets.backtest.trials import TrialSeries

@@ -65,13 +65,8 @@ def _forecast_ablation(declared: Declared, agent: str) -> dg.AssetsDefinition:
         lake: LakeResource,
         tracking: TrackingResource,
     ) -> dg.MaterializeResult:
-        from trading_assets.backtest.ablation import (
-            WITH,
-            WITHOUT,
-            find_unlike,
-            trade_arms,
-            window_sessions,
-        )
+        from trading_assets.backtest.ablation import find_unlike, trade_arms, window_sessions
+        from trading_assets.backtest.fold_ablation import WITH, WITHOUT
         from trading_assets.policy.ablation import train_without_forecasts
         from trading_assets.policy.fold import read_seeds
 
@@ -156,7 +151,7 @@ def read_ablations(
     dict
         By fold a dictionary by agent.
     """
-    from trading_assets.backtest.ablation import CARD_FILE, FoldAblation
+    from trading_assets.backtest.fold_ablation import CARD_FILE, FoldAblation
 
     found: dict[str, dict[str, Any]] = {fold: {} for fold in folds}
     for agent, asset in assets.items():

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 
 from trading_assets.agent_specs import DeclaredAgent
 from trading_assets.backtest import ablation as ablation_module
-from trading_assets.backtest.ablation import WITH, WITHOUT, FoldAblation, trade_arms
+from trading_assets.backtest.ablation import trade_arms
+from trading_assets.backtest.fold_ablation import WITH, WITHOUT, FoldAblation
 from trading_assets.backtest.folds import Fold
 from trading_assets.policy import fold as fold_module
 from trading_assets.policy.ablation import train_without_forecasts

@@ -5,18 +5,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trading_assets.backtest.ablation import (
-    ARMS,
-    CARD_FILE,
-    WITH,
-    WITHOUT,
-    FoldAblation,
-    find_unlike,
-    trade_arms,
-    window_sessions,
-)
+from trading_assets.backtest.ablation import find_unlike, trade_arms, window_sessions
 from trading_assets.backtest.engine import run_backtest
 from trading_assets.backtest.figures import Judgement
+from trading_assets.backtest.fold_ablation import ARMS, CARD_FILE, WITH, WITHOUT, FoldAblation
 from trading_assets.backtest.forecast_effect import measure_effect, pair_arms
 from trading_assets.errors import DataError
 from trading_assets.policy.fold import TrainingTables

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trading_assets.backtest.ablation import ARMS, WITH, WITHOUT, FoldAblation
 from trading_assets.backtest.difference_chart import draw_differences
 from trading_assets.backtest.figures import Judgement
+from trading_assets.backtest.fold_ablation import ARMS, WITH, WITHOUT, FoldAblation
 from trading_assets.backtest.forecast_effect import (
     measure_effect,
     pair_arms,

@@ -6,12 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trading_assets.backtest.stress import (
-    FoldStress,
-    find_incomplete,
-    shocks_of,
-    stress_fold,
-)
+from trading_assets.backtest.stress import FoldStress, find_incomplete, shocks_of, stress_fold
 from trading_assets.backtest.stress_rows import recorded_by
 from trading_assets.schema import TABLES
 from trading_assets_tests.backtest.panels import make_panel

@@ -74,6 +74,12 @@ def test_the_command_line_starts_without_dagster(tmp_path: Path) -> None:
     assert imported_by(program, ("dagster", "polars", *HEAVY), tmp_path) == []
 
 
+def test_a_report_is_made_without_what_trains(tmp_path: Path) -> None:
+    program = "import sys, trading_assets.backtest.report"
+    trainers = ("torch", "stable_baselines3", "sklearn", "onnx", "onnxruntime")
+    assert imported_by(program, trainers, tmp_path) == []
+
+
 def test_the_walk_finds_the_domain() -> None:
     assert {"plan.py", "bars/ingest.py", "paper/session.py"} <= set(domain_files())
 
