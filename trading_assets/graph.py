@@ -355,7 +355,7 @@ def _unpartitioned_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
         Axis.NONE,
         (
             Reads(f"{name}/backtest", reads_all=True),
-            Reads(f"{name}/forecaster", reads_all=True),
+            Reads(f"{name}/forecaster", reads_all=True, is_optional=True),
             Reads(f"{name}/explanation", reads_all=True, is_optional=True),
             Reads(f"{name}/stress", reads_all=True, is_optional=True),
             *(

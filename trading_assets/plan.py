@@ -5,7 +5,7 @@ the answer is the same whoever asks, and nothing is launched to find it out.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from trading_assets.errors import UserError, shown
@@ -71,7 +71,25 @@ class Plan:
 
     states: tuple[PartitionState, ...]
     waves: tuple[tuple[RunStep, ...], ...]
-    refused: tuple[PartitionState, ...] = field(default=())
+
+    def of(self, *states: State) -> list[PartitionState]:
+        """Return the partitions that stand so, upstream first."""
+        return [own for own in self.states if own.state in states]
+
+    @property
+    def refused(self) -> list[PartitionState]:
+        """Partitions whose checks failed."""
+        return self.of(State.REFUSED)
+
+    @property
+    def blocked(self) -> list[PartitionState]:
+        """Partitions that cannot be made while something they need is refused."""
+        return self.of(State.BLOCKED)
+
+    @property
+    def barred(self) -> list[PartitionState]:
+        """What is refused, and then what that blocks."""
+        return [*self.refused, *self.blocked]
 
     @property
     def steps(self) -> list[RunStep]:
@@ -124,8 +142,8 @@ def plan(
         )
         raise UserError(msg)
     due = {(s.asset, s.partition) for s in states if s.state in (State.MISSING, State.STALE)}
-    refused = tuple(s for s in states if s.state is State.REFUSED)
-    return Plan(tuple(states), _waves(graphs, due, now, target), refused)
+    blocked = {(s.asset, s.partition) for s in states if s.state is State.BLOCKED}
+    return Plan(tuple(states), _waves(graphs, due, blocked, now, target))
 
 
 def _wanted(graph: AssetGraph, node: AssetNode, now: datetime, target: Target) -> list[str]:
@@ -160,7 +178,7 @@ Pairs = Sequence[tuple[AssetGraph, AssetNode]]
 
 
 def _waves(
-    graphs: Sequence[AssetGraph], due: Due, now: datetime, target: Target
+    graphs: Sequence[AssetGraph], due: Due, blocked: Due, now: datetime, target: Target
 ) -> tuple[tuple[RunStep, ...], ...]:
     pairs = [(g, n) for g in graphs for n in g.nodes if not target.only or n.key in target.only]
     bars = [(g, n) for g, n in pairs if n.stage == "bars"]
@@ -171,12 +189,14 @@ def _waves(
     ladders = [(g, n) for g, n in single if not n.reads]
     validated = [(g, n) for g, n in single if any(edge.covers_folds for edge in n.reads)]
     reports = [(g, n) for g, n in single if n.reads and (g, n) not in validated]
-    traded = _keyed_steps("trade session", sessions, due, target)
+    found = due.union(*(_readers_of(g, due, blocked) for g in (bars, features, folds, sessions)))
+    due = found if target.exactly is None else found & target.exactly
+    traded = _keyed_steps("trade session", sessions, due)
     waves = (
-        _month_steps("fetch and validate bars", bars, due, now, target),
-        _month_steps("compute features", features, due, now, target),
+        _month_steps("fetch and validate bars", bars, due, now),
+        _month_steps("compute features", features, due, now),
         (
-            *_keyed_steps("train and backtest fold", folds, due, target),
+            *_keyed_steps("train and backtest fold", folds, due),
             *_single_steps("climb the oracle ladder", ladders, due),
             *_single_steps("cross-validate", validated, due),
         ),
@@ -187,12 +207,9 @@ def _waves(
     return tuple(wave for wave in waves if wave)
 
 
-def _month_steps(
-    title: str, pairs: Pairs, due: Due, now: datetime, target: Target
-) -> tuple[RunStep, ...]:
+def _month_steps(title: str, pairs: Pairs, due: Due, now: datetime) -> tuple[RunStep, ...]:
     months = [(g, n) for g, n in pairs if n.axis is Axis.MONTH]
     single = tuple(n.key for _, n in pairs if n.axis is Axis.NONE)
-    due = _with_readers(months, due, target)
     keys_due = {key for asset, key in due if any(n.key == asset for _, n in months)}
     if not keys_due:
         is_due = any((key, "") in due for key in single)
@@ -204,8 +221,7 @@ def _month_steps(
     return tuple(steps)
 
 
-def _keyed_steps(title: str, pairs: Pairs, due: Due, target: Target) -> tuple[RunStep, ...]:
-    due = _with_readers(pairs, due, target)
+def _keyed_steps(title: str, pairs: Pairs, due: Due) -> tuple[RunStep, ...]:
     order = [node.key for _, node in pairs]
     keys = sorted({key for asset, key in due if asset in order})
     return tuple(
@@ -225,23 +241,23 @@ def _single_steps(title: str, pairs: Pairs, due: Due) -> tuple[RunStep, ...]:
     )
 
 
-def _with_readers(pairs: Pairs, due: Due, target: Target) -> Due:
-    found = due | _readers_of(pairs, due)
-    return found if target.exactly is None else found & target.exactly
-
-
-def _readers_of(pairs: Pairs, due: Due) -> Due:
+def _readers_of(pairs: Pairs, due: Due, blocked: Due) -> Due:
     """Return what reads a due partition of the same key, so that one run brings both up to date.
 
-    Records are left out: a session that has been recorded is not decided again.
+    Records are left out: a session that has been recorded is not decided again. So is what needs a
+    blocked partition, which no run of the plan makes.
     """
     keys = {node.key for _, node in pairs}
     # Only what is due among these assets counts: a month that is due makes no fold of its name.
     reached: Due = {(asset, key) for asset, key in due if asset in keys}
+    out_of_reach = {(asset, key) for asset, key in blocked if asset in keys}
     for _, node in pairs:
         upstream = {edge.asset for edge in node.reads}
+        needed = {edge.asset for edge in node.reads if not edge.is_optional}
+        out_of_reach |= {(node.key, key) for asset, key in set(out_of_reach) if asset in needed}
         if not node.is_record:
-            reached |= {(node.key, key) for asset, key in set(reached) if key and asset in upstream}
+            reading = {(node.key, key) for asset, key in set(reached) if key and asset in upstream}
+            reached |= reading - out_of_reach
     return reached
 
 

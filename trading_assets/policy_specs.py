@@ -18,6 +18,8 @@ from trading_assets.reward_specs import (
 )
 from trading_assets.search_specs import SearchSpec, require_searchable
 
+# What all agents together are called, in tables and reports.
+ALL_AGENTS = "ensemble"
 ConfidenceSizing = Literal["none", "posterior_mean", "twice_confidence"]
 
 
@@ -85,6 +87,16 @@ class PolicySpec(Declared):
             raise ValueError(msg)
         require_observable(self.observed_account, self.modules)
         require_searchable(self.search, self.agents)
+        return self
+
+    @model_validator(mode="after")
+    def _no_agent_has_the_name_of_all(self) -> Self:
+        if ALL_AGENTS in self.agents:
+            msg = (
+                f"agents had one named {ALL_AGENTS}, which is what all of them together are called;"
+                " expected another name"
+            )
+            raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

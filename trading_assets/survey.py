@@ -56,6 +56,11 @@ class RecordLike(Protocol):
         ...
 
     @property
+    def reasons(self) -> Sequence[str]:
+        """Why it failed, a sentence each."""
+        ...
+
+    @property
     def known_until(self) -> date | None:
         """Last session whose data could be in it, where time extends it."""
         ...
@@ -70,12 +75,16 @@ Records = Callable[[str], Mapping[str, RecordLike]]
 
 
 class State(StrEnum):
-    """How a partition stands against its declaration, code and inputs."""
+    """How a partition stands against its declaration, code and inputs.
+
+    What is blocked is missing or stale, and cannot be made while something it needs is refused.
+    """
 
     FRESH = "fresh"
     MISSING = "missing"
     STALE = "stale"
     REFUSED = "refused"
+    BLOCKED = "blocked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +129,9 @@ class Survey:
         self._graphs = graphs
         self._records = records
         self._now = now
+        self._places = {node.key: (graph, node) for graph in graphs for node in graph.nodes}
         self._cache: dict[str, Mapping[str, RecordLike]] = {}
+        self._states: dict[tuple[str, str], PartitionState] = {}
 
     def stored(self, asset: str) -> Mapping[str, RecordLike]:
         """Return what the manifest says of an asset's partitions, asked for once."""
@@ -130,6 +141,16 @@ class Survey:
 
     def state(self, graph: AssetGraph, node: AssetNode, key: str) -> PartitionState:
         """Return how one partition stands."""
+        place = (node.key, key)
+        if place not in self._states:
+            found = self._state(graph, node, key)
+            if found.state in (State.MISSING, State.STALE):
+                blocked = self._why_blocked(node, key)
+                found = replace(found, state=State.BLOCKED, reason=blocked) if blocked else found
+            self._states[place] = found
+        return self._states[place]
+
+    def _state(self, graph: AssetGraph, node: AssetNode, key: str) -> PartitionState:
         record = self.stored(node.key).get(key)
         if record is None:
             return PartitionState(node.key, key, State.MISSING, "never materialized")
@@ -137,8 +158,26 @@ class Survey:
         if reason:
             return PartitionState(node.key, key, State.STALE, reason)
         if record.verdict == "failed":
-            return PartitionState(node.key, key, State.REFUSED, "its checks failed")
+            return PartitionState(node.key, key, State.REFUSED, _first_of(record.reasons))
         return PartitionState(node.key, key, State.FRESH)
+
+    def _why_blocked(self, node: AssetNode, key: str) -> str:
+        """Return which refused partition a reader cannot do without; empty if there is none.
+
+        What reads all partitions of an asset does without some, but not without every one.
+        """
+        upstream = upstream_keys(self._graphs, node, key, self._now)
+        for edge in node.reads:
+            if edge.is_optional and not edge.covers_folds:
+                continue
+            found = [self.state(*self._places[edge.asset], own) for own in upstream[edge.asset]]
+            barred = [own for own in found if own.state in (State.REFUSED, State.BLOCKED)]
+            if not barred or (edge.reads_all and len(barred) < len(found)):
+                continue
+            first = barred[0]
+            is_root = first.state is State.REFUSED
+            return _needs(first) if is_root else first.reason
+        return ""
 
     def _why_stale(self, graph: AssetGraph, node: AssetNode, key: str, record: RecordLike) -> str:
         if record.declaration_digest != node.declaration_digest:
@@ -158,26 +197,25 @@ class Survey:
     def _appeared(self, node: AssetNode, record: RecordLike) -> dict[str, int]:
         """Count stored upstream partitions that a reader of everything has not read.
 
-        One that was refused is done without where it is optional.
+        One that was refused is done without where it is optional, one that is blocked everywhere,
+        and so is one of a declaration whose folds were others.
         """
         read = {(item.asset, item.partition) for item in record.inputs}
         found: dict[str, int] = {}
         for edge in node.reads:
             if edge.reads_all or edge.covers_folds:
-                wanted = self._keys_of_folds(node, edge) if edge.covers_folds else None
+                stored = self.stored(edge.asset)
                 new = [
                     key
-                    for key, upstream in self.stored(edge.asset).items()
-                    if (edge.asset, key) not in read
-                    and (wanted is None or key in wanted)
-                    and not (edge.is_optional and upstream.verdict == "failed")
+                    for key in upstream_keys(self._graphs, node, "", self._now)[edge.asset]
+                    if key in stored
+                    and (edge.asset, key) not in read
+                    and not (edge.is_optional and stored[key].verdict == "failed")
+                    and self.state(*self._places[edge.asset], key).state is not State.BLOCKED
                 ]
                 if new:
                     found[edge.asset] = len(new)
         return found
-
-    def _keys_of_folds(self, node: AssetNode, edge: Reads) -> list[str]:
-        return upstream_keys(self._graphs, node, "", self._now)[edge.asset]
 
     def _is_behind(self, periods: Periods, key: str, record: RecordLike) -> bool:
         market = periods.market
@@ -194,6 +232,17 @@ class Survey:
                 if d > record.known_until
             ]
         )
+
+
+def _first_of(reasons: Sequence[str]) -> str:
+    if not reasons:
+        return "its checks failed"
+    further = f"; and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    return f"{reasons[0]}{further}"
+
+
+def _needs(refused: PartitionState) -> str:
+    return f"it needs {refused.asset} {refused.partition}".rstrip() + ", which was refused"
 
 
 def _window(

@@ -179,6 +179,14 @@ def test_an_unknown_field_of_an_agent_names_the_one_that_was_meant(tmp_path: Pat
         read_declaration(path, "development")
 
 
+def test_an_agent_with_the_name_of_all_agents_is_refused(tmp_path: Path) -> None:
+    text = (PACKAGED / "us_equities" / "defs.yaml").read_text(encoding="utf-8")
+    assert text.count("      ppo:") == 1
+    path = declare(tmp_path, "mine", text.replace("      ppo:", "      ensemble:"))
+    with pytest.raises(DeclarationError, match=r"one named ensemble, .* expected another name"):
+        read_declaration(path, "development")
+
+
 @pytest.mark.parametrize(
     ("network", "said"),
     [

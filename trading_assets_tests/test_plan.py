@@ -29,6 +29,7 @@ class Record:
     code_version: str
     declaration_digest: str
     verdict: str = "passed"
+    reasons: tuple[str, ...] = ()
     known_until: date | None = None
     inputs: tuple[Input, ...] = ()
 
@@ -214,6 +215,92 @@ def test_a_refused_ablation_is_done_without(manifest: Manifest) -> None:
     # Once it is mended, the report is written anew.
     records["2010-01-01"] = replace(records["2010-01-01"], verdict="passed")
     assert states(plan(manifest.graphs, manifest.records, NOW), report) == {"": State.STALE}
+
+
+def refuse(manifest: Manifest, asset: str, partition: str) -> None:
+    records = manifest.stored[asset]
+    records[partition] = replace(records[partition], verdict="failed", content_digest="bad")
+
+
+def test_what_needs_a_refused_partition_is_blocked_and_the_report_goes_on_without(
+    manifest: Manifest,
+) -> None:
+    manifest.settle()
+    fold, policy = "2010-01-01", "us_equities/policy/ppo"
+    for name in ("forecast_ablation/ppo", "backtest", "explanation", "stress"):
+        del manifest.stored[f"us_equities/{name}"][fold]
+    refuse(manifest, policy, fold)
+    del manifest.stored["us_equities/walk_forward_report"][""]
+    planned = plan(manifest.graphs, manifest.records, NOW)
+    assert {(s.asset, s.partition, s.reason) for s in planned.blocked} == {
+        (f"us_equities/{name}", fold, f"it needs {policy} {fold}, which was refused")
+        for name in ("forecast_ablation/ppo", "backtest", "explanation", "stress")
+    }
+    assert states(planned, "us_equities/references")[fold] is State.FRESH
+    assert [step.assets for step in planned.steps] == [("us_equities/walk_forward_report",)]
+    manifest.settle()
+    assert plan(manifest.graphs, manifest.records, NOW).waves == ()
+
+
+def test_what_was_refused_far_upstream_is_the_reason_that_all_its_readers_give(
+    manifest: Manifest,
+) -> None:
+    manifest.settle()
+    month = "2011-05-01"
+    refuse(manifest, "us_daily/validated_bars", month)
+    planned = plan(manifest.graphs, manifest.records, NOW)
+    (reason,) = {state.reason for state in planned.blocked}
+    assert reason == f"it needs us_daily/validated_bars {month}, which was refused"
+    blocked = {(state.asset, state.partition) for state in planned.blocked}
+    # Its own year is tested on it, the next trains on it.
+    own = {key for asset, key in blocked if asset == "us_equities/backtest"}
+    assert own == {"2011-01-01", "2012-01-01"}
+    assert ("us_equities/cross_validation", "") in blocked
+    assert ("us_equities/features", month) in blocked
+    assert ("us_equities/features", "2011-04-01") not in blocked
+    assert planned.waves == ()
+
+
+def test_a_due_partition_pulls_no_blocked_reader_into_its_run(manifest: Manifest) -> None:
+    manifest.settle()
+    fold = "2010-01-01"
+    refuse(manifest, "us_equities/policy/ppo", fold)
+    del manifest.stored["us_equities/references"][fold]
+    (step,) = plan(manifest.graphs, manifest.records, NOW).steps
+    assert (step.assets, step.partitions) == (("us_equities/references",), (fold,))
+
+
+def test_a_report_of_refused_folds_alone_is_blocked(manifest: Manifest) -> None:
+    manifest.settle()
+    for fold in tuple(manifest.stored["us_equities/backtest"]):
+        refuse(manifest, "us_equities/backtest", fold)
+    planned = plan(manifest.graphs, manifest.records, NOW)
+    assert states(planned, "us_equities/walk_forward_report") == {"": State.BLOCKED}
+    assert planned.waves == ()
+
+
+def test_a_backtest_that_is_blocked_is_no_news_for_the_report_until_it_is_mended(
+    manifest: Manifest,
+) -> None:
+    manifest.settle()
+    fold, report = "2010-01-01", "us_equities/walk_forward_report"
+    policy = manifest.stored["us_equities/policy/ppo"][fold]
+    refuse(manifest, "us_equities/policy/ppo", fold)
+    whole = manifest.stored[report][""]
+    read = tuple(
+        i for i in whole.inputs if (i.asset, i.partition) != ("us_equities/backtest", fold)
+    )
+    manifest.stored[report][""] = replace(whole, inputs=read)
+    assert states(plan(manifest.graphs, manifest.records, NOW), report) == {"": State.FRESH}
+    manifest.stored["us_equities/policy/ppo"][fold] = policy
+    assert states(plan(manifest.graphs, manifest.records, NOW), report) == {"": State.STALE}
+
+
+def test_folds_of_an_earlier_declaration_are_no_news_for_the_report(manifest: Manifest) -> None:
+    manifest.settle()
+    records = manifest.stored["us_equities/backtest"]
+    records["2009-07-01"] = records["2009-01-01"]
+    assert plan(manifest.graphs, manifest.records, NOW).waves == ()
 
 
 def test_a_new_fold_makes_the_report_stale(manifest: Manifest) -> None:

@@ -98,7 +98,7 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
         inputs.expected_folds,
         expected_portfolios(strategy.policy),
         strategy.backtest.initial_equity_usd,
-        inputs.refused,
+        inputs.left_out,
     )
     clusters = cluster_trials(inputs.trials)
     judgement = _judgement(inputs, clusters)
@@ -198,10 +198,10 @@ def build_report(inputs: WalkForwardInputs) -> WalkForwardReport:
 
 def _require_evidence(inputs: WalkForwardInputs) -> None:
     if not inputs.folds:
-        refused = "".join(f"; fold {key} was refused: {why}" for key, why in inputs.refused.items())
+        left_out = "".join(f"; fold {key}: {why}" for key, why in inputs.left_out.items())
         msg = (
             f"the report of {inputs.strategy_name} was given 0 folds; expected at least one:"
-            f" backtest a fold first{refused}"
+            f" backtest a fold first{left_out}"
         )
         raise DataError(msg)
     if not inputs.trials:

@@ -34,8 +34,8 @@ class WalkForwardInputs:
         How far the universe is free of survivorship bias.
     bootstrap_seed : int
         Seed of the intervals.
-    refused : mapping of str to str
-        Why folds were refused after they had been backtested, by key.
+    left_out : mapping of str to str
+        Why folds are not among `folds`, by key, where more is known than that they are not.
     """
 
     strategy_name: str
@@ -47,7 +47,7 @@ class WalkForwardInputs:
     cross_validation: ValidatedPaths | None = None
     survivorship: str = "unknown"
     bootstrap_seed: int = 0
-    refused: Mapping[str, str] = field(default_factory=dict[str, str])
+    left_out: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ def read_track_records(
     expected_folds: Sequence[str],
     portfolios: Sequence[str],
     initial_equity_usd: float,
-    refused: Mapping[str, str] | None = None,
+    left_out: Mapping[str, str] | None = None,
 ) -> dict[str, TrackRecord]:
     """Chain each portfolio's folds.
 
@@ -140,8 +140,8 @@ def read_track_records(
         Portfolios that each fold should hold.
     initial_equity_usd : float
         Equity before a fold's first session.
-    refused : mapping of str to str, optional
-        Why folds that are not among `folds` were refused, by key.
+    left_out : mapping of str to str, optional
+        Why folds are not among `folds`, by key; others were not backtested yet.
 
     Returns
     -------
@@ -156,7 +156,8 @@ def read_track_records(
         sessions = None if record is None else _fold_sessions(record.tables.equity)
         for portfolio in portfolios:
             if record is None or sessions is None:
-                gaps[portfolio].append(Gap(portfolio, key, _absence(key, refused or {})))
+                reason = (left_out or {}).get(key, "the fold was not backtested")
+                gaps[portfolio].append(Gap(portfolio, key, reason))
                 continue
             part, reason = _read_fold(record, sessions, portfolio, initial_equity_usd)
             if reason:
@@ -180,12 +181,6 @@ def describe_gaps(records: Mapping[str, TrackRecord]) -> list[str]:
         verb = "lack" if ", " in names else "lacks"
         problems.append(f"{names} {verb} fold {fold}: {reason}")
     return problems
-
-
-def _absence(fold: str, refused: Mapping[str, str]) -> str:
-    if fold not in refused:
-        return "the fold was not backtested"
-    return f"its backtest was refused: {refused[fold]}"
 
 
 def _read_fold(

@@ -6,6 +6,7 @@ from datetime import datetime
 from time import monotonic
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -68,6 +69,8 @@ def vary_strategy(strategy: str, assignments: Sequence[str], name: str | None) -
 def run_strategy(strategy: str, target: Target, console: Console | None = None) -> bool:
     """Launch what is missing or stale until nothing is; return whether all of it succeeded.
 
+    What a refused partition blocks is not launched; the rest goes on and is reported without it.
+
     Parameters
     ----------
     strategy : str
@@ -102,10 +105,14 @@ def run_strategy(strategy: str, target: Target, console: Console | None = None) 
         planned = _planned(graphs, lake, target, settings.now())
         if not planned.waves:
             _close(console, strategy, settings, lake, planned, launched, monotonic() - started)
-            return not planned.refused
-        if not _launch_wave(console, settings, strategy, planned.waves[0]):
-            return False
-        launched += len(planned.waves[0])
+            return not planned.barred
+        wave = planned.waves[0]
+        if not _launch_wave(console, settings, strategy, wave):
+            again = _planned(graphs, lake, target, settings.now())
+            # A run that failed because something was refused has left nothing that could be made.
+            if _is_due(again, wave):
+                return False
+        launched += len(wave)
     console.print(f"[red]{strategy} is still not up to date after {limit} waves of runs[/red]")
     return False
 
@@ -133,7 +140,7 @@ def make_partitions(
     before: list[PartitionState] = []
     while True:
         planned = _planned(graphs, lake, target, settings.now())
-        due = [own for own in planned.states if own.state in (State.MISSING, State.STALE)]
+        due = planned.of(State.MISSING, State.STALE, State.BLOCKED)
         # A run that failed and left as much to do would fail again.
         if not planned.waves or due == before:
             return not due
@@ -197,6 +204,14 @@ def _planned(graphs: Sequence[AssetGraph], lake: Lake, target: Target, now: date
     return plan(graphs, lake.records, now, target)
 
 
+def _is_due(planned: Plan, wave: Sequence[RunStep]) -> bool:
+    made = {
+        (asset, key) for step in wave for asset in step.assets for key in (*step.partitions, "")
+    }
+    due = planned.of(State.MISSING, State.STALE)
+    return any((own.asset, own.partition) in made for own in due)
+
+
 def _resolve(target: Target, graphs: Sequence[AssetGraph]) -> Target:
     """Complete short asset names, such as `features`, to full keys."""
     keys = {node.key for graph in graphs for node in graph.nodes}
@@ -216,8 +231,10 @@ def _close(
 ) -> None:
     from trading_assets.pipeline.verdict import print_verdict
 
-    for refused in planned.refused:
-        console.print(f"[red]refused[/red] {refused.asset} {refused.partition}: {refused.reason}")
+    for own in planned.barred:
+        where = f"{own.asset} {own.partition}".rstrip()
+        said = f"[red]{own.state}[/red] {where}: {escape(own.reason)}"
+        console.print(said, soft_wrap=True, highlight=False)
     if launched == 0:
         console.print(f"{strategy}: nothing to do, {len(planned.states)} partitions are fresh")
     else:

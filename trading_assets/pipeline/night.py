@@ -17,6 +17,8 @@ from trading_assets.plan import RunStep, Target, plan
 STEP_TAG = "trading_assets/step"
 # A step that failed this often in one night waits for a person.
 MAX_ATTEMPTS = 2
+# A tick's reason is one line of the UI.
+MAX_NAMED = 3
 
 
 def due_requests(
@@ -26,8 +28,10 @@ def due_requests(
     now: datetime,
     only: Sequence[str],
     session: date,
-) -> list[dg.RunRequest]:
+) -> list[dg.RunRequest] | dg.SkipReason:
     """Return the run requests of the plan's first wave that neither run nor have failed too often.
+
+    Where there is none, the reason names what is refused, and what that blocks.
 
     Parameters
     ----------
@@ -48,11 +52,16 @@ def due_requests(
     target = Target(only=frozenset(only))
     planned = plan(declared.graphs, lake.records, now, target)
     wave = planned.waves[0] if planned.waves else ()
-    return [
+    requests = [
         request(step, tag)
         for step in wave
         if _may_start(instance, tag := step_tag(declared.name, session, step))
     ]
+    if requests:
+        return requests
+    reason = f"nothing is due for {session}, or it is under way"
+    barred = [f"{own.asset} {own.partition} is {own.state}: {own.reason}" for own in planned.barred]
+    return dg.SkipReason("; ".join([reason, *barred[:MAX_NAMED]]))
 
 
 def step_tag(name: str, session: date, step: RunStep) -> str:

@@ -58,8 +58,7 @@ def _nightly_retrain(declared: Declared) -> dg.ScheduleDefinition:
         session = periods.today(now)
         if not periods.calendar.is_session(session):
             return dg.SkipReason(f"{session} is no session of {declared.market.calendar}")
-        requests = due_requests(declared, lake.open(), context.instance, now, assets, session)
-        return requests or dg.SkipReason(f"nothing is due for {session}, or it is under way")
+        return due_requests(declared, lake.open(), context.instance, now, assets, session)
 
     return nightly_retrain
 

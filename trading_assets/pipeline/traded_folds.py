@@ -6,10 +6,42 @@ from typing import Any
 
 from trading_assets.lake.names import table_file
 from trading_assets.lake.store import Lake
+from trading_assets.pipeline.task import Task
+from trading_assets.survey import State, Survey
 
 MEMBERS_FILE = "member_weights.json"
 ABSENCES_FILE = "absences.json"
 BACKTEST_TABLES = ("weights", "trades", "equity", "holdings")
+
+
+def why_left_out(task: Task, asset: str) -> dict[str, str]:
+    """Return why backtested folds count for nothing, or could not be backtested, by fold.
+
+    Parameters
+    ----------
+    task : Task
+        What reads all of them.
+    asset : str
+        Asset key of the backtest.
+
+    Returns
+    -------
+    dict
+        Folds whose backtest was refused, and those that need something that was.
+    """
+    survey = Survey(task.declared.graphs, task.lake.records, task.now)
+    graph, node = task.declared.upstream(asset)
+    stored = task.lake.records(asset)
+    found: dict[str, str] = {}
+    for fold in task.inputs("")[asset]:
+        state = survey.state(graph, node, fold)
+        if fold in stored and stored[fold].verdict == "failed":
+            found[fold] = f"its backtest was refused: {'; '.join(stored[fold].reasons)}"
+        elif state.state is State.BLOCKED and fold in stored:
+            found[fold] = f"its backtest cannot be brought up to date: {state.reason}"
+        elif state.state is State.BLOCKED:
+            found[fold] = f"it cannot be backtested: {state.reason}"
+    return found
 
 
 def read_tables(lake: Lake, asset: str, fold: str) -> Any:

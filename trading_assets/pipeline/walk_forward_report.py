@@ -1,12 +1,13 @@
 """The asset that judges a strategy over all its folds."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from trading_assets.backtest.folds import get_fold
-from trading_assets.lake.store import InputRef
+from trading_assets.lake.store import InputRef, PartitionRecord
 from trading_assets.pipeline.ablation import ablation_keys, ablation_refs, read_ablations
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.cross_validation import read_cross_validation
@@ -24,6 +25,7 @@ from trading_assets.pipeline.traded_folds import (
     read_member_weights,
     read_quality,
     read_tables,
+    why_left_out,
 )
 from trading_assets.pipeline.trials import mirrored_trials, trial_series
 
@@ -65,10 +67,8 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
         trials = len(counted_trials)
         expected = task.inputs("")[key]
         stored = task.lake.records(key)
-        present = [fold for fold in expected if fold in stored and stored[fold].verdict == "passed"]
-        refused = {
-            fold: stored[fold] for fold in expected if fold in stored and fold not in present
-        }
+        left_out = why_left_out(task, key)
+        present = [fold for fold in expected if fold in stored and fold not in left_out]
         forecaster = f"{declared.name}/forecaster"
         ablated = ablation_keys(declared)
         ablations = read_ablations(task.lake, ablated, present)
@@ -102,7 +102,7 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
                 expected_folds=expected,
                 trials=trial_series(counted_trials),
                 survivorship=survivorship(declared.market),
-                refused={fold: "; ".join(own.reasons) for fold, own in refused.items()},
+                left_out=left_out,
                 cross_validation=cross_validation,
             )
         )
@@ -120,7 +120,7 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
                     files,
                     inputs=[
                         *task.lake.inputs_for(key, present),
-                        *(InputRef(key, f, own.content_digest) for f, own in refused.items()),
+                        *_refused_refs(stored, left_out),
                         *task.lake.inputs_for(forecaster, quality),
                         *task.lake.inputs_for(explained, explanations),
                         *task.lake.inputs_for(declared.node("stress").key, stressed),
@@ -160,6 +160,16 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
         )
 
     return walk_forward_report
+
+
+def _refused_refs(stored: Mapping[str, PartitionRecord], folds: Iterable[str]) -> list[InputRef]:
+    """Return refused backtests as inputs: what the report says of them, another refusal changes."""
+    refused = [stored[fold] for fold in folds if fold in stored]
+    return [
+        InputRef(own.asset, own.partition, own.content_digest)
+        for own in refused
+        if own.verdict == "failed"
+    ]
 
 
 def _file_of(task: Task, record: Any, name: str) -> Path:

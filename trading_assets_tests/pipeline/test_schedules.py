@@ -169,3 +169,19 @@ def test_without_keys_a_run_says_which_one_is_missing(
     (failure,) = failures_of(result)
     assert "ALPACA_API_KEY" in failure
     assert not [event for event in result.all_events if event.is_step_up_for_retry]
+
+
+def test_a_night_that_waits_for_a_person_says_what_was_refused_and_what_that_blocks(
+    world: LiveWorld,
+) -> None:
+    now = ny(FRIDAY, "01:00")
+    world.store_months(now)
+    nothing = {"nothing.json": b"{}"}
+    bars = "tiny_daily/validated_bars"
+    world.store(bars, "2022-07-01", blobs=nothing, verdict="failed", reasons=("no bars",))
+    for session in ("drift_report", "session_replay", "challenger", "champion"):
+        world.store(f"tiny/{session}", FRIDAY, blobs=nothing)
+    told = world.tick("nightly_retrain", now)
+    assert isinstance(told, str)
+    assert told.startswith(f"nothing is due for {FRIDAY}, or it is under way; ")
+    assert f"{bars} 2022-07-01 is refused: no bars" in told

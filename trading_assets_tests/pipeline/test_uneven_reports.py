@@ -76,6 +76,41 @@ def state_of_report(world: LiveWorld) -> State:
     return survey.state(graph, node, "").state
 
 
+def test_a_report_names_what_a_fold_needs_that_was_refused(
+    world: LiveWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = "tiny/policy/ppo"
+    world.store(policy, NEXT_FOLD, blobs={"n.json": b"{}"}, verdict="failed", reasons=(WHY,))
+    monkeypatch.setattr(test_forecast_ablation, "NOW", LATER)
+    materialize(world, ["walk_forward_report"], is_good=False)
+    record = world.lake.record(REPORT)
+    assert record is not None
+    assert record.reasons == (
+        f"every portfolio lacks fold {NEXT_FOLD}: it cannot be backtested: it needs {policy}"
+        f" {NEXT_FOLD}, which was refused",
+    )
+
+
+def test_a_fold_traded_by_a_policy_whose_successor_was_refused_is_left_out(
+    world: LiveWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backtest that cannot follow its policy stands for nothing that is declared now."""
+    policy, nothing = "tiny/policy/ppo", {"n.json": b"{}"}
+    world.store(policy, NEXT_FOLD, blobs=nothing)
+    read = world.lake.inputs_for(policy, [NEXT_FOLD])
+    world.store(BACKTEST, NEXT_FOLD, blobs=nothing, inputs=read)
+    world.store(policy, NEXT_FOLD, blobs={"m.json": b"{}"}, verdict="failed", reasons=(WHY,))
+    monkeypatch.setattr(test_forecast_ablation, "NOW", LATER)
+    materialize(world, ["walk_forward_report"], is_good=False)
+    record = world.lake.record(REPORT)
+    assert record is not None
+    assert record.reasons == (
+        f"every portfolio lacks fold {NEXT_FOLD}: its backtest cannot be brought up to date: it"
+        f" needs {policy} {NEXT_FOLD}, which was refused",
+    )
+    assert [ref.partition for ref in record.inputs if ref.asset == BACKTEST] == [FOLD]
+
+
 def test_a_report_of_refused_folds_alone_says_why_there_is_none(
     world: LiveWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,7 +118,7 @@ def test_a_report_of_refused_folds_alone_says_why_there_is_none(
     result = materialize(world, ["walk_forward_report"], is_good=False)
     (failure,) = live_world.failures_of(result)
     assert (
-        f"given 0 folds; expected at least one: backtest a fold first; fold {FOLD} was" in failure
+        f"given 0 folds; expected at least one: backtest a fold first; fold {FOLD}: its" in failure
     )
     assert WHY in failure
 
