@@ -144,6 +144,7 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "pipeline/ledger.py",
         "pipeline/ledger_check.py",
         "pipeline/trials.py",
+        "pipeline/tried_markets.py",
     ),
     # Stage `backtest`, but it reads forecasters too.
     "explanation": (

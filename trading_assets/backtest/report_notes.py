@@ -41,8 +41,8 @@ def missing_notes(survivorship: str, judgement: Judgement, costs: CostsSpec) -> 
     )
     return [
         f"Survivorship: {survivorship}. A universe chosen with hindsight flatters every portfolio.",
-        f"Trials: {judgement.trials} counted; {variance}. What was tried elsewhere, or on"
-        " the same symbols under another data set's name, is not counted.",
+        f"Trials: {judgement.trials} counted, on every data set of this lake that has a symbol of"
+        f" this one's; {variance}. What was tried elsewhere is not counted.",
         f"Fills have no queue, {partial} and no reaction of the market to the order beyond the"
         " declared costs.",
     ]

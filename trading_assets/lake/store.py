@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -169,8 +170,12 @@ class Lake(LakeReader):
         """Return the configurations tried on a data set, oldest first."""
         return [counted.trial for counted in self.counted_trials(data_set)]
 
-    def counted_trials(self, data_set: str) -> list[CountedTrial]:
-        """Return the configurations tried on a data set with their returns, oldest first.
+    def trial_configs(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return each data set that anything was tried on with each configuration tried on it."""
+        return [(name, json.loads(text)) for name, text in self._manifest.ledger.configs()]
+
+    def counted_trials(self, *data_sets: str) -> list[CountedTrial]:
+        """Return the configurations tried on data sets with their returns, oldest first.
 
         Raises
         ------
@@ -179,7 +184,7 @@ class Lake(LakeReader):
         """
         return [
             CountedTrial(replace(trial, config=json.loads(text)), returns)
-            for trial, text, returns in self._manifest.ledger.trials(data_set)
+            for trial, text, returns in self._manifest.ledger.trials(data_sets)
         ]
 
     def query(self, sql: str) -> pl.DataFrame:

@@ -1,5 +1,7 @@
 """The part of the manifest that counts what was tried, and keeps what it earned."""
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 
 from trading_assets.lake import commits, tables
@@ -62,8 +64,19 @@ class TrialLedger:
         with self._connections.reading() as connection:
             return connection.execute(query).scalar_one()
 
-    def trials(self, data_set: str) -> list[tuple[Trial, str, tuple[TrialReturns, ...]]]:
-        """Return the trials of a data set, their configuration's text and returns, oldest first.
+    def configs(self) -> list[tuple[str, str]]:
+        """Return what was tried on which data set, as name and configuration's text, each once."""
+        columns = tables.trials.c
+        query = (
+            sa.select(columns.data_set, tables.documents.c.text).join(tables.documents).distinct()
+        )
+        with self._connections.reading() as connection:
+            return [(row[0], row[1]) for row in connection.execute(query)]
+
+    def trials(
+        self, data_sets: Collection[str]
+    ) -> list[tuple[Trial, str, tuple[TrialReturns, ...]]]:
+        """Return the trials of data sets, their configuration's text and returns, oldest first.
 
         Raises
         ------
@@ -83,12 +96,12 @@ class TrialLedger:
                 tables.documents.c.text,
             )
             .join(tables.documents)
-            .where(columns.data_set == data_set)
+            .where(columns.data_set.in_(data_sets))
             .order_by(columns.id)
         )
         with self._connections.reading() as connection:
             rows = connection.execute(query).all()
-            returns = _returns(connection, data_set)
+            returns = _returns(connection, data_sets)
         return [
             (Trial(*row[1:6], first_seen=row[6]), row[7], tuple(returns.get(row[0], ())))
             for row in rows
@@ -130,8 +143,10 @@ def _same(trial: Trial) -> list[sa.ColumnElement[bool]]:
     ]
 
 
-def _returns(connection: sa.Connection, data_set: str) -> dict[int, list[TrialReturns]]:
-    """Return the kept returns of a data set's trials by number, windows in order."""
+def _returns(
+    connection: sa.Connection, data_sets: Collection[str]
+) -> dict[int, list[TrialReturns]]:
+    """Return the kept returns of the trials of data sets by number, windows in order."""
     if not sa.inspect(connection).has_table(tables.trial_returns.name):
         return {}
     kept, counted = tables.trial_returns.c, tables.trials.c
@@ -146,7 +161,7 @@ def _returns(connection: sa.Connection, data_set: str) -> dict[int, list[TrialRe
             kept.sha256,
         )
         .join(tables.trials)
-        .where(counted.data_set == data_set)
+        .where(counted.data_set.in_(data_sets))
         .order_by(kept.trial_id, kept.window)
     )
     found: dict[int, list[TrialReturns]] = {}

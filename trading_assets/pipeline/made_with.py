@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trading_assets.graph import AssetNode
+from trading_assets.market_data import MarketDataSpec
 from trading_assets.pipeline.declared import Declared
 
 MADE_WITH = "made_with"
@@ -36,13 +37,18 @@ def made_with(declared: Declared, node: AssetNode) -> dict[str, Any]:
         asset; `modules`, a sha256 by name of module, None of one that is not installed here.
     """
     nodes = [node, *_upstream(declared, node)]
-    market = declared.market.model_dump(mode="json", exclude=_SAME_DATA)
+    market = market_values(declared.market)
     named = {name for values in (market, node.depends_on) for name in _modules(values)}
     return {
         "market_data": market,
         "code": {own.key.split("/", 1)[1]: own.code_version for own in nodes},
         "modules": {name: _sha256_of_module(name) for name in sorted(named)},
     }
+
+
+def market_values(market: MarketDataSpec) -> dict[str, Any]:
+    """Return the declared values of a data set that decide which bars there are."""
+    return market.model_dump(mode="json", exclude=_SAME_DATA)
 
 
 def _upstream(declared: Declared, node: AssetNode) -> list[AssetNode]:

@@ -16,6 +16,7 @@ from trading_assets.lake.store import Trial, TrialReturns
 from trading_assets.periods import Axis
 from trading_assets.pipeline.declared import Declared, declared_strategy
 from trading_assets.pipeline.instance import is_process_gone, process_identity
+from trading_assets.pipeline.made_with import MADE_WITH, market_values
 from trading_assets.pipeline.policy import training_tables
 from trading_assets.pipeline.resources import tracking_of
 from trading_assets.pipeline.settings import Settings, open_lake, read_settings
@@ -70,6 +71,7 @@ def search_parameters(
     spec, search = declared.trading.policy.agents[agent], declared.trading.policy.search[agent]
     task = _task(settings, declared, agent, fold)
     lake, data_set = task.lake, declared.trading.market_data
+    tried_on = {"market_data": market_values(declared.market)}
     basis = _basis(task, spec, search.model_dump(mode="json", exclude={"trials", "prune"}))
     name = f"{strategy}/{agent}/{task.key}/{digest(basis)[:16]}"
     study = open_study(name, storage or settings.data / "search" / STUDIES_FILE)
@@ -84,7 +86,8 @@ def search_parameters(
     )
 
     def trial_of(number: int, drawn: DeclaredAgent) -> Trial:
-        config = {**basis, "agent": drawn.model_dump(mode="json"), "trial": number}
+        told = {"agent": drawn.model_dump(mode="json"), "trial": number, MADE_WITH: tried_on}
+        config = {**basis, **told}
         return Trial(data_set, strategy, agent, digest(config), search.seeds, config)
 
     def count(number: int, drawn: DeclaredAgent) -> None:

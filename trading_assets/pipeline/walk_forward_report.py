@@ -28,6 +28,7 @@ from trading_assets.pipeline.traded_folds import (
     why_left_out,
 )
 from trading_assets.pipeline.trials import mirrored_trials, trial_series
+from trading_assets.pipeline.tried_markets import counted_on_market
 
 
 def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
@@ -63,7 +64,7 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
 
         task = Task.begin(context, lake, declared, "walk_forward_report")
         key = f"{declared.name}/backtest"
-        counted_trials = task.lake.counted_trials(declared.trading.market_data)
+        counted_trials = counted_on_market(task.lake, declared)
         trials = len(counted_trials)
         expected = task.inputs("")[key]
         stored = task.lake.records(key)

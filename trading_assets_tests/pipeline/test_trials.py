@@ -1,7 +1,7 @@
 """What the orchestrator counts by itself, and mirrors to MLflow."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +104,16 @@ def test_the_report_has_every_trial_and_mirrors_each_once(made: Made) -> None:
     for own in made.world.lake.counted_trials(DATA):
         mirrored = by_agent[own.trial.agent].metrics["sharpe_annual"]
         assert mirrored == pytest.approx(sharpe_annual(own.returns[0].returns))
+
+
+def test_a_trial_on_a_copy_of_the_data_set_under_another_name_counts_too(made: Made) -> None:
+    lake, asset = made.world.lake, made.world.key("walk_forward_report")
+    own = lake.counted_trials(DATA)[0]
+    lake.keep_trial_returns(replace(own.trial, data_set="copy", agent="bold"), own.returns[0])
+    materialize(made.world, ["walk_forward_report"])
+    assert b'"counted": 4' in lake.read_blobs(asset)["figures.json"]
+    assert lake.read(asset, [""], "counted_trials")["agent"].unique().to_list().count("bold") == 1
+    assert len(lake.counted_trials(DATA)) == 3
 
 
 def test_a_store_that_refuses_is_one_sentence(tmp_path: Path) -> None:
