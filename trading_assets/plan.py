@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from trading_assets.asset_nodes import AssetGraph, AssetNode
 from trading_assets.errors import UserError, shown
-from trading_assets.graph import AssetGraph, AssetNode
 from trading_assets.periods import Axis, Span
 from trading_assets.survey import PartitionState, Records, State, Survey
 

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from trading_assets.graph import AssetGraph, AssetNode, Reads
+from trading_assets.asset_nodes import AssetGraph, AssetNode, Reads
 from trading_assets.periods import Axis, Periods, Span
 
 

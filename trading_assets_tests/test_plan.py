@@ -6,9 +6,10 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from trading_assets.asset_nodes import AssetGraph, AssetNode
 from trading_assets.declarations import PACKAGED, load_declarations
 from trading_assets.errors import UserError
-from trading_assets.graph import AssetGraph, AssetNode, full_graph
+from trading_assets.graph import full_graph
 from trading_assets.periods import Axis
 from trading_assets.plan import Plan, Target, plan
 from trading_assets.survey import State, upstream_keys

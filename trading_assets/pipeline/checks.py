@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from trading_assets.graph import AssetNode
+from trading_assets.asset_nodes import AssetNode
 
 
 def check(

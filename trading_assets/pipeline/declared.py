@@ -6,8 +6,9 @@ from typing import Any
 
 import dagster as dg
 
+from trading_assets.asset_nodes import AssetGraph, AssetNode
 from trading_assets.declarations import Declarations
-from trading_assets.graph import AssetGraph, AssetNode, market_data_graph, strategy_graph
+from trading_assets.graph import market_data_graph, strategy_graph
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.periods import Axis
 from trading_assets.pipeline.partitions import mapping_of, partitions_of

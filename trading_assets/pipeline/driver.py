@@ -10,10 +10,11 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from trading_assets.asset_nodes import AssetGraph
 from trading_assets.declarations import parse_assignments, write_variant
 from trading_assets.declared import Name
 from trading_assets.errors import DeclarationError, UserError, shown
-from trading_assets.graph import AssetGraph, full_graph
+from trading_assets.graph import full_graph
 from trading_assets.lake.store import Lake
 from trading_assets.pipeline.events import report_lost_materializations
 from trading_assets.pipeline.instance import (

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from trading_assets.graph import AssetGraph
+from trading_assets.asset_nodes import AssetGraph
 from trading_assets.lake.store import Lake, PartitionRecord
 from trading_assets.pipeline.instance import UNFINISHED
 from trading_assets.pipeline.task import partition_facts

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from trading_assets.graph import AssetNode
+from trading_assets.asset_nodes import AssetNode
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.pipeline.declared import Declared
 

@@ -9,7 +9,7 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_START_TAG,
 )
 
-from trading_assets.graph import digest
+from trading_assets.asset_nodes import digest
 from trading_assets.lake.store import Lake
 from trading_assets.pipeline.declared import Declared
 from trading_assets.plan import RunStep, Target, plan

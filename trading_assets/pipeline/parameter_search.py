@@ -8,10 +8,10 @@ import yaml
 from rich.console import Console
 
 from trading_assets.agent_specs import DeclaredAgent
+from trading_assets.asset_nodes import AssetNode, digest
 from trading_assets.backtest.folds import get_fold
 from trading_assets.declaration_mistakes import expected_names
 from trading_assets.errors import UserError, shown
-from trading_assets.graph import AssetNode, digest
 from trading_assets.lake.store import Trial, TrialReturns
 from trading_assets.periods import Axis
 from trading_assets.pipeline.declared import Declared, declared_strategy

@@ -11,9 +11,9 @@ from dagster._core.definitions.partitions.context import (
     partition_loading_context,
 )
 
+from trading_assets.asset_nodes import AssetGraph, AssetNode, Reads
 from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.errors import shown
-from trading_assets.graph import AssetGraph, AssetNode, Reads
 from trading_assets.periods import Axis, Periods, add_months
 from trading_assets.pipeline.refusal import Refusal
 

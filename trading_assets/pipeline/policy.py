@@ -9,9 +9,9 @@ import dagster as dg
 from pydantic import Field
 
 from trading_assets.agent_specs import DeclaredAgent
+from trading_assets.asset_nodes import AssetNode
 from trading_assets.backtest.folds import get_fold
 from trading_assets.cores import usable_cores
-from trading_assets.graph import AssetNode
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.instance import TRAINING_POOL

@@ -16,8 +16,9 @@ from shutil import copytree
 
 from rich.console import Console
 
+from trading_assets.asset_nodes import AssetGraph
 from trading_assets.errors import DataError, UserError
-from trading_assets.graph import AssetGraph, full_graph
+from trading_assets.graph import full_graph
 from trading_assets.lake.files import decode_table, read_checked
 from trading_assets.lake.lineage import find_damage, trace_lineage
 from trading_assets.lake.names import TABLE_SUFFIX

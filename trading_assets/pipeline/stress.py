@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from trading_assets.backtest.folds import get_fold
-from trading_assets.graph import BASELINE_MONTHS
+from trading_assets.fold_graph import BASELINE_MONTHS
 from trading_assets.lake.store import Lake
 from trading_assets.periods import Axis
 from trading_assets.pipeline.checks import check, check_spec

@@ -9,11 +9,8 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from trading_assets.asset_nodes import AssetNode, digest
 from trading_assets.errors import DataError
-from trading_assets.graph import (
-    AssetNode,
-    digest,
-)
 from trading_assets.lake.store import InputRef, Lake, PartitionRecord, PartitionWrite, Provenance
 from trading_assets.periods import Axis
 from trading_assets.pipeline.declared import Declared

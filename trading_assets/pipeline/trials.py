@@ -22,8 +22,8 @@ from typing import Any
 
 import polars as pl
 
+from trading_assets.asset_nodes import digest
 from trading_assets.ensemble_specs import MeanActionSpec
-from trading_assets.graph import digest
 from trading_assets.lake.store import CountedTrial, Lake, PartitionRecord, Trial, TrialReturns
 from trading_assets.pipeline.declared import Declared
 from trading_assets.pipeline.made_with import MADE_WITH

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from trading_assets.asset_nodes import AssetGraph
 from trading_assets.backtest.figures import Comparison, PortfolioFigures
 from trading_assets.backtest.forecast_effect import SeedMeans
 from trading_assets.backtest.seed_advantage import Improvement
@@ -19,7 +20,7 @@ from trading_assets.bars.validation.expectations import MONTHLY
 from trading_assets.bars.validation.row_rules import row_rules
 from trading_assets.command_line import build_parser
 from trading_assets.declarations import COMPONENTS, PACKAGED, Declarations, load_declarations
-from trading_assets.graph import AssetGraph, market_data_graph, strategy_graph
+from trading_assets.graph import market_data_graph, strategy_graph
 from trading_assets.periods import Axis
 from trading_assets.pipeline import settings
 from trading_assets.pipeline.declared import Declared, declared_market_data, declared_strategy

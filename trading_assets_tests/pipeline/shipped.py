@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from trading_assets.graph import AssetGraph, AssetNode, Reads, market_data_graph, strategy_graph
+from trading_assets.asset_nodes import AssetGraph, AssetNode, Reads
+from trading_assets.graph import market_data_graph, strategy_graph
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.periods import Axis
 from trading_assets.pipeline.schedules import NEW_YORK

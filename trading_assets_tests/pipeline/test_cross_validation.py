@@ -9,10 +9,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from trading_assets.asset_nodes import AssetNode
 from trading_assets.backtest.cross_validation import cross_validate as cross_validate_module
 from trading_assets.cross_validation_specs import CrossValidationSpec
 from trading_assets.errors import DataError
-from trading_assets.graph import AssetNode, strategy_graph
+from trading_assets.graph import strategy_graph
 from trading_assets.lake.records import PartitionWrite
 from trading_assets.periods import Axis
 from trading_assets.pipeline.cross_validation import (

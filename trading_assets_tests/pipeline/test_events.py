@@ -6,7 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from trading_assets.graph import AssetGraph, market_data_graph
+from trading_assets.asset_nodes import AssetGraph
+from trading_assets.graph import market_data_graph
 from trading_assets.lake.store import Lake
 from trading_assets.pipeline.events import report_lost_materializations
 from trading_assets_tests.lake.samples import BARS, commit, open_lake

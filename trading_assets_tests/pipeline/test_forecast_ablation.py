@@ -11,8 +11,9 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from trading_assets.asset_nodes import AssetNode
 from trading_assets.backtest.baselines import BASELINES
-from trading_assets.graph import AssetNode, strategy_graph
+from trading_assets.graph import strategy_graph
 from trading_assets.lake.records import PartitionWrite
 from trading_assets.pipeline.ablation import ablation_keys, ablation_refs, read_ablations
 from trading_assets.policy.fold import read_seeds

@@ -74,12 +74,12 @@ def test_a_data_set_that_goes_on_is_the_same(
 def test_code_of_each_stage_before_the_policy_makes_another_trial(
     tmp_path: Path, declared: Declared, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    from trading_assets import graph
+    from trading_assets import asset_nodes
 
-    lake, original = open_lake(tmp_path / "data"), graph.code_version
+    lake, original = open_lake(tmp_path / "data"), asset_nodes.code_version
     before = trial_of(lake, declared)
     monkeypatch.setattr(
-        graph, "code_version", lambda name: "edited" if name == stage else original(name)
+        asset_nodes, "code_version", lambda name: "edited" if name == stage else original(name)
     )
     assert trial_of(lake, declared).declaration_digest != before.declaration_digest
     lake.close()
@@ -88,12 +88,12 @@ def test_code_of_each_stage_before_the_policy_makes_another_trial(
 def test_code_that_only_reports_makes_no_other_trial(
     tmp_path: Path, declared: Declared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trading_assets import graph
+    from trading_assets import asset_nodes
 
-    lake, original = open_lake(tmp_path / "data"), graph.code_version
+    lake, original = open_lake(tmp_path / "data"), asset_nodes.code_version
     before = trial_of(lake, declared)
     monkeypatch.setattr(
-        graph, "code_version", lambda name: "edited" if name == "backtest" else original(name)
+        asset_nodes, "code_version", lambda name: "edited" if name == "backtest" else original(name)
     )
     assert trial_of(lake, declared) == before
     lake.close()

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from trading_assets.asset_nodes import AssetGraph, AssetNode, Reads
 from trading_assets.backtest.folds import month_keys
-from trading_assets.graph import AssetGraph, AssetNode, Reads, market_data_graph, strategy_graph
+from trading_assets.graph import market_data_graph, strategy_graph
 from trading_assets.periods import Axis
 from trading_assets.pipeline.partitions import mapping_of, partitions_of
 from trading_assets.pipeline.schedules import NEW_YORK

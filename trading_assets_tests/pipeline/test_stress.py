@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from trading_assets.backtest import stress as stress_module
-from trading_assets.graph import REPORTED, strategy_graph
+from trading_assets.fold_graph import REPORTED
+from trading_assets.graph import strategy_graph
 from trading_assets.lake.records import PartitionWrite
 from trading_assets.pipeline.stress import TABLE, read_stress
 from trading_assets.schema import TABLES

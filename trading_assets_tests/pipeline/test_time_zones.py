@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trading_assets.graph import AssetGraph, market_data_graph, strategy_graph
+from trading_assets.asset_nodes import AssetGraph
+from trading_assets.graph import market_data_graph, strategy_graph
 from trading_assets.periods import Axis, Periods
 from trading_assets.pipeline.declared import Declared
 from trading_assets.pipeline.partitions import mapping_of, partitions_of

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from trading_assets.asset_nodes import AssetGraph
 from trading_assets.declarations import PACKAGED, load_declarations
-from trading_assets.graph import AssetGraph, full_graph
+from trading_assets.graph import full_graph
 from trading_assets.lake.store import Lake
 from trading_assets_tests.ui.servers import free_port, started, wait_until_loaded
 
