@@ -137,10 +137,7 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "pipeline/traded_folds.py",
         "pipeline/walk_forward_report.py",
         # What the report reads, and what it counts.
-        "pipeline/ablation.py",
-        "pipeline/cross_validation.py",
-        "pipeline/explanation.py",
-        "pipeline/stress.py",
+        "pipeline/report_inputs.py",
         "pipeline/ledger.py",
         "pipeline/ledger_check.py",
         "pipeline/trials.py",

@@ -4,38 +4,27 @@ No asset but the walk-forward report reads it: what is trained here is no member
 challenger and no trial, as nothing chooses among the arms what to trade.
 """
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
 
 import dagster as dg
 
 from trading_assets.backtest.folds import get_fold
 from trading_assets.cores import usable_cores
-from trading_assets.lake.store import InputRef, Lake
 from trading_assets.periods import Axis
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.instance import TRAINING_POOL
 from trading_assets.pipeline.policy import AgentSizes, training_tables
 from trading_assets.pipeline.progress import watch_training
+from trading_assets.pipeline.report_inputs import ABLATION, ablation_keys
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
-
-TABLE = "ablation"
 
 
 def ablation_assets(declared: Declared) -> list[dg.AssetsDefinition]:
     """Return an asset for each agent where an ablation of forecasts is declared."""
     return [_forecast_ablation(declared, agent) for agent in ablation_keys(declared)]
-
-
-def ablation_keys(declared: Declared) -> dict[str, str]:
-    """Return the asset key of each agent's ablation by the agent's name, where one is declared."""
-    policy = declared.trading.policy
-    agents = policy.agents if policy.ablation == "forecasts" else ()
-    return {agent: declared.node(f"forecast_ablation/{agent}").key for agent in agents}
 
 
 def _forecast_ablation(declared: Declared, agent: str) -> dg.AssetsDefinition:
@@ -46,7 +35,7 @@ def _forecast_ablation(declared: Declared, agent: str) -> dg.AssetsDefinition:
     @declare_asset(
         declared,
         node,
-        TABLE,
+        ABLATION,
         description=f"The agent {agent} trained without forecasts too, both arms traded alike.",
         kinds={"stablebaselines3", "torch", "mlflow"},
         pool=TRAINING_POOL,
@@ -109,7 +98,7 @@ def _forecast_ablation(declared: Declared, agent: str) -> dg.AssetsDefinition:
             [
                 task.write(
                     task.key,
-                    {TABLE: ablated.table},
+                    {ABLATION: ablated.table},
                     {**policies, **ablated.to_card()},
                     verdict="failed" if problems else "passed",
                     reasons=problems,
@@ -130,45 +119,3 @@ def _forecast_ablation(declared: Declared, agent: str) -> dg.AssetsDefinition:
         )
 
     return forecast_ablation
-
-
-def read_ablations(
-    lake: Lake, assets: Mapping[str, str], folds: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """Read what agents earned with and without forecasts; what is absent or refused is left out.
-
-    Parameters
-    ----------
-    lake : Lake
-        Holds the ablations.
-    assets : mapping of str to str
-        Asset key of each agent's ablation.
-    folds : sequence of str
-        Folds of the report.
-
-    Returns
-    -------
-    dict
-        By fold a dictionary by agent.
-    """
-    from trading_assets.backtest.fold_ablation import CARD_FILE, FoldAblation
-
-    found: dict[str, dict[str, Any]] = {fold: {} for fold in folds}
-    for agent, asset in assets.items():
-        for fold, record in lake.records(asset).items():
-            if fold in found and record.verdict == "passed":
-                card = lake.read_blobs(asset, fold)[CARD_FILE]
-                table = lake.read_table(record, TABLE)
-                found[fold][agent] = FoldAblation.from_card(table, card)
-    return found
-
-
-def ablation_refs(
-    lake: Lake, assets: Mapping[str, str], read: Mapping[str, Mapping[str, Any]]
-) -> list[InputRef]:
-    """Return the stored inputs of what `read_ablations` read, with their content digests."""
-    return [
-        ref
-        for agent, asset in assets.items()
-        for ref in lake.inputs_for(asset, [fold for fold, own in read.items() if agent in own])
-    ]

@@ -3,26 +3,21 @@
 The walk-forward report alone reads it, and does without where it is missing.
 """
 
-import json
 from datetime import date
-from typing import Any
 
 import dagster as dg
 
 from trading_assets.backtest.folds import get_fold, test_months, train_months
 from trading_assets.errors import DataError
 from trading_assets.lake.records import canonical_json
-from trading_assets.lake.store import Lake
 from trading_assets.periods import Axis
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.instance import TRAINING_POOL
 from trading_assets.pipeline.market_tables import read_market
+from trading_assets.pipeline.report_inputs import PATH_FACTS_FILE, PATH_FORECASTS, PATH_RETURNS
 from trading_assets.pipeline.resources import LakeResource
 from trading_assets.pipeline.task import Task, report_partitions
-
-RETURNS, FORECASTS = "cross_validated_returns", "cross_validated_forecasts"
-FACTS_FILE = "cross_validation.json"
 
 
 def cross_validation_assets(declared: Declared) -> list[dg.AssetsDefinition]:
@@ -41,7 +36,7 @@ def _cross_validation(declared: Declared) -> dg.AssetsDefinition:
     @declare_asset(
         declared,
         node,
-        RETURNS,
+        PATH_RETURNS,
         description="Cheap policies and a logistic forecaster on every combination of groups.",
         kinds={"scikitlearn", "parquet"},
         pool=TRAINING_POOL,
@@ -78,8 +73,8 @@ def _cross_validation(declared: Declared) -> dg.AssetsDefinition:
             [
                 task.write(
                     "",
-                    {RETURNS: found.returns, FORECASTS: found.forecasts},
-                    {FACTS_FILE: canonical_json(told).encode()},
+                    {PATH_RETURNS: found.returns, PATH_FORECASTS: found.forecasts},
+                    {PATH_FACTS_FILE: canonical_json(told).encode()},
                     verdict="failed" if found.reaching else "passed",
                     reasons=found.reaching,
                 )
@@ -101,30 +96,6 @@ def _cross_validation(declared: Declared) -> dg.AssetsDefinition:
         )
 
     return cross_validation
-
-
-def read_cross_validation(lake: Lake, asset: str) -> Any:
-    """Read a cross-validation as `ValidatedPaths`; None where there is none or it was refused.
-
-    Parameters
-    ----------
-    lake : Lake
-        Holds it.
-    asset : str
-        Asset key of the cross-validation.
-    """
-    from trading_assets.backtest.path_figures import ValidatedPaths
-
-    record = lake.record(asset)
-    if record is None or record.verdict != "passed":
-        return None
-    told = json.loads(lake.read_blobs(asset)[FACTS_FILE])
-    return ValidatedPaths(
-        returns=lake.read_table(record, RETURNS),
-        forecasts=lake.read_table(record, FORECASTS),
-        absences=told.pop("absences"),
-        facts=told,
-    )
 
 
 def covered_days(task: Task) -> tuple[date, date]:

@@ -3,14 +3,12 @@
 The walk-forward report alone reads it, and does without where it is missing.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
 from trading_assets.backtest.folds import get_fold
-from trading_assets.lake.store import Lake
 from trading_assets.periods import Axis
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
@@ -115,32 +113,3 @@ def rows_of_backtest(declared: Declared, learned: Any, fold: str) -> Any:
     }
     bars, features = (learned.between(spans[n].first, spans[n].last) for n in ("bars", "features"))
     return replace(features, bars=bars.bars)
-
-
-def read_explanations(lake: Lake, asset: str, folds: Sequence[str]) -> dict[str, Any]:
-    """Read what moved decisions and forecasts, by fold; what is absent or refused is left out.
-
-    Parameters
-    ----------
-    lake : Lake
-        Holds the explanations.
-    asset : str
-        Asset key of the explanation.
-    folds : sequence of str
-        Folds of the report.
-    """
-    from trading_assets.backtest.explanation.fold_explanation import (
-        FACTS_FILE,
-        TABLE_NAMES,
-        FoldExplanation,
-    )
-
-    records = lake.records(asset)
-    found: dict[str, Any] = {}
-    for fold in folds:
-        record = records.get(fold)
-        if record is not None and record.verdict == "passed":
-            tables = {name: lake.read_table(record, name) for name in TABLE_NAMES}
-            card = lake.read_blobs(asset, fold)[FACTS_FILE]
-            found[fold] = FoldExplanation.from_card(tables, card)
-    return found

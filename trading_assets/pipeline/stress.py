@@ -3,23 +3,19 @@
 The walk-forward report alone reads it, and does without where it is missing.
 """
 
-from collections.abc import Sequence
 from math import ceil
-from typing import Any
 
 import dagster as dg
 
 from trading_assets.backtest.folds import get_fold
 from trading_assets.fold_graph import BASELINE_MONTHS
-from trading_assets.lake.store import Lake
 from trading_assets.periods import Axis
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.policy import read_ensembles, training_tables
+from trading_assets.pipeline.report_inputs import STRESS
 from trading_assets.pipeline.resources import LakeResource
 from trading_assets.pipeline.task import Task, report_partitions
-
-TABLE = "stress"
 
 
 def stress_assets(declared: Declared) -> list[dg.AssetsDefinition]:
@@ -35,7 +31,7 @@ def _stress(declared: Declared) -> dg.AssetsDefinition:
     @declare_asset(
         declared,
         node,
-        TABLE,
+        STRESS,
         description="What the fold's portfolios earn under other costs, conditions, prices, paths.",
         kinds={"polars", "parquet"},
         check_specs=[
@@ -58,7 +54,7 @@ def _stress(declared: Declared) -> dg.AssetsDefinition:
         from trading_assets.backtest.stress import find_incomplete, stress_fold
         from trading_assets.forecast.forecaster import Forecaster
 
-        task = Task.begin(context, lake, declared, TABLE)
+        task = Task.begin(context, lake, declared, STRESS)
         periods = declared.graph.periods
         # The bars that the fold's backtest reads, so that what is traded again is what it traded.
         before = -ceil(BASELINE_MONTHS / periods.fold_months)
@@ -84,7 +80,7 @@ def _stress(declared: Declared) -> dg.AssetsDefinition:
             [
                 task.write(
                     task.key,
-                    {TABLE: stressed.table},
+                    {STRESS: stressed.table},
                     verdict="failed" if incomplete else "passed",
                     reasons=incomplete,
                 )
@@ -101,23 +97,3 @@ def _stress(declared: Declared) -> dg.AssetsDefinition:
         )
 
     return stress
-
-
-def read_stress(lake: Lake, asset: str, folds: Sequence[str]) -> dict[str, Any]:
-    """Read what portfolios earned under stress, by fold; folds without it are left out.
-
-    Parameters
-    ----------
-    lake : Lake
-        Holds the stress tables.
-    asset : str
-        Asset key of the stress.
-    folds : sequence of str
-        Folds of the report.
-    """
-    records = lake.records(asset)
-    return {
-        fold: lake.read_table(records[fold], TABLE)
-        for fold in folds
-        if fold in records and records[fold].verdict == "passed"
-    }

@@ -1,10 +1,8 @@
 """What a backtested fold left in the lake, read again for reports."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
-from trading_assets.lake.names import table_file
 from trading_assets.lake.store import Lake
 from trading_assets.pipeline.task import Task
 from trading_assets.survey import State, Survey
@@ -82,29 +80,3 @@ def read_absences(lake: Lake, asset: str, fold: str) -> dict[str, str]:
     """
     files = lake.read_blobs(asset, fold)
     return json.loads(files[ABSENCES_FILE]) if ABSENCES_FILE in files else {}
-
-
-def read_quality(lake: Lake, asset: str, folds: Sequence[str]) -> dict[str, Any]:
-    """Read what features were worth, by fold; folds stored without it or refused are left out.
-
-    Parameters
-    ----------
-    lake : Lake
-        Holds the forecasters.
-    asset : str
-        Asset key of the forecaster.
-    folds : sequence of str
-        Folds of the report.
-    """
-    from trading_assets.features.quality import FeatureQuality
-
-    names = ("feature_quality", "feature_correlations")
-    records = lake.records(asset)
-    found: dict[str, Any] = {}
-    for fold in folds:
-        record = records.get(fold)
-        if record is None or record.verdict != "passed":
-            continue
-        if {table_file(name) for name in names} <= {file.name for file in record.files}:
-            found[fold] = FeatureQuality(*(lake.read_table(record, name) for name in names))
-    return found

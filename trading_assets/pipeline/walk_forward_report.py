@@ -8,22 +8,26 @@ import dagster as dg
 
 from trading_assets.backtest.folds import get_fold
 from trading_assets.lake.store import InputRef, PartitionRecord
-from trading_assets.pipeline.ablation import ablation_keys, ablation_refs, read_ablations
 from trading_assets.pipeline.checks import check, check_spec
-from trading_assets.pipeline.cross_validation import read_cross_validation
 from trading_assets.pipeline.declared import Declared, declare_asset
-from trading_assets.pipeline.explanation import read_explanations
 from trading_assets.pipeline.ledger import TABLE as LEDGER
 from trading_assets.pipeline.ledger import ledger_table
 from trading_assets.pipeline.ledger_check import find_uncounted
 from trading_assets.pipeline.policy import png_metadata
+from trading_assets.pipeline.report_inputs import (
+    ablation_keys,
+    ablation_refs,
+    read_ablations,
+    read_cross_validation,
+    read_explanations,
+    read_quality,
+    read_stress,
+)
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
-from trading_assets.pipeline.stress import read_stress
 from trading_assets.pipeline.task import Task, report_partitions
 from trading_assets.pipeline.traded_folds import (
     read_absences,
     read_member_weights,
-    read_quality,
     read_tables,
     why_left_out,
 )

@@ -16,14 +16,14 @@ from trading_assets.errors import DataError
 from trading_assets.graph import strategy_graph
 from trading_assets.lake.records import PartitionWrite
 from trading_assets.periods import Axis
-from trading_assets.pipeline.cross_validation import (
-    FACTS_FILE,
-    FORECASTS,
-    RETURNS,
-    covered_days,
+from trading_assets.pipeline.cross_validation import covered_days
+from trading_assets.pipeline.declared import Declared
+from trading_assets.pipeline.report_inputs import (
+    PATH_FACTS_FILE,
+    PATH_FORECASTS,
+    PATH_RETURNS,
     read_cross_validation,
 )
-from trading_assets.pipeline.declared import Declared
 from trading_assets.pipeline.task import Task
 from trading_assets.schema import TABLES
 from trading_assets.stage_code import PACKAGE, STAGE_CODE
@@ -86,8 +86,8 @@ def validated(world: LiveWorld) -> LiveWorld:
 
 
 def test_the_sessions_of_all_closed_folds_are_covered(validated: LiveWorld) -> None:
-    returns = validated.lake.read(ASSET, [""], RETURNS)
-    assert returns.columns == TABLES[RETURNS].names
+    returns = validated.lake.read(ASSET, [""], PATH_RETURNS)
+    assert returns.columns == TABLES[PATH_RETURNS].names
     # One fold: nine months from October on, and the quarter that it tests.
     days = returns["session"]
     assert (days.min(), days.max()) == (date(2021, 10, 4), date(2022, 9, 30))
@@ -95,8 +95,8 @@ def test_the_sessions_of_all_closed_folds_are_covered(validated: LiveWorld) -> N
         "garleanu_pedersen",
         "logistic_rule",
     }
-    assert validated.lake.read(ASSET, [""], FORECASTS)["path"].to_list() == [1, 2, 3]
-    facts = json.loads(validated.lake.read_blobs(ASSET)[FACTS_FILE])
+    assert validated.lake.read(ASSET, [""], PATH_FORECASTS)["path"].to_list() == [1, 2, 3]
+    facts = json.loads(validated.lake.read_blobs(ASSET)[PATH_FACTS_FILE])
     assert len(facts["splits"]) == 6
     assert set(facts["absences"]) >= {"momentum", "trend"}
     # Bars of earlier months are read where there are any, later ones are not.
@@ -210,8 +210,8 @@ def test_every_module_of_the_backtest_that_it_trades_with_makes_it_stale() -> No
 
 def test_one_that_was_refused_is_not_read(tmp_path: Path) -> None:
     lake = open_lake(tmp_path / "data")
-    tables = {name: TABLES[name].empty() for name in (RETURNS, FORECASTS)}
-    facts = {FACTS_FILE: b'{"absences":{"trend":"why"},"paths":3}'}
+    tables = {name: TABLES[name].empty() for name in (PATH_RETURNS, PATH_FORECASTS)}
+    facts = {PATH_FACTS_FILE: b'{"absences":{"trend":"why"},"paths":3}'}
     assert read_cross_validation(lake, ASSET) is None
     lake.commit([PartitionWrite(ASSET, "backtest", "", tables, facts)], made_by())
     found = read_cross_validation(lake, ASSET)

@@ -12,7 +12,8 @@ import pytest
 from trading_assets.backtest.explanation import fold as fold_module
 from trading_assets.backtest.explanation.fold_explanation import FACTS_FILE, TABLE_NAMES
 from trading_assets.lake.records import PartitionWrite
-from trading_assets.pipeline.explanation import read_explanations, rows_of_backtest
+from trading_assets.pipeline.explanation import rows_of_backtest
+from trading_assets.pipeline.report_inputs import read_explanations
 from trading_assets.policy.fold import TrainingTables
 from trading_assets.schema import TABLES
 from trading_assets_tests.lake.samples import made_by, open_lake

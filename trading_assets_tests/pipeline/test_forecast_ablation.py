@@ -15,7 +15,7 @@ from trading_assets.asset_nodes import AssetNode
 from trading_assets.backtest.baselines import BASELINES
 from trading_assets.graph import strategy_graph
 from trading_assets.lake.records import PartitionWrite
-from trading_assets.pipeline.ablation import ablation_keys, ablation_refs, read_ablations
+from trading_assets.pipeline.report_inputs import ablation_keys, ablation_refs, read_ablations
 from trading_assets.policy.fold import read_seeds
 from trading_assets.policy.reference_names import REFERENCES
 from trading_assets.stage_code import PACKAGE, STAGE_CODE

@@ -7,7 +7,8 @@ import pytest
 
 from trading_assets.lake.records import PartitionWrite
 from trading_assets.lake.store import Lake
-from trading_assets.pipeline.traded_folds import ABSENCES_FILE, read_absences, read_quality
+from trading_assets.pipeline.report_inputs import read_quality
+from trading_assets.pipeline.traded_folds import ABSENCES_FILE, read_absences
 from trading_assets_tests.lake.samples import made_by, open_lake
 
 FORECASTER = "demo/forecaster"

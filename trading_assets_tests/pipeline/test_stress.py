@@ -13,7 +13,7 @@ from trading_assets.backtest import stress as stress_module
 from trading_assets.fold_graph import REPORTED
 from trading_assets.graph import strategy_graph
 from trading_assets.lake.records import PartitionWrite
-from trading_assets.pipeline.stress import TABLE, read_stress
+from trading_assets.pipeline.report_inputs import STRESS, read_stress
 from trading_assets.schema import TABLES
 from trading_assets.stage_code import PACKAGE, STAGE_CODE
 from trading_assets_tests.lake.samples import made_by, open_lake
@@ -65,7 +65,7 @@ def stressed(world: LiveWorld) -> LiveWorld:
 
 
 def test_a_world_without_actions_is_decided_anew_to_the_cent(stressed: LiveWorld) -> None:
-    table = stressed.lake.read(ASSET, [FOLD], TABLE)
+    table = stressed.lake.read(ASSET, [FOLD], STRESS)
     assert table.columns == TABLES["stress"].names
     key = ["portfolio", "sum_return", "costs_usd"]
     both = [
@@ -80,7 +80,7 @@ def test_a_world_without_actions_is_decided_anew_to_the_cent(stressed: LiveWorld
 def test_one_symbol_of_a_world_is_stressed_without_halts_and_correlation(
     stressed: LiveWorld,
 ) -> None:
-    scenarios = set(stressed.lake.read(ASSET, [FOLD], TABLE)["scenario"])
+    scenarios = set(stressed.lake.read(ASSET, [FOLD], STRESS)["scenario"])
     assert {"volatility", "gap", "stale_feed", "path", "cost_factor", "volatility_tercile"} <= (
         scenarios
     )
@@ -106,7 +106,7 @@ def test_stressing_again_gives_the_same_bytes(stressed: LiveWorld) -> None:
 
 def test_only_folds_of_interest_that_passed_are_read(tmp_path: Path) -> None:
     lake, folds = open_lake(tmp_path / "data"), ["2020-01-01", "2021-01-01"]
-    tables = {TABLE: TABLES["stress"].empty()}
+    tables = {STRESS: TABLES["stress"].empty()}
     stored = [
         PartitionWrite(ASSET, "backtest", fold, tables, {}, verdict=verdict)
         for fold, verdict in zip(folds, ("passed", "failed"), strict=True)
