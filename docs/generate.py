@@ -37,6 +37,9 @@ HEADLINES = frozenset(
         "simulation.env30_steps_per_s",
     }
 )
+# Whom a reader of the README asks about first, beside agents and whatever has the best ratio.
+KNOWN_PORTFOLIOS = frozenset({"cash", "buy_and_hold", "equal_weight"})
+RANKED_BY = "sharpe_annual"
 NONE_YET = "No figure has been recorded yet; see docs/experiments.md for how they are made."
 
 
@@ -87,16 +90,28 @@ def read_figures(path: Path) -> list[Figure]:
 
 
 def render_figures(figures: Iterable[Figure], only: Container[str] | None = None) -> str:
-    """Return the verdict's table and that of figures with a limit, or of some, as Markdown."""
+    """Return the verdict's table and that of figures with a limit as Markdown.
+
+    Where names are given: those figures only, and portfolios that are asked about first.
+    """
     everything = list(figures)
     if not everything:
         return NONE_YET
     judged = [figure for figure in everything if figure.name.startswith(VERDICT)]
+    if only is not None:
+        asked = _asked_first(judged)
+        judged = [figure for figure in judged if _portfolio_of(figure) in asked]
     tables = [_verdict_table(judged)] if judged else []
     limited = [figure for figure in everything if figure.limit is not None]
     if only is not None:
         limited = [figure for figure in limited if figure.name in only]
     return "\n\n".join([*tables, *([render_measured(limited)] if limited else [])])
+
+
+def render_verdict(figures: Iterable[Figure]) -> str:
+    """Return the table of every portfolio of the demo's verdict as Markdown."""
+    judged = [figure for figure in figures if figure.name.startswith(VERDICT)]
+    return _verdict_table(judged) if judged else NONE_YET
 
 
 def render_measured(figures: Iterable[Figure]) -> str:
@@ -172,7 +187,10 @@ def generated(root: Path = ROOT, figures: Path = FIGURES) -> dict[Path, str]:
     readme = {"figures": render_figures(measured, HEADLINES), "claims": render_claims(measured)}
     contents = {
         root / "README.md": readme,
-        root / "docs" / "figures.md": {"figures": render_measured(measured)},
+        root / "docs" / "figures.md": {
+            "verdict": render_verdict(measured),
+            "figures": render_measured(measured),
+        },
         root / "docs" / "features.md": {"features": render_features()},
         root / "data" / "README.md": {"columns": render_columns()},
     }
@@ -204,11 +222,29 @@ def _type(dtype: object) -> str:
     return str(dtype).replace("time_unit=", "").replace("time_zone=", "").replace("'", "")
 
 
+def _portfolio_of(figure: Figure) -> str:
+    return figure.name.removeprefix(VERDICT).rpartition(".")[0]
+
+
+def _asked_first(judged: Sequence[Figure]) -> set[str]:
+    """Return agents, well-known portfolios and the one with the best ratio of all others."""
+    found = {_portfolio_of(figure) for figure in judged}
+    agents = {name for name in found if name.rpartition("/")[2] == "ensemble"}
+    ratios = {
+        _portfolio_of(figure): figure.value
+        for figure in judged
+        if figure.name.endswith(f".{RANKED_BY}") and isinstance(figure.value, float)
+    }
+    others = {name: ratio for name, ratio in ratios.items() if name not in agents}
+    best = {max(others, key=lambda name: others[name])} if others else set()
+    return agents | (KNOWN_PORTFOLIOS & found) | best
+
+
 def _verdict_table(figures: Sequence[Figure]) -> str:
     found: dict[str, dict[str, Figure]] = {}
     for figure in figures:
-        portfolio, _, name = figure.name.removeprefix(VERDICT).rpartition(".")
-        found.setdefault(portfolio, {})[name] = figure
+        name = figure.name.rpartition(".")[2]
+        found.setdefault(_portfolio_of(figure), {})[name] = figure
     names = [
         name
         for name in dict.fromkeys(name for own in found.values() for name in own)

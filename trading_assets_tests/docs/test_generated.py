@@ -63,6 +63,22 @@ def test_a_measured_figure_shows_unit_limit_and_where_it_was_measured(
     assert row == "| `import.s` | 1.25 s | 2.5 s | - | - | 2 | 2026-11-21 |"
 
 
+def test_the_readme_shows_agents_the_best_other_portfolio_and_those_everyone_knows(
+    generate: ModuleType, tmp_path: Path
+) -> None:
+    ratios = {"cash": None, "equal_weight": 0.1, "trend": 0.7, "momentum": 0.6, "direct": 0.2}
+    own = {"ppo/ensemble": 0.9, "ensemble": 0.8}
+    lines = [
+        {"figure": f"verdict.{name}.sharpe_annual", "value": ratio, "unit": "1"}
+        for name, ratio in {**ratios, **own}.items()
+    ]
+    figures = generate.read_figures(write_figures(tmp_path / "figures.jsonl", *lines))
+    shown = generate.render_figures(figures, only={"import.s"}).splitlines()[2:]
+    names = ["cash", "equal_weight", "trend", "ppo/ensemble", "ensemble"]
+    assert [row.split("|")[1].strip() for row in shown] == names
+    assert len(generate.render_verdict(figures).splitlines()) == 2 + len(ratios) + len(own)
+
+
 def test_the_verdict_is_a_table_of_portfolios_with_intervals(
     generate: ModuleType, tmp_path: Path
 ) -> None:
