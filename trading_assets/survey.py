@@ -89,12 +89,26 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PartitionState:
-    """One partition, its state and, unless fresh, the reason in a few words."""
+    """One partition and how it stands.
+
+    Attributes
+    ----------
+    reason : str
+        Why it is not fresh, in a few words.
+    blocked_by : (str, str), optional
+        Asset and partition that was refused, of what is blocked.
+    """
 
     asset: str
     partition: str
     state: State
     reason: str = ""
+    blocked_by: tuple[str, str] | None = None
+
+    @property
+    def is_barred(self) -> bool:
+        """Whether it was refused or is blocked."""
+        return self.state in (State.REFUSED, State.BLOCKED)
 
 
 def upstream_keys(
@@ -145,8 +159,8 @@ class Survey:
         if place not in self._states:
             found = self._state(graph, node, key)
             if found.state in (State.MISSING, State.STALE):
-                blocked = self._why_blocked(node, key)
-                found = replace(found, state=State.BLOCKED, reason=blocked) if blocked else found
+                root = self._blocked_by(node, key)
+                found = found if root is None else _blocked(found, root)
             self._states[place] = found
         return self._states[place]
 
@@ -161,8 +175,8 @@ class Survey:
             return PartitionState(node.key, key, State.REFUSED, _first_of(record.reasons))
         return PartitionState(node.key, key, State.FRESH)
 
-    def _why_blocked(self, node: AssetNode, key: str) -> str:
-        """Return which refused partition a reader cannot do without; empty if there is none.
+    def _blocked_by(self, node: AssetNode, key: str) -> tuple[str, str] | None:
+        """Return which refused partition a reader cannot do without, if there is one.
 
         What reads all partitions of an asset does without some, but not without every one.
         """
@@ -171,13 +185,10 @@ class Survey:
             if edge.is_optional and not edge.covers_folds:
                 continue
             found = [self.state(*self._places[edge.asset], own) for own in upstream[edge.asset]]
-            barred = [own for own in found if own.state in (State.REFUSED, State.BLOCKED)]
-            if not barred or (edge.reads_all and len(barred) < len(found)):
-                continue
-            first = barred[0]
-            is_root = first.state is State.REFUSED
-            return _needs(first) if is_root else first.reason
-        return ""
+            barred = [own for own in found if own.is_barred]
+            if barred and not (edge.reads_all and len(barred) < len(found)):
+                return barred[0].blocked_by or (barred[0].asset, barred[0].partition)
+        return None
 
     def _why_stale(self, graph: AssetGraph, node: AssetNode, key: str, record: RecordLike) -> str:
         if record.declaration_digest != node.declaration_digest:
@@ -190,6 +201,9 @@ class Survey:
                 return f"{item.asset} {item.partition} changed".replace("  ", " ")
         for asset, keys in self._appeared(node, record).items():
             return f"{asset} has {keys} new partitions"
+        untold = self._untold(node, record)
+        if untold is not None:
+            return f"{untold.asset} {untold.partition} is {untold.state} since"
         if node.axis is Axis.MONTH and self._is_behind(graph.periods, key, record):
             return "sessions have closed since"
         return ""
@@ -197,8 +211,9 @@ class Survey:
     def _appeared(self, node: AssetNode, record: RecordLike) -> dict[str, int]:
         """Count stored upstream partitions that a reader of everything has not read.
 
-        One that was refused is done without where it is optional, one that is blocked everywhere,
-        and so is one of a declaration whose folds were others.
+        One that was refused is done without where it is optional, and so is one of a fold of which
+        something else is lacking that is not. One that is blocked is done without everywhere, and
+        so is one of a declaration whose folds were others.
         """
         read = {(item.asset, item.partition) for item in record.inputs}
         found: dict[str, int] = {}
@@ -211,11 +226,38 @@ class Survey:
                     if key in stored
                     and (edge.asset, key) not in read
                     and not (edge.is_optional and stored[key].verdict == "failed")
+                    and not (edge.is_optional and self._lacks_what_is_needed(node, edge, key))
                     and self.state(*self._places[edge.asset], key).state is not State.BLOCKED
                 ]
                 if new:
                     found[edge.asset] = len(new)
         return found
+
+    def _lacks_what_is_needed(self, node: AssetNode, optional: Reads, key: str) -> bool:
+        """Say whether something that is not optional is lacking of a key."""
+        axis = self._places[optional.asset][1].axis
+        needed = [
+            place
+            for edge in node.reads
+            if edge.reads_all and not edge.is_optional
+            for place in [self._places[edge.asset]]
+            if place[1].axis is axis
+        ]
+        return any(
+            key not in self.stored(own.key) or self.state(graph, own, key).is_barred
+            for graph, own in needed
+        )
+
+    def _untold(self, node: AssetNode, record: RecordLike) -> PartitionState | None:
+        """Return what is blocked since a reader of everything was made, and not named in it."""
+        told = {(item.asset, item.partition) for item in record.inputs}
+        for edge in node.reads:
+            if edge.reads_all and not edge.is_optional:
+                for key in upstream_keys(self._graphs, node, "", self._now)[edge.asset]:
+                    own = self.state(*self._places[edge.asset], key)
+                    if own.state is State.BLOCKED and own.blocked_by not in told:
+                        return own
+        return None
 
     def _is_behind(self, periods: Periods, key: str, record: RecordLike) -> bool:
         market = periods.market
@@ -241,8 +283,9 @@ def _first_of(reasons: Sequence[str]) -> str:
     return f"{reasons[0]}{further}"
 
 
-def _needs(refused: PartitionState) -> str:
-    return f"it needs {refused.asset} {refused.partition}".rstrip() + ", which was refused"
+def _blocked(found: PartitionState, root: tuple[str, str]) -> PartitionState:
+    reason = f"it needs {' '.join(root)}".rstrip() + ", which was refused"
+    return replace(found, state=State.BLOCKED, reason=reason, blocked_by=root)
 
 
 def _window(

@@ -12,7 +12,7 @@ from trading_assets.errors import UserError
 from trading_assets.graph import full_graph
 from trading_assets.periods import Axis
 from trading_assets.plan import Plan, Target, plan
-from trading_assets.survey import State, upstream_keys
+from trading_assets.survey import State, Survey, upstream_keys
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
 
@@ -70,14 +70,27 @@ class Manifest:
     def write(self, node: AssetNode, key: str, content: str | None = None) -> None:
         inputs = tuple(
             Input(asset, part, self.stored[asset][part].content_digest)
-            for asset, parts in upstream_keys(self.graphs, node, key, self.now).items()
-            for part in parts
+            for asset, part in self._read(node, key)
             if part in self.stored.get(asset, {})
         )
         digest = content or "-".join([node.key, key, *(i.content_digest[-6:] for i in inputs[:2])])
         self.stored.setdefault(node.key, {})[key] = Record(
             digest, node.code_version, node.declaration_digest, inputs=inputs
         )
+
+    def _read(self, node: AssetNode, key: str) -> list[tuple[str, str]]:
+        """Return what a run reads: of folds that are left out only what was refused, as reports."""
+        survey = Survey(self.graphs, self.records, self.now)
+        places = {n.key: (g, n) for g in self.graphs for n in g.nodes}
+        upstream = upstream_keys(self.graphs, node, key, self.now)
+        left_out: dict[str, tuple[str, str]] = {}
+        for edge in node.reads:
+            for part in upstream[edge.asset] if edge.reads_all and not edge.is_optional else ():
+                state = survey.state(*places[edge.asset], part)
+                if state.is_barred:
+                    left_out[part] = state.blocked_by or (edge.asset, part)
+        read = [(asset, part) for asset, parts in upstream.items() for part in parts]
+        return [*(pair for pair in read if pair[1] not in left_out), *left_out.values()]
 
 
 @pytest.fixture
@@ -259,7 +272,8 @@ def test_what_was_refused_far_upstream_is_the_reason_that_all_its_readers_give(
     assert ("us_equities/cross_validation", "") in blocked
     assert ("us_equities/features", month) in blocked
     assert ("us_equities/features", "2011-04-01") not in blocked
-    assert planned.waves == ()
+    assert [step.assets for step in planned.steps] == [("us_equities/walk_forward_report",)]
+    manifest.settle()
 
 
 def test_a_due_partition_pulls_no_blocked_reader_into_its_run(manifest: Manifest) -> None:
@@ -267,8 +281,9 @@ def test_a_due_partition_pulls_no_blocked_reader_into_its_run(manifest: Manifest
     fold = "2010-01-01"
     refuse(manifest, "us_equities/policy/ppo", fold)
     del manifest.stored["us_equities/references"][fold]
-    (step,) = plan(manifest.graphs, manifest.records, NOW).steps
+    step, report = plan(manifest.graphs, manifest.records, NOW).steps
     assert (step.assets, step.partitions) == (("us_equities/references",), (fold,))
+    assert report.assets == ("us_equities/walk_forward_report",)
 
 
 def test_a_report_of_refused_folds_alone_is_blocked(manifest: Manifest) -> None:
@@ -280,21 +295,45 @@ def test_a_report_of_refused_folds_alone_is_blocked(manifest: Manifest) -> None:
     assert planned.waves == ()
 
 
-def test_a_backtest_that_is_blocked_is_no_news_for_the_report_until_it_is_mended(
+def test_a_report_leaves_a_fold_out_once_when_it_is_blocked_and_takes_it_in_once_it_is_mended(
     manifest: Manifest,
 ) -> None:
     manifest.settle()
-    fold, report = "2010-01-01", "us_equities/walk_forward_report"
-    policy = manifest.stored["us_equities/policy/ppo"][fold]
-    refuse(manifest, "us_equities/policy/ppo", fold)
-    whole = manifest.stored[report][""]
-    read = tuple(
-        i for i in whole.inputs if (i.asset, i.partition) != ("us_equities/backtest", fold)
-    )
-    manifest.stored[report][""] = replace(whole, inputs=read)
+    fold, report, policy = "2010-01-01", "us_equities/walk_forward_report", "us_equities/policy/ppo"
+    good = manifest.stored[policy][fold]
+    refuse(manifest, policy, fold)
+    (stale,) = [
+        own for own in plan(manifest.graphs, manifest.records, NOW).states if own.asset == report
+    ]
+    assert stale.state is State.STALE
+    assert stale.reason == f"us_equities/backtest {fold} is blocked since"
+    assert manifest.settle() == 1
+    read = {(item.asset, item.partition) for item in manifest.stored[report][""].inputs}
+    assert (policy, fold) in read
+    assert not {("us_equities/backtest", fold), ("us_equities/forecaster", fold)} & read
+    # Forecaster and explanation of the fold passed, and are of no use without its backtest.
     assert states(plan(manifest.graphs, manifest.records, NOW), report) == {"": State.FRESH}
-    manifest.stored["us_equities/policy/ppo"][fold] = policy
+    manifest.stored[policy][fold] = good
     assert states(plan(manifest.graphs, manifest.records, NOW), report) == {"": State.STALE}
+    manifest.settle()
+    read = {(item.asset, item.partition) for item in manifest.stored[report][""].inputs}
+    assert {("us_equities/backtest", fold), ("us_equities/forecaster", fold)} <= read
+
+
+def test_a_closed_fold_that_cannot_be_made_is_told_by_the_report(manifest: Manifest) -> None:
+    manifest.settle()
+    fold, report = "2012-01-01", "us_equities/walk_forward_report"
+    # The report was made before the fold closed; then its forecaster was refused.
+    before = manifest.stored[report][""]
+    read = tuple(item for item in before.inputs if item.partition != fold)
+    manifest.stored[report][""] = replace(before, inputs=read)
+    refuse(manifest, "us_equities/forecaster", fold)
+    for name in ("forecasts", "policy/ppo", "references", "backtest", "explanation", "stress"):
+        del manifest.stored[f"us_equities/{name}"][fold]
+    del manifest.stored["us_equities/forecast_ablation/ppo"][fold]
+    (step,) = plan(manifest.graphs, manifest.records, NOW).steps
+    assert step.assets == (report,)
+    assert manifest.settle() == 1
 
 
 def test_folds_of_an_earlier_declaration_are_no_news_for_the_report(manifest: Manifest) -> None:

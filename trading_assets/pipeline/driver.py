@@ -35,6 +35,8 @@ from trading_assets.survey import PartitionState, State
 # A wave may make later partitions stale; a plan that does not settle by then is a fault.
 MAX_WAVES = 24
 SHOWN_STEPS = 20
+# Whose reason a plan shows of an asset, before that of others.
+TOLD_FIRST = (State.REFUSED, State.BLOCKED, State.STALE)
 
 
 def vary_strategy(strategy: str, assignments: Sequence[str], name: str | None) -> str:
@@ -100,18 +102,20 @@ def run_strategy(strategy: str, target: Target, console: Console | None = None) 
         console.print(f"{len(swept)} earlier runs had died and are marked failed")
     if lost:
         console.print(f"{len(lost)} partitions were stored but never reported; the UI has them now")
-    launched = 0
+    launched, has_failed = 0, False
     limit = len(_planned(graphs, lake, target, settings.now()).waves) + MAX_WAVES
     for _ in range(limit):
         planned = _planned(graphs, lake, target, settings.now())
         if not planned.waves:
             _close(console, strategy, settings, lake, planned, launched, monotonic() - started)
-            return not planned.barred
+            return not planned.barred and not has_failed
         wave = planned.waves[0]
         if not _launch_wave(console, settings, strategy, wave):
+            has_failed = True
             again = _planned(graphs, lake, target, settings.now())
             # A run that failed because something was refused has left nothing that could be made.
             if _is_due(again, wave):
+                _print_barred(console, again)
                 return False
         launched += len(wave)
     console.print(f"[red]{strategy} is still not up to date after {limit} waves of runs[/red]")
@@ -160,7 +164,8 @@ def print_plan(strategy: str, target: Target, console: Console | None = None) ->
     for node in [node for graph in graphs for node in graph.nodes]:
         own = [state for state in planned.states if state.asset == node.key]
         counts = Counter(state.state for state in own)
-        reason = next((s.reason for s in own if s.state is State.STALE), "")
+        told = [s for state in TOLD_FIRST for s in own if s.state is state]
+        reason = told[0].reason if told else ""
         table.add_row(node.key, *[str(counts.get(state, 0)) for state in State], reason)
     console.print(table)
     for step in planned.steps[:SHOWN_STEPS]:
@@ -232,15 +237,20 @@ def _close(
 ) -> None:
     from trading_assets.pipeline.verdict import print_verdict
 
+    _print_barred(console, planned)
+    if launched == 0:
+        fresh = len(planned.of(State.FRESH))
+        console.print(f"{strategy}: nothing to do, {fresh} partitions are fresh")
+    else:
+        console.print(f"{strategy}: {launched} runs in {seconds:.0f} s")
+    print_verdict(console, strategy, lake, settings.data)
+
+
+def _print_barred(console: Console, planned: Plan) -> None:
     for own in planned.barred:
         where = f"{own.asset} {own.partition}".rstrip()
         said = f"[red]{own.state}[/red] {where}: {escape(own.reason)}"
         console.print(said, soft_wrap=True, highlight=False)
-    if launched == 0:
-        console.print(f"{strategy}: nothing to do, {len(planned.states)} partitions are fresh")
-    else:
-        console.print(f"{strategy}: {launched} runs in {seconds:.0f} s")
-    print_verdict(console, strategy, lake, settings.data)
 
 
 def _range(step: RunStep) -> str:

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from trading_assets.asset_nodes import AssetNode
-from trading_assets.market_data import MarketDataSpec
 from trading_assets.pipeline.declared import Declared
+from trading_assets.pipeline.market_values import market_values
 
 MADE_WITH = "made_with"
-# A data set that goes on, or says something else of itself, is the same one.
-_SAME_DATA = {"description", "profiles", "end"}
 _NAMES_OF_MODULES = ("module", "modules", "factory", "model")
 
 
@@ -44,11 +42,6 @@ def made_with(declared: Declared, node: AssetNode) -> dict[str, Any]:
         "code": {own.key.split("/", 1)[1]: own.code_version for own in nodes},
         "modules": {name: _sha256_of_module(name) for name in sorted(named)},
     }
-
-
-def market_values(market: MarketDataSpec) -> dict[str, Any]:
-    """Return the declared values of a data set that decide which bars there are."""
-    return market.model_dump(mode="json", exclude=_SAME_DATA)
 
 
 def _upstream(declared: Declared, node: AssetNode) -> list[AssetNode]:

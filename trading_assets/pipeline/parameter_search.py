@@ -16,7 +16,8 @@ from trading_assets.lake.store import Trial, TrialReturns
 from trading_assets.periods import Axis
 from trading_assets.pipeline.declared import Declared, declared_strategy
 from trading_assets.pipeline.instance import is_process_gone, process_identity
-from trading_assets.pipeline.made_with import MADE_WITH, market_values
+from trading_assets.pipeline.made_with import MADE_WITH
+from trading_assets.pipeline.market_values import market_values
 from trading_assets.pipeline.policy import training_tables
 from trading_assets.pipeline.resources import tracking_of
 from trading_assets.pipeline.settings import Settings, open_lake, read_settings

@@ -1,19 +1,37 @@
 """What a backtested fold left in the lake, read again for reports."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from trading_assets.lake.store import Lake
+from trading_assets.lake.store import InputRef, Lake
 from trading_assets.pipeline.task import Task
-from trading_assets.survey import State, Survey
+from trading_assets.survey import Survey
 
 MEMBERS_FILE = "member_weights.json"
 ABSENCES_FILE = "absences.json"
 BACKTEST_TABLES = ("weights", "trades", "equity", "holdings")
 
 
-def why_left_out(task: Task, asset: str) -> dict[str, str]:
-    """Return why backtested folds count for nothing, or could not be backtested, by fold.
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Folds that count for nothing.
+
+    Attributes
+    ----------
+    reasons : mapping of str to str
+        Why, by fold.
+    refused : list of InputRef
+        What was refused: as the reasons name it, another refusal changes what is said.
+    """
+
+    reasons: Mapping[str, str]
+    refused: list[InputRef]
+
+
+def find_left_out(task: Task, asset: str) -> LeftOut:
+    """Return which folds count for nothing: refused ones, and those that need what was refused.
 
     Parameters
     ----------
@@ -21,25 +39,28 @@ def why_left_out(task: Task, asset: str) -> dict[str, str]:
         What reads all of them.
     asset : str
         Asset key of the backtest.
-
-    Returns
-    -------
-    dict
-        Folds whose backtest was refused, and those that need something that was.
     """
     survey = Survey(task.declared.graphs, task.lake.records, task.now)
     graph, node = task.declared.upstream(asset)
     stored = task.lake.records(asset)
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
+    refused: set[tuple[str, str]] = set()
     for fold in task.inputs("")[asset]:
         state = survey.state(graph, node, fold)
-        if fold in stored and stored[fold].verdict == "failed":
-            found[fold] = f"its backtest was refused: {'; '.join(stored[fold].reasons)}"
-        elif state.state is State.BLOCKED and fold in stored:
-            found[fold] = f"its backtest cannot be brought up to date: {state.reason}"
-        elif state.state is State.BLOCKED:
-            found[fold] = f"it cannot be backtested: {state.reason}"
-    return found
+        if state.blocked_by is not None:
+            lacking = "cannot be brought up to date" if fold in stored else "cannot be made"
+            reasons[fold] = f"its backtest {lacking}: {state.reason}"
+            refused.add(state.blocked_by)
+        elif fold in stored and stored[fold].verdict == "failed":
+            reasons[fold] = f"its backtest was refused: {'; '.join(stored[fold].reasons)}"
+            refused.add((asset, fold))
+    return LeftOut(
+        reasons,
+        [
+            InputRef(own, key, task.lake.records(own)[key].content_digest)
+            for own, key in sorted(refused)
+        ],
+    )
 
 
 def read_tables(lake: Lake, asset: str, fold: str) -> Any:

@@ -5,7 +5,8 @@ from typing import Any
 
 from trading_assets.lake.store import CountedTrial, Lake
 from trading_assets.pipeline.declared import Declared
-from trading_assets.pipeline.made_with import MADE_WITH, market_values
+from trading_assets.pipeline.made_with import MADE_WITH
+from trading_assets.pipeline.market_values import market_values
 
 # Markets that a seed draws. Their symbols are names only: what was drawn otherwise is another one.
 _DRAWN = ("world", "synthetic")

@@ -1,13 +1,11 @@
 """The asset that judges a strategy over all its folds."""
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from trading_assets.backtest.folds import get_fold
-from trading_assets.lake.store import InputRef, PartitionRecord
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.ledger import TABLE as LEDGER
@@ -26,10 +24,10 @@ from trading_assets.pipeline.report_inputs import (
 from trading_assets.pipeline.resources import LakeResource, TrackingResource
 from trading_assets.pipeline.task import Task, report_partitions
 from trading_assets.pipeline.traded_folds import (
+    find_left_out,
     read_absences,
     read_member_weights,
     read_tables,
-    why_left_out,
 )
 from trading_assets.pipeline.trials import mirrored_trials, trial_series
 from trading_assets.pipeline.tried_markets import counted_on_market
@@ -67,13 +65,13 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
         from trading_assets.bars.universe import survivorship
 
         task = Task.begin(context, lake, declared, "walk_forward_report")
-        key = f"{declared.name}/backtest"
+        key, market = f"{declared.name}/backtest", declared.trading.market_data
         counted_trials = counted_on_market(task.lake, declared)
         trials = len(counted_trials)
         expected = task.inputs("")[key]
         stored = task.lake.records(key)
-        left_out = why_left_out(task, key)
-        present = [fold for fold in expected if fold in stored and fold not in left_out]
+        left_out = find_left_out(task, key)
+        present = [fold for fold in expected if fold in stored and fold not in left_out.reasons]
         forecaster = f"{declared.name}/forecaster"
         ablated = ablation_keys(declared)
         ablations = read_ablations(task.lake, ablated, present)
@@ -107,7 +105,7 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
                 expected_folds=expected,
                 trials=trial_series(counted_trials),
                 survivorship=survivorship(declared.market),
-                left_out=left_out,
+                left_out=left_out.reasons,
                 cross_validation=cross_validation,
             )
         )
@@ -125,7 +123,7 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
                     files,
                     inputs=[
                         *task.lake.inputs_for(key, present),
-                        *_refused_refs(stored, left_out),
+                        *left_out.refused,
                         *task.lake.inputs_for(forecaster, quality),
                         *task.lake.inputs_for(explained, explanations),
                         *task.lake.inputs_for(declared.node("stress").key, stressed),
@@ -147,7 +145,8 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
             report.headline,
             {"dagster_run_id": context.run.run_id, "declaration": declared.name},
         )
-        tracking.mirror_trials(declared.trading.market_data, mirrored_trials(counted_trials))
+        own_trials = [own for own in counted_trials if own.trial.data_set == market]
+        tracking.mirror_trials(market, mirrored_trials(own_trials))
         return dg.MaterializeResult(
             metadata={
                 "verdict": report.verdict,
@@ -165,16 +164,6 @@ def walk_forward_report_asset(declared: Declared) -> dg.AssetsDefinition:
         )
 
     return walk_forward_report
-
-
-def _refused_refs(stored: Mapping[str, PartitionRecord], folds: Iterable[str]) -> list[InputRef]:
-    """Return refused backtests as inputs: what the report says of them, another refusal changes."""
-    refused = [stored[fold] for fold in folds if fold in stored]
-    return [
-        InputRef(own.asset, own.partition, own.content_digest)
-        for own in refused
-        if own.verdict == "failed"
-    ]
 
 
 def _file_of(task: Task, record: Any, name: str) -> Path:

@@ -1,6 +1,6 @@
 """A fold of which something was refused: the others are traded and reported all the same."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from io import StringIO
 
@@ -30,7 +30,7 @@ def begin_a_fold_earlier(project: Project) -> None:
     path.write_text(changed, encoding="utf-8")
 
 
-def refuse(project: Project, asset: str, partition: str) -> None:
+def store(project: Project, asset: str, partition: str, verdict: str) -> None:
     declarations = load_declarations([project.folder / "defs"], "development")
     node = full_graph(declarations, "tiny")[1].node(asset)
     write = PartitionWrite(
@@ -38,7 +38,7 @@ def refuse(project: Project, asset: str, partition: str) -> None:
         node.stage,
         partition,
         blobs={"n.json": b"{}"},
-        verdict="failed",
+        verdict=verdict,
         reasons=(WHY, "it is of no use"),
     )
     made_by = Provenance("a run before", node.code_version, node.declaration_digest, {}, {})
@@ -50,7 +50,7 @@ def test_a_run_does_without_a_refused_fold_says_so_and_writes_the_report_of_the_
     own_project: Project,
 ) -> None:
     begin_a_fold_earlier(own_project)
-    refuse(own_project, FORECASTER, EARLIER_FOLD)
+    store(own_project, FORECASTER, EARLIER_FOLD, "failed")
     found = own_project.trading_assets("run", "tiny")
     assert found.returncode == 1, found.stdout + found.stderr
     said = found.stdout.splitlines()
@@ -62,36 +62,37 @@ def test_a_run_does_without_a_refused_fold_says_so_and_writes_the_report_of_the_
         traded = lake.records("tiny/backtest")
     assert record is not None
     assert record.reasons == (
-        f"every portfolio lacks fold {EARLIER_FOLD}: it cannot be backtested: {NEEDS}",
+        f"every portfolio lacks fold {EARLIER_FOLD}: its backtest cannot be made: {NEEDS}",
     )
     assert list(traded) == [FOLD]
     assert any(line.startswith(f"refused {REPORT}: every portfolio lacks") for line in said)
     again = own_project.trading_assets("run", "tiny")
     assert again.returncode == 1
     assert "nothing to do" in again.stdout
+    assert f"blocked tiny/backtest {EARLIER_FOLD}: {NEEDS}" in again.stdout.splitlines()
 
 
 class FailingRuns:
-    """Stands for the launch of runs: every run fails, and may have refused the forecaster."""
+    """Stands for the launch of runs: every run fails, after it has stored what is told, or not."""
 
-    def __init__(self, project: Project, *, is_refusing: bool) -> None:
+    def __init__(self, project: Project, stored: Mapping[str, str]) -> None:
         self.project = project
-        self.is_refusing = is_refusing
+        self.stored = stored
         self.launched: list[RunStep] = []
 
     def __call__(self, steps: Sequence[RunStep], *_: object) -> list[RunOutcome]:
         self.launched.extend(steps)
-        if self.is_refusing:
-            refuse(self.project, FORECASTER, EARLIER_FOLD)
+        for asset, verdict in self.stored.items():
+            store(self.project, asset, EARLIER_FOLD, verdict)
         return [RunOutcome(step, "f" * 32, RunError("it broke")) for step in steps]
 
 
 def run_a_fold_earlier(
-    project: Project, patch: pytest.MonkeyPatch, *, is_refusing: bool
+    project: Project, patch: pytest.MonkeyPatch, stored: Mapping[str, str]
 ) -> tuple[FailingRuns, str]:
     begin_a_fold_earlier(project)
     use_folder(patch, project.folder)
-    failing = FailingRuns(project, is_refusing=is_refusing)
+    failing = FailingRuns(project, stored)
     patch.setattr(runs, "launch", failing)
     patch.chdir(project.folder)
     only = frozenset({FORECASTER, "tiny/forecasts"})
@@ -104,7 +105,7 @@ def run_a_fold_earlier(
 def test_a_run_that_broke_is_not_launched_again_and_ends_the_work(
     own_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failing, printed = run_a_fold_earlier(own_project, monkeypatch, is_refusing=False)
+    failing, printed = run_a_fold_earlier(own_project, monkeypatch, {})
     assert [step.partitions for step in failing.launched] == [(EARLIER_FOLD,)]
     assert "it broke" in printed
     assert "runs in" not in printed
@@ -113,7 +114,17 @@ def test_a_run_that_broke_is_not_launched_again_and_ends_the_work(
 def test_a_run_that_failed_because_something_was_refused_lets_the_rest_go_on(
     own_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failing, printed = run_a_fold_earlier(own_project, monkeypatch, is_refusing=True)
+    failing, printed = run_a_fold_earlier(own_project, monkeypatch, {FORECASTER: "failed"})
     assert len(failing.launched) == 1
     assert f"blocked tiny/forecasts {EARLIER_FOLD}: {NEEDS}" in printed
     assert "1 runs in" in printed
+
+
+def test_a_run_that_broke_after_it_had_stored_everything_is_no_success(
+    own_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = {FORECASTER: "passed", "tiny/forecasts": "passed"}
+    failing, printed = run_a_fold_earlier(own_project, monkeypatch, stored)
+    assert len(failing.launched) == 1
+    assert "it broke" in printed
+    assert "blocked" not in printed

@@ -11,7 +11,8 @@ from trading_assets.declarations import PACKAGED, load_declarations
 from trading_assets.lake.store import Lake, Trial
 from trading_assets.pipeline.declared import Declared, declared_strategy
 from trading_assets.pipeline.ledger import ledger_table, restore_ledger
-from trading_assets.pipeline.made_with import MADE_WITH, market_values
+from trading_assets.pipeline.made_with import MADE_WITH
+from trading_assets.pipeline.market_values import market_values
 from trading_assets.pipeline.tried_markets import (
     counted_on_market,
     data_sets_of_market,

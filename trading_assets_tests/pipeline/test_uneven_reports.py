@@ -86,7 +86,7 @@ def test_a_report_names_what_a_fold_needs_that_was_refused(
     record = world.lake.record(REPORT)
     assert record is not None
     assert record.reasons == (
-        f"every portfolio lacks fold {NEXT_FOLD}: it cannot be backtested: it needs {policy}"
+        f"every portfolio lacks fold {NEXT_FOLD}: its backtest cannot be made: it needs {policy}"
         f" {NEXT_FOLD}, which was refused",
     )
 
@@ -109,6 +109,22 @@ def test_a_fold_traded_by_a_policy_whose_successor_was_refused_is_left_out(
         f" needs {policy} {NEXT_FOLD}, which was refused",
     )
     assert [ref.partition for ref in record.inputs if ref.asset == BACKTEST] == [FOLD]
+    # What was refused is read instead, so that a rebuild refuses it too.
+    read = [ref.partition for ref in record.inputs if ref.asset == policy]
+    assert read == [NEXT_FOLD]
+
+
+def test_a_report_without_a_fold_whose_forecaster_passed_is_as_new_as_it_can_be(
+    world: LiveWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = {"n.json": b"{}"}
+    world.store("tiny/forecaster", NEXT_FOLD, blobs=nothing)
+    world.store("tiny/policy/ppo", NEXT_FOLD, blobs=nothing, verdict="failed", reasons=(WHY,))
+    monkeypatch.setattr(test_forecast_ablation, "NOW", LATER)
+    materialize(world, ["walk_forward_report"], is_good=False)
+    assert state_of_report(world) is State.REFUSED
+    world.store("tiny/policy/ppo", NEXT_FOLD, blobs={"m.json": b"{}"}, verdict="failed")
+    assert state_of_report(world) is State.STALE
 
 
 def test_a_report_of_refused_folds_alone_says_why_there_is_none(
