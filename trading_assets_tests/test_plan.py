@@ -12,7 +12,8 @@ from trading_assets.errors import UserError
 from trading_assets.graph import full_graph
 from trading_assets.periods import Axis
 from trading_assets.plan import Plan, Target, plan
-from trading_assets.survey import State, Survey, upstream_keys
+from trading_assets.survey import State, Survey
+from trading_assets.upstream import upstream_keys
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
 

@@ -16,7 +16,7 @@ from trading_assets.periods import Axis
 from trading_assets.pipeline.declared import Declared
 from trading_assets.pipeline.instance import PROCESS_TAG, process_identity
 from trading_assets.pipeline.resources import LakeResource, environment
-from trading_assets.survey import upstream_keys
+from trading_assets.upstream import upstream_keys
 
 # Tables whose name within an asset is not their name in the schema.
 TABLE_OF = {"actions": "corporate_actions"}

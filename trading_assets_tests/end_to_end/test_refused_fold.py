@@ -70,6 +70,9 @@ def test_a_run_does_without_a_refused_fold_says_so_and_writes_the_report_of_the_
     assert again.returncode == 1
     assert "nothing to do" in again.stdout
     assert f"blocked tiny/backtest {EARLIER_FOLD}: {NEEDS}" in again.stdout.splitlines()
+    planned = own_project.trading_assets("plan", "tiny", COLUMNS="300").stdout
+    assert f"{WHY}; and 1 more" in planned
+    assert NEEDS in planned
 
 
 class FailingRuns:

@@ -13,7 +13,7 @@ from trading_assets.graph import market_data_graph, strategy_graph
 from trading_assets.periods import Axis
 from trading_assets.pipeline.partitions import mapping_of, partitions_of
 from trading_assets.pipeline.schedules import NEW_YORK
-from trading_assets.survey import upstream_keys
+from trading_assets.upstream import upstream_keys
 from trading_assets_tests.pipeline.shipped import (
     FIXED_NOW,
     Shipped,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -86,17 +87,24 @@ def test_the_same_again_counts_nothing_new_and_keeps_the_newest_returns(made: Ma
         np.testing.assert_array_equal(first, second)
 
 
-def test_the_report_has_every_trial_and_mirrors_each_once(made: Made) -> None:
+def mirrored_runs(made: Made) -> list[Any]:
     from mlflow import MlflowClient
 
-    asset = made.world.key("walk_forward_report")
-    assert b'"counted": 3' in made.world.lake.read_blobs(asset)["figures.json"]
-    uri = f"sqlite:///{made.world.root}/data/mlflow/mlflow.db"
-    client = MlflowClient(tracking_uri=uri)
-    materialize(made.world, ["walk_forward_report"])
+    client = MlflowClient(tracking_uri=f"sqlite:///{made.world.root}/data/mlflow/mlflow.db")
     experiment = client.get_experiment_by_name(f"{DATA}/trials")
     assert experiment is not None
-    runs = client.search_runs([experiment.experiment_id])
+    return list(client.search_runs([experiment.experiment_id]))
+
+
+def mirrored_agents(made: Made) -> set[str]:
+    return {run.data.params["agent"] for run in mirrored_runs(made)}
+
+
+def test_the_report_has_every_trial_and_mirrors_each_once(made: Made) -> None:
+    asset = made.world.key("walk_forward_report")
+    assert b'"counted": 3' in made.world.lake.read_blobs(asset)["figures.json"]
+    materialize(made.world, ["walk_forward_report"])
+    runs = mirrored_runs(made)
     by_agent = {run.data.params["agent"]: run.data for run in runs}
     assert (len(runs), set(by_agent)) == (3, {"ppo", "a2c", "ensemble"})
     assert by_agent["ppo"].params["total_steps"] == "2000"
@@ -114,6 +122,8 @@ def test_a_trial_on_a_copy_of_the_data_set_under_another_name_counts_too(made: M
     assert b'"counted": 4' in lake.read_blobs(asset)["figures.json"]
     assert lake.read(asset, [""], "counted_trials")["agent"].unique().to_list().count("bold") == 1
     assert len(lake.counted_trials(DATA)) == 3
+    # The mirror of a data set has its own trials alone.
+    assert mirrored_agents(made) == {"ppo", "a2c", "ensemble"}
 
 
 def test_a_store_that_refuses_is_one_sentence(tmp_path: Path) -> None:
