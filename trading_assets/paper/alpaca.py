@@ -22,6 +22,7 @@ from trading_assets.paper.alpaca_json import (
     one_object,
     signed_quantity_of,
 )
+from trading_assets.paper.fills import Fill
 from trading_assets.paper.gateways import (
     FINAL_STATUSES,
     BrokerError,
@@ -29,7 +30,7 @@ from trading_assets.paper.gateways import (
     Settlement,
     require_same_order,
 )
-from trading_assets.paper.ledger import AccountEvent, AccountState, Fill
+from trading_assets.paper.ledger import AccountEvent, AccountState
 from trading_assets.paper.orders import MONEY_STEP, ZERO, Order
 from trading_assets.strategy import PaperSpec
 

@@ -5,8 +5,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
 from trading_assets.paper.alpaca_client import Answer
+from trading_assets.paper.fills import Fill
 from trading_assets.paper.gateways import BrokerError, BrokerOrder
-from trading_assets.paper.ledger import AccountEvent, Fill
+from trading_assets.paper.ledger import AccountEvent
 from trading_assets.paper.orders import MONEY_STEP, QUANTITY_STEP, ZERO, Side
 
 

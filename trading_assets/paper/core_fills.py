@@ -10,7 +10,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 import numpy as np
 
-from trading_assets.paper.ledger import AccountEvent, Fill
+from trading_assets.paper.fills import Fill
+from trading_assets.paper.ledger import AccountEvent
 from trading_assets.paper.orders import MONEY_STEP, ZERO, Order, to_money, to_quantity
 from trading_assets.simulation.core import Bar, Books, StepResult
 

@@ -11,7 +11,8 @@ from trading_assets.errors import DataError
 from trading_assets.paper.inputs import SessionInputs
 from trading_assets.paper.ledger import AccountState
 from trading_assets.paper.marks import last_known_closes
-from trading_assets.paper.orders import ZERO, OrderPlan, PlanRequest, plan_orders
+from trading_assets.paper.order_plan import OrderPlan, PlanRequest, plan_orders
+from trading_assets.paper.orders import ZERO
 from trading_assets.policy.decision import Decision
 from trading_assets.risk.limits import WeightLimits, declared_limits
 from trading_assets.risk.projection import project_weights

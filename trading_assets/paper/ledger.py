@@ -5,10 +5,11 @@ The broker keeps its own; `reconcile` says where the two differ. This module kno
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from datetime import date
+from decimal import Decimal
 
-from trading_assets.paper.orders import MONEY_STEP, ZERO, Side
+from trading_assets.paper.fills import Fill
+from trading_assets.paper.orders import ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,35 +29,6 @@ class AccountState:
     as_of: date | None
     cash_usd: Decimal
     quantity: Mapping[str, Decimal]
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """One execution, as the broker reports it.
-
-    Attributes
-    ----------
-    execution_id : str
-        The broker's id; a fill that arrives twice is booked once.
-    quantity, price_usd, cost_usd : Decimal
-        Shares (positive), price of a share, and what was paid beyond quantity times price.
-    filled_at : datetime
-        UTC.
-    """
-
-    execution_id: str
-    client_order_id: str
-    symbol: str
-    side: Side
-    quantity: Decimal
-    price_usd: Decimal
-    cost_usd: Decimal
-    filled_at: datetime
-
-    @property
-    def signed_quantity(self) -> Decimal:
-        """Shares, negative for a sale."""
-        return self.quantity if self.side == "buy" else -self.quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +78,7 @@ class Ledger:
 
     def book_fill(self, fill: Fill) -> bool:
         """Book an execution; return False if it was booked before."""
-        amount = (fill.signed_quantity * fill.price_usd).quantize(MONEY_STEP, ROUND_HALF_EVEN)
-        return self._book(
-            fill.execution_id, fill.symbol, fill.signed_quantity, -amount - fill.cost_usd
-        )
+        return self._book(fill.execution_id, fill.symbol, fill.signed_quantity, fill.cash_usd)
 
     def book_event(self, event: AccountEvent) -> bool:
         """Book an account event; return False if it was booked before."""

@@ -1,50 +1,80 @@
-"""From target quantities to orders: what to buy and sell, and what is refused unsent.
+"""Orders: what may be sent to a broker, under an id of our own.
 
-Quantities are Decimal from here on: a float of the sizing function becomes a Decimal once.
-This module knows no broker, no clock and no storage.
+Quantities and prices are Decimal from here on: a float becomes a Decimal once. This module knows no
+broker, no clock and no storage.
 """
 
-import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal
 
-import numpy as np
-
 from trading_assets.errors import DataError
-from trading_assets.simulation.terms import SHARE_DECIMALS
-from trading_assets.strategy import RiskSpec
 from trading_assets.symbols import normalize_symbol
 
 Side = Literal["buy", "sell"]
+OrderType = Literal["market", "limit", "stop", "stop_limit"]
+# In the opening auction, for the session, in the closing auction, at once or not at all, until
+# cancelled.
+TimeInForce = Literal["opg", "day", "cls", "ioc", "gtc"]
 
 QUANTITY_STEP = Decimal("1e-9")
 MONEY_STEP = Decimal("1e-6")
 ZERO = Decimal(0)
 
+# Prices of one dollar and more have two decimals, lower ones four (SEC Rule 612).
+TICK_USD, SUB_DOLLAR_TICK_USD = Decimal("0.01"), Decimal("0.0001")
+
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9_.\-/]{1,128}")
+_PRICES = {
+    "market": (False, False),
+    "limit": (True, False),
+    "stop": (False, True),
+    "stop_limit": (True, True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """Two exits that a filled entry leaves at the broker; when one fills, the other is cancelled.
+
+    Attributes
+    ----------
+    take_profit_usd : Decimal
+        Limit price of the exit with a gain.
+    stop_loss_usd : Decimal
+        Stop price of the exit with a loss.
+    """
+
+    take_profit_usd: Decimal
+    stop_loss_usd: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One market-on-open order.
+    """One order.
 
     Attributes
     ----------
     client_order_id : str
         Our own id; the same decision always gives the same id, so a broker can tell a repeat.
     session : date
-        Session at whose open the order is to be filled.
+        Session in which the order is to work first.
     quantity : Decimal
-        Shares, positive, at most nine decimals.
+        Shares, positive, at most nine decimals; fractions only as market orders for the session.
+    order_type, time_in_force : str
+        A market order in the opening auction unless said otherwise.
+    limit_price_usd, stop_price_usd : Decimal or None
+        Prices that the type needs, on the tick; None where it has none.
+    bracket : Bracket or None
+        Exits to leave behind, on either side of the entry.
 
     Raises
     ------
     DataError
-        If the id or symbol has a character outside the allow-list or the quantity is not positive.
+        If the id or symbol has a character outside the allow-list, the quantity is not positive, or
+        a price is missing, superfluous or off the tick.
     """
 
     client_order_id: str
@@ -52,7 +82,11 @@ class Order:
     symbol: str
     side: Side
     quantity: Decimal
-    order_type: Literal["market_on_open"] = "market_on_open"
+    order_type: OrderType = "market"
+    time_in_force: TimeInForce = "opg"
+    limit_price_usd: Decimal | None = None
+    stop_price_usd: Decimal | None = None
+    bracket: Bracket | None = None
 
     def __post_init__(self) -> None:
         if not _CLIENT_ORDER_ID.fullmatch(self.client_order_id):
@@ -71,58 +105,63 @@ class Order:
                 " expected a positive number of at most nine decimals"
             )
             raise DataError(msg)
+        self._check_prices()
+        self._check_bracket()
 
     @property
     def signed_quantity(self) -> Decimal:
         """Shares, negative for a sale."""
         return self.quantity if self.side == "buy" else -self.quantity
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the quantity has no fraction of a share."""
+        return self.quantity == self.quantity.to_integral_value()
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """An order that was not sent, and why."""
+    def _check_prices(self) -> None:
+        needed = _PRICES[self.order_type]
+        prices = (self.limit_price_usd, self.stop_price_usd)
+        for name, price, is_needed in zip(("limit", "stop"), prices, needed, strict=True):
+            if (price is not None) != is_needed:
+                rule = f"a {name} price" if is_needed else f"no {name} price"
+                msg = (
+                    f"{name} price of {self.client_order_id} was {price};"
+                    f" expected {rule} for an order of type {self.order_type}"
+                )
+                raise DataError(msg)
+            if price is not None:
+                self._require_on_tick(f"{name} price", price)
 
-    client_order_id: str
-    session: date
-    symbol: str
-    side: Side
-    quantity: Decimal
-    reason: str
+    def _check_bracket(self) -> None:
+        if self.bracket is None:
+            return
+        gain, loss = self.bracket.take_profit_usd, self.bracket.stop_loss_usd
+        self._require_on_tick("take profit", gain)
+        self._require_on_tick("stop loss", loss)
+        if (gain > loss) != (self.side == "buy") or gain == loss:
+            msg = (
+                f"bracket of {self.client_order_id} takes profit at {gain} and stops at {loss};"
+                " expected the profit above the stop for a purchase and below it for a sale"
+            )
+            raise DataError(msg)
 
-
-@dataclass(frozen=True, slots=True)
-class PlanRequest:
-    """What an order plan is made from, all known before the session's open.
-
-    Attributes
-    ----------
-    held : mapping of symbol to Decimal
-        Shares held now, negative when short.
-    target : mapping of symbol to float
-        Shares wanted, as the sizing function of the market core gives them.
-    reference_price_usd : mapping of symbol to float
-        Last close known, unadjusted USD; absent or nan where there is none.
-    data_age_sessions : mapping of symbol to int
-        Sessions from the symbol's newest bar to `session`; 1 when the bar is the session before's.
-    lot_shares : float
-        Smallest tradable quantity; 0 allows 1e-9 shares.
-    """
-
-    strategy: str
-    session: date
-    held: Mapping[str, Decimal]
-    target: Mapping[str, float]
-    reference_price_usd: Mapping[str, float]
-    data_age_sessions: Mapping[str, int]
-    lot_shares: float = 0.0
+    def _require_on_tick(self, name: str, price: Decimal) -> None:
+        if not (price.is_finite() and price > 0) or price != price.quantize(tick_of(price)):
+            msg = (
+                f"{name} of {self.client_order_id} was {price}; expected a positive price of at"
+                " most two decimals, or four below one dollar: round it with `round_to_tick`"
+            )
+            raise DataError(msg)
 
 
-@dataclass(frozen=True, slots=True)
-class OrderPlan:
-    """Orders in the order of sending (sales first, then by symbol), and the refused ones."""
+def tick_of(price_usd: Decimal) -> Decimal:
+    """Return the smallest step of a price, USD."""
+    return TICK_USD if price_usd >= 1 else SUB_DOLLAR_TICK_USD
 
-    orders: tuple[Order, ...]
-    refusals: tuple[Refusal, ...]
+
+def round_to_tick(price_usd: Decimal, rounding: str = ROUND_HALF_EVEN) -> Decimal:
+    """Return a price on the tick; `rounding` is a mode of the decimal module."""
+    return price_usd.quantize(tick_of(price_usd), rounding)
 
 
 def client_order_id(strategy: str, session: date, symbol: str, number: int) -> str:
@@ -138,83 +177,3 @@ def to_quantity(value: float) -> Decimal:
 def to_money(value: float) -> Decimal:
     """Return a finite float as USD with six decimals."""
     return Decimal(repr(float(value))).quantize(MONEY_STEP, ROUND_HALF_EVEN)
-
-
-def plan_orders(request: PlanRequest, limits: RiskSpec) -> OrderPlan:
-    """Return the orders that move `held` to `target`, after the pre-trade checks.
-
-    A symbol that fails a check gets no order and keeps its position; the others are unaffected.
-
-    Parameters
-    ----------
-    request : PlanRequest
-        Holdings, targets and what is known of prices before the session's open.
-    limits : RiskSpec
-        Largest order notional and oldest data allowed.
-    """
-    orders: list[Order] = []
-    refusals: list[Refusal] = []
-    for symbol in sorted({*request.held, *request.target}):
-        draft = _draft(request, symbol)
-        if draft is None:
-            continue
-        reason = _refusal_reason(draft, request, limits)
-        if reason:
-            refusals.append(replace(draft, reason=reason))
-        else:
-            orders.append(
-                Order(draft.client_order_id, draft.session, symbol, draft.side, draft.quantity)
-            )
-    orders.sort(key=lambda order: (order.side != "sell", order.symbol))
-    return OrderPlan(tuple(orders), tuple(refusals))
-
-
-def _draft(request: PlanRequest, symbol: str) -> Refusal | None:
-    """Return the order a symbol needs, not yet checked, or None when it needs none."""
-    held = request.held.get(symbol, ZERO)
-    target = request.target.get(symbol, 0.0)
-    order_id = client_order_id(request.strategy, request.session, symbol, 0)
-    if not math.isfinite(target):
-        reason = f"target quantity of {symbol} was {target}; expected a finite number of shares"
-        return Refusal(order_id, request.session, symbol, "buy", ZERO, reason)
-    # Rounded as the market core rounds a trade, so that both name the same shares.
-    difference = np.round(target - float(held), SHARE_DECIMALS)
-    delta = _whole_lots(to_quantity(difference), target, held, request.lot_shares)
-    if not delta:
-        return None
-    side: Side = "buy" if delta > 0 else "sell"
-    return Refusal(order_id, request.session, symbol, side, abs(delta), "")
-
-
-def _whole_lots(delta: Decimal, target: float, held: Decimal, lot_shares: float) -> Decimal:
-    """Round toward zero to lots; closing a position sells a fraction that a split left, too."""
-    if lot_shares == 0.0:
-        return delta
-    if target == 0.0:
-        return -held
-    lot = to_quantity(lot_shares)
-    return (delta / lot).to_integral_value(ROUND_DOWN) * lot
-
-
-def _refusal_reason(draft: Refusal, request: PlanRequest, limits: RiskSpec) -> str:
-    symbol = draft.symbol
-    price = request.reference_price_usd.get(symbol, math.nan)
-    age = request.data_age_sessions.get(symbol)
-    notional = float(draft.quantity) * price
-    if draft.reason:
-        return draft.reason
-    if normalize_symbol(symbol) != symbol or age is None:
-        return f"{symbol[:40]!r} is not a symbol of the data set; expected one that has bars"
-    if not (math.isfinite(price) and price > 0):
-        return f"reference price of {symbol} was {price}; expected a positive close"
-    if age > limits.max_data_age_sessions:
-        return (
-            f"newest bar of {symbol} is {age} sessions old;"
-            f" expected at most max_data_age_sessions {limits.max_data_age_sessions}"
-        )
-    if notional > limits.max_order_notional_usd:
-        return (
-            f"notional was {notional:,.2f} USD; expected at most"
-            f" max_order_notional_usd {limits.max_order_notional_usd:,.2f}"
-        )
-    return ""

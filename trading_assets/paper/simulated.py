@@ -14,8 +14,9 @@ from trading_assets.bars.calendars.calendar import ExchangeCalendar
 from trading_assets.errors import DataError
 from trading_assets.paper.broker_state import BrokerState, read_state, write_state
 from trading_assets.paper.core_fills import Happened, SessionOpen, translate_step
+from trading_assets.paper.fills import Fill
 from trading_assets.paper.gateways import BrokerOrder, Settlement, require_same_order
-from trading_assets.paper.ledger import AccountEvent, AccountState, Fill
+from trading_assets.paper.ledger import AccountEvent, AccountState
 from trading_assets.paper.orders import ZERO, Order, to_money, to_quantity
 from trading_assets.simulation.core import Books, open_books, step
 from trading_assets.simulation.market import Market, bar_after, row_of

@@ -7,11 +7,13 @@ from decimal import ROUND_HALF_EVEN
 import polars as pl
 
 from trading_assets.paper.deciding import DecidedSession
+from trading_assets.paper.fills import Fill
 from trading_assets.paper.gateways import BrokerOrder
 from trading_assets.paper.inputs import SessionInputs
-from trading_assets.paper.ledger import AccountState, Fill
+from trading_assets.paper.ledger import AccountState
 from trading_assets.paper.marks import last_known_closes, market_values
-from trading_assets.paper.orders import MONEY_STEP, ZERO, Refusal, to_money
+from trading_assets.paper.order_plan import Refusal
+from trading_assets.paper.orders import MONEY_STEP, ZERO, to_money
 from trading_assets.schema import TABLES, conform
 from trading_assets.simulation.market import Market
 

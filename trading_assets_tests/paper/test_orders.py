@@ -5,7 +5,8 @@ from decimal import Decimal
 import pytest
 
 from trading_assets.errors import DataError
-from trading_assets.paper.orders import Order, PlanRequest, client_order_id, plan_orders
+from trading_assets.paper.order_plan import PlanRequest, plan_orders
+from trading_assets.paper.orders import Order, client_order_id
 from trading_assets.strategy import RiskSpec
 
 SESSION = date(2020, 3, 3)

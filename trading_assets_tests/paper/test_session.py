@@ -11,7 +11,8 @@ import pytest
 from trading_assets.errors import DataError
 from trading_assets.paper.account_memory import memory_before
 from trading_assets.paper.audit import audit_records, verify_audit
-from trading_assets.paper.ledger import Fill, Ledger, reconcile
+from trading_assets.paper.fills import Fill
+from trading_assets.paper.ledger import Ledger, reconcile
 from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.session import run_session
 from trading_assets.policy.bundle import Bundle
