@@ -13,7 +13,7 @@ from trading_assets.bars.calendars.calendar import ExchangeCalendar
 from trading_assets.errors import DataError, UserError
 from trading_assets.paper.fills import Fill, FillChange
 from trading_assets.paper.ledger import AccountEvent, AccountState
-from trading_assets.paper.orders import Order, Side
+from trading_assets.paper.orders import QUANTITY_STEP, Order, Side
 from trading_assets.simulation.market import Market
 from trading_assets.strategy import Strategy
 
@@ -228,6 +228,17 @@ class Gateway(Protocol):
         """Return whether the session is over at the broker, so that its day orders are final."""
         ...
 
+    def last_targets(self) -> dict[str, str]:
+        """Return what an embedded broker's costs refer to: weights last filled, by symbol."""
+        ...
+
+    def rename(self, current: Mapping[str, str], until: date) -> None:
+        """Tell an embedded broker what companies are called after the renames up to `until`.
+
+        Said again, it changes nothing; a broker elsewhere renames its positions itself.
+        """
+        ...
+
     def close(self) -> None:
         """Release connections and files."""
         ...
@@ -290,10 +301,19 @@ def require_same_order(order: Order, known: BrokerOrder) -> BrokerOrder:
     Raises
     ------
     OrderConflictError
-        If symbol, side or quantity differ.
+        If symbol, side, quantity, type or prices differ.
     """
-    asked = (order.symbol, order.side, order.quantity)
-    if (known.symbol, known.side, known.quantity) != asked:
+    # A split before the fill restates the quantity; nothing else may.
+    restated = order.quantity * known.split_ratio
+    asked = (order.symbol, order.side, restated.quantize(QUANTITY_STEP))
+    prices = (known.limit_price_usd, known.stop_price_usd)
+    is_same_type = known.order_type in ("", order.order_type)
+    has_same_prices = known.split_ratio != 1 or prices in (
+        (None, None),
+        (order.limit_price_usd, order.stop_price_usd),
+    )
+    same = (known.symbol, known.side, known.quantity.quantize(QUANTITY_STEP)) == asked
+    if not (same and is_same_type and has_same_prices):
         msg = (
             f"order {order.client_order_id} is at the broker as {known.side} {known.quantity}"
             f" {known.symbol}, not {order.side} {order.quantity} {order.symbol};"

@@ -84,6 +84,28 @@ class Ledger:
         """Book an account event; return False if it was booked before."""
         return self._book(event.event_id, event.symbol, event.quantity_change, event.cash_usd)
 
+    def undo(self, execution_id: str, fill: Fill | None) -> bool:
+        """Take back an execution; return False if it was taken back before.
+
+        Parameters
+        ----------
+        execution_id : str
+            The execution; if it is heard of later, it is not booked.
+        fill : Fill or None
+            What was booked under it; None if it was not.
+        """
+        key = f"undone {execution_id}"
+        if key in self._booked:
+            return False
+        self._booked |= {key, execution_id}
+        if fill is not None:
+            self._change(fill.symbol, -fill.signed_quantity, -fill.cash_usd)
+        return True
+
+    def has_booked(self, key: str) -> bool:
+        """Return whether an execution or event was booked or taken back."""
+        return key in self._booked
+
     def state(self, as_of: date | None) -> AccountState:
         """Return what is held now."""
         return AccountState(as_of, self.cash_usd, dict(sorted(self.quantity.items())))
@@ -92,13 +114,16 @@ class Ledger:
         if key in self._booked:
             return False
         self._booked.add(key)
+        self._change(symbol, shares, cash)
+        return True
+
+    def _change(self, symbol: str, shares: Decimal, cash: Decimal) -> None:
         self.cash_usd += cash
         held = self.quantity.get(symbol, ZERO) + shares
         if held:
             self.quantity[symbol] = held
         else:
             self.quantity.pop(symbol, None)
-        return True
 
 
 def reconcile(ledger: AccountState, broker: AccountState) -> list[str]:
