@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from trading_assets.bars.calendars.calendar import ExchangeCalendar
-from trading_assets.paper.audit_log import AuditLog, Clock
-from trading_assets.paper.gateways import BrokerGateway
+from trading_assets.paper.account_folder import AccountFolder
+from trading_assets.paper.audit_log import AuditLog
+from trading_assets.paper.clock import Clock
+from trading_assets.paper.gateways import Gateway
+from trading_assets.paper.kill_switch import KillSwitch
 from trading_assets.paper.record import SessionRecord
 from trading_assets.policy.decision import Decision
 from trading_assets.simulation.market import Market
@@ -41,15 +43,17 @@ class SessionInputs:
     decide : callable
         The champion or the fallback.
     gateway : BrokerGateway
-        The broker, started from the state of `stored` if there is one, else of `previous`.
+        The broker.
     previous : SessionRecord or None
         The latest earlier session's record.
     stored : SessionRecord or None
         This session's record, if it was run before.
-    audit_folder : Path
-        Where logs are written while a session runs, one file a session.
-    clock : callable
-        The time now, timezone-aware.
+    folder : AccountFolder
+        The account's logs and its kill switch.
+    clock : Clock
+        The time, and how to wait.
+    run_id : str
+        Which run this is, for the records; empty where nobody counts runs.
     """
 
     name: str
@@ -59,15 +63,38 @@ class SessionInputs:
     market: Market
     decision_time: datetime
     decide: DecisionFunction
-    gateway: BrokerGateway
+    gateway: Gateway
     previous: SessionRecord | None
     stored: SessionRecord | None
-    audit_folder: Path
+    folder: AccountFolder
     clock: Clock
+    run_id: str = ""
 
-    def audit_log(self, session: date, stored: bytes) -> AuditLog:
+    @property
+    def switch(self) -> KillSwitch:
+        """The account's kill switch."""
+        return self.folder.switch
+
+    def open_log(self, session: date, stored: bytes) -> AuditLog:
         """Return the writer of a session's log, which goes on from `stored`."""
-        return AuditLog(self.audit_folder / f"{session}.jsonl", self.clock, stored)
+        return self.folder.open_log(session, stored, self.run_id)
+
+
+def orders_since(
+    inputs: SessionInputs, as_of: date | None = None, session: date | None = None
+) -> datetime:
+    """Return the moment from which a session's orders are listed at the broker.
+
+    Parameters
+    ----------
+    inputs : SessionInputs
+        Calendar, and the session that is meant unless another one is given.
+    as_of, session : date, optional
+        Session whose close is booked, and the session that is traded.
+    """
+    if as_of is not None:
+        return inputs.calendar.close_time(as_of)
+    return inputs.calendar.open_time(session or inputs.session) - timedelta(days=1)
 
 
 def decision_time(

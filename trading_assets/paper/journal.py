@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from trading_assets.paper.account import Account
-from trading_assets.paper.audit import record_content
+from trading_assets.paper.audit import AuditHead, record_content
 
 
 class DurableLog(Protocol):
@@ -19,6 +19,15 @@ class DurableLog(Protocol):
 
     def records(self) -> list[dict[str, str]]:
         """Return the records on disk, oldest first."""
+        ...
+
+    def content(self) -> bytes:
+        """Return the whole log as it is on disk."""
+        ...
+
+    @property
+    def head(self) -> AuditHead:
+        """Where the chain ends."""
         ...
 
 
@@ -37,6 +46,15 @@ class Journal:
         records = log.records()
         self._contents = {record_content(record) for record in records}
         self.account = Account.from_records(records)
+
+    @property
+    def head(self) -> AuditHead:
+        """Where the log's chain ends."""
+        return self._log.head
+
+    def content(self) -> bytes:
+        """Return the log as it is on disk."""
+        return self._log.content()
 
     def records(self, event: str = "") -> list[dict[str, str]]:
         """Return the durable records, or those of one event, oldest first."""

@@ -1,27 +1,27 @@
-"""The first half of a session: decide on what is known before the open and send the orders.
+"""The first half of a session: reconcile, decide on what is known before the open, send.
 
-Every order's intent is on disk before it is sent. A run that was interrupted finds its intents in
-the log and asks the broker for them before it sends anything again.
+A run that was interrupted finds its decision in the log: it is not taken again, and every order is
+looked up before it is sent. Nothing leaves before our books and the broker's agree.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 
 from trading_assets.errors import DataError
-from trading_assets.paper.audit_log import AuditLog
+from trading_assets.paper.decision_records import kept_decision, note_decision
 from trading_assets.paper.deciding import DecidedSession, decide_session
-from trading_assets.paper.gateways import BrokerError, BrokerOrder, require_same_order
-from trading_assets.paper.inputs import SessionInputs
-from trading_assets.paper.ledger import AccountState, reconcile
-from trading_assets.paper.orders import ZERO, Order
-from trading_assets.paper.record import SessionRecord, Status, empty_tables
-from trading_assets.paper.tables import decisions_table, orders_table
+from trading_assets.paper.inputs import SessionInputs, orders_since
+from trading_assets.paper.journal import Journal
+from trading_assets.paper.ledger import AccountState
+from trading_assets.paper.order_desk import OrderDesk
+from trading_assets.paper.order_records import state_fields
+from trading_assets.paper.orders import ZERO
+from trading_assets.paper.reconciliation import Span, find_differences, read_broker
+from trading_assets.paper.record import SessionRecord
+from trading_assets.paper.recording import Outcome, make_record
 
 
 def open_session(inputs: SessionInputs) -> SessionRecord:
-    """Decide the session and send its orders, unless the broker's clock or books forbid it.
+    """Decide the session and send its orders, unless something forbids it.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def open_session(inputs: SessionInputs) -> SessionRecord:
     DataError
         If data reaches past the open or the decision breaks a limit.
     BrokerError
-        If an order's fate is unknown.
+        If the broker could not be read, or an order's fate is unknown.
     """
     if inputs.decision_time >= inputs.calendar.open_time(inputs.session):
         msg = (
@@ -41,186 +41,111 @@ def open_session(inputs: SessionInputs) -> SessionRecord:
             f" {inputs.session}, so that nothing of the session is known"
         )
         raise DataError(msg)
-    kept = b"" if inputs.stored is None else inputs.stored.audit
-    with inputs.audit_log(inputs.session, kept) as log:
-        intended = _intended_orders(log)
+    stored = b"" if inputs.stored is None else inputs.stored.audit
+    with inputs.open_log(inputs.session, stored) as log:
+        journal = Journal(log)
+        decided = kept_decision(journal)
+        missed = "" if inputs.gateway.is_simulated else _missed_by_our_clock(inputs)
+        if missed and decided is None:
+            # The broker is not asked at all: a backfill of past sessions sends no request.
+            unasked = _opening_state(inputs) or AccountState(None, ZERO, {})
+            outcome = Outcome("missed", missed, knows_account=_opening_state(inputs) is not None)
+            return _stop(inputs, journal, unasked, outcome)
         opening = _opening_state(inputs)
-        _log_start(log, inputs, opening)
-        refusal = inputs.gateway.refusal(inputs.session)
-        if refusal and not intended:
-            log.append_once("MISSED", reason=refusal)
-            return _record(inputs, log, opening, _Outcome("missed", refusal))
-        differences = [] if intended else reconcile(opening, inputs.gateway.account())
-        if differences:
-            log.append_once("HALT", reason="; ".join(differences))
-            halted = _Outcome("halted", "ledger and broker differ", tuple(differences))
-            return _record(inputs, log, opening, halted)
-        decided = decide_session(inputs, opening)
-        _log_decision(log, decided)
-        if refusal:
-            sent = [_adopt(inputs, log, order) for order in intended.values()]
+        opening = inputs.gateway.account() if opening is None else opening
+        _note_start(journal, inputs, opening)
+        if decided is None:
+            outcome, decided = _decide(inputs, journal)
+            if decided is None:
+                return _stop(inputs, journal, opening, outcome)
+            _send(inputs, journal, decided, is_first_try=True)
         else:
-            sent = [_send(inputs, log, order, intended) for order in decided.plan.orders]
-        return _record(inputs, log, opening, _Outcome("awaiting_fill", ""), decided, sent)
+            _send(inputs, journal, decided, is_first_try=False)
+        return make_record(inputs, journal, opening, Outcome("awaiting_fill", ""), decided)
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    status: Status
-    reason: str
-    differences: tuple[str, ...] = ()
+def _decide(inputs: SessionInputs, journal: Journal) -> tuple[Outcome, DecidedSession | None]:
+    """Return a durable decision, or why there is none."""
+    halted = inputs.switch.why_not()
+    if halted:
+        return Outcome("halted", halted), None
+    refusal = inputs.gateway.refusal(inputs.session)
+    if refusal:
+        return Outcome("missed", refusal), None
+    differences = _reconcile(inputs, journal)
+    if differences:
+        reason = "ledger and broker differ"
+        inputs.switch.halt("reconciliation", f"{reason}: {'; '.join(differences)}")
+        return Outcome("halted", reason, tuple(differences)), None
+    decided = decide_session(inputs, journal.account.state(_as_of(journal)))
+    note_decision(journal, decided, inputs.gateway.receiver)
+    return Outcome("awaiting_fill", ""), decided
 
 
-def _opening_state(inputs: SessionInputs) -> AccountState:
-    """Return the ledger before the session: the record before, or a new account as found."""
-    if inputs.previous is not None:
+def _missed_by_our_clock(inputs: SessionInputs) -> str:
+    opened = inputs.calendar.open_time(inputs.session)
+    if inputs.clock.now() < opened:
+        return ""
+    return (
+        f"the session opened at {opened:%Y-%m-%d %H:%M %Z}; at a real broker only the session that"
+        " opens next is traded"
+    )
+
+
+def _opening_state(inputs: SessionInputs) -> AccountState | None:
+    """Return the ledger before the session, or None where no record knows it."""
+    if inputs.previous is not None and inputs.previous.knows_account:
         return inputs.previous.latest_state
-    if inputs.stored is not None:
+    if inputs.stored is not None and inputs.stored.knows_account:
         return inputs.stored.opening
-    return inputs.gateway.account()
+    return None
 
 
-def _intended_orders(log: AuditLog) -> dict[str, Order]:
-    """Return the orders that an earlier run of this session may have sent."""
-    return {
-        record["client_order_id"]: Order(
-            record["client_order_id"],
-            date.fromisoformat(record["session"]),
-            record["symbol"],
-            "buy" if record["side"] == "buy" else "sell",
-            Decimal(record["quantity"]),
-        )
-        for record in log.records()
-        if record["event"] == "INTENT"
-    }
+def _as_of(journal: Journal) -> date | None:
+    opened = journal.account.opened
+    return None if opened is None else opened.as_of
 
 
-def _send(
-    inputs: SessionInputs, log: AuditLog, order: Order, intended: dict[str, Order]
-) -> BrokerOrder:
-    gateway = inputs.gateway
-    known = None
-    if order.client_order_id in intended:
-        known = gateway.order_by_client_id(order.client_order_id)
-    if known is not None:
-        require_same_order(order, known)
-    else:
-        log.append_once(
-            "INTENT",
-            client_order_id=order.client_order_id,
-            session=order.session.isoformat(),
-            symbol=order.symbol,
-            side=order.side,
-            quantity=str(order.quantity),
-            order_type=order.order_type,
-            receiver=gateway.receiver,
-        )
-        try:
-            known = gateway.submit(order)
-        except BrokerError as error:
-            log.append("UNKNOWN", client_order_id=order.client_order_id, reason=str(error))
-            raise
-    _log_acknowledged(log, known)
-    return known
-
-
-def _adopt(inputs: SessionInputs, log: AuditLog, order: Order) -> BrokerOrder:
-    """Return an intended order as the broker has it, without sending: the window has closed."""
-    known = inputs.gateway.order_by_client_id(order.client_order_id)
-    if known is None:
-        known = BrokerOrder(
-            broker_order_id="",
-            client_order_id=order.client_order_id,
-            symbol=order.symbol,
-            side=order.side,
-            quantity=order.quantity,
-            status="rejected",
-            filled_quantity=ZERO,
-            reason="not sent: the run was interrupted and the decision window has closed",
-        )
-    require_same_order(order, known)
-    _log_acknowledged(log, known)
-    return known
-
-
-def _log_start(log: AuditLog, inputs: SessionInputs, opening: AccountState) -> None:
+def _note_start(journal: Journal, inputs: SessionInputs, opening: AccountState) -> None:
     previous = inputs.previous
-    log.append_once(
+    journal.note_once(
         "START",
         strategy=inputs.name,
         session=inputs.session.isoformat(),
         receiver=inputs.gateway.receiver,
         decision_time=inputs.decision_time.isoformat(),
-        opening_cash_usd=str(opening.cash_usd),
-        opening_as_of="" if opening.as_of is None else opening.as_of.isoformat(),
         # Chains the sessions: a record that was replaced does not fit what follows it.
         previous_head="" if previous is None else str(previous.summary["audit"]["hash"]),
+        **state_fields(opening),
     )
+    journal.flush()
 
 
-def _log_decision(log: AuditLog, decided: DecidedSession) -> None:
-    for target in decided.targets:
-        log.append_once(
-            "DECISION",
-            symbol=target.symbol,
-            raw_weight=repr(target.raw_weight),
-            weight=repr(target.weight),
-            binding_limits=target.binding_limits,
-            reference_price_usd=repr(target.reference_price_usd),
-            decided_by=decided.decided_by,
-        )
-    for refusal in decided.plan.refusals:
-        log.append_once(
-            "RISK_BLOCK",
-            client_order_id=refusal.client_order_id,
-            symbol=refusal.symbol,
-            side=refusal.side,
-            quantity=str(refusal.quantity),
-            reason=refusal.reason,
-        )
+def _reconcile(inputs: SessionInputs, journal: Journal) -> list[str]:
+    blocked = inputs.gateway.blocked()
+    if blocked:
+        return [blocked]
+    as_of = _as_of(journal)
+    span = Span(as_of, inputs.session, orders_since(inputs, as_of))
+    strangers = read_broker(journal, inputs.gateway, span)
+    return [*strangers, *find_differences(journal, inputs.gateway, inputs.session)]
 
 
-def _log_acknowledged(log: AuditLog, known: BrokerOrder) -> None:
-    log.append_once(
-        "REJECTED" if known.status == "rejected" else "ACCEPTED",
-        client_order_id=known.client_order_id,
-        broker_order_id=known.broker_order_id,
-        status=known.status,
-        reason=known.reason,
-    )
+def _send(
+    inputs: SessionInputs, journal: Journal, decided: DecidedSession, *, is_first_try: bool
+) -> None:
+    def why_not() -> str:
+        return inputs.switch.why_not() or inputs.gateway.refusal(inputs.session)
+
+    desk = OrderDesk(journal, inputs.gateway, inputs.clock, why_not)
+    desk.send_all(list(decided.plan.orders), is_first_try=is_first_try)
 
 
-def _record(
-    inputs: SessionInputs,
-    log: AuditLog,
-    opening: AccountState,
-    outcome: _Outcome,
-    decided: DecidedSession | None = None,
-    sent: Sequence[BrokerOrder] = (),
+def _stop(
+    inputs: SessionInputs, journal: Journal, opening: AccountState, outcome: Outcome
 ) -> SessionRecord:
-    tables = empty_tables()
-    if decided is not None:
-        tables["decisions"] = decisions_table(inputs, decided)
-        tables["orders"] = orders_table(inputs.session, sent, decided.plan.refusals)
-    summary = {
-        "strategy": inputs.name,
-        "receiver": inputs.gateway.receiver,
-        "decision_time": inputs.decision_time.isoformat(),
-        "decided_by": "" if decided is None else decided.decided_by,
-        "reason": outcome.reason,
-        "orders": len(sent),
-        "refused": 0 if decided is None else len(decided.plan.refusals),
-        "differences": list(outcome.differences),
-        "audit": {"count": log.head.count, "hash": log.head.hash},
-        **({} if decided is None else decided.remembered),
-    }
-    return SessionRecord(
-        session=inputs.session,
-        status=outcome.status,
-        opening=opening,
-        closing=None,
-        tables=tables,
-        audit=log.content(),
-        broker_state=inputs.gateway.state(),
-        summary=summary,
-    )
+    event = "MISSED" if outcome.status == "missed" else "HALT"
+    reason = "; ".join((outcome.reason, *outcome.differences))
+    journal.note_once(event, session=inputs.session.isoformat(), reason=reason)
+    journal.flush()
+    return make_record(inputs, journal, opening, outcome)

@@ -87,9 +87,9 @@ def plan_orders(request: PlanRequest, limits: RiskSpec) -> OrderPlan:
         if reason:
             refusals.append(replace(draft, reason=reason))
         else:
-            orders.append(
-                Order(draft.client_order_id, draft.session, symbol, draft.side, draft.quantity)
-            )
+            order = Order(draft.client_order_id, draft.session, symbol, draft.side, draft.quantity)
+            # The opening auction takes whole shares; a fraction waits for the open as a day order.
+            orders.append(order if order.is_whole else replace(order, time_in_force="day"))
     orders.sort(key=lambda order: (order.side != "sell", order.symbol))
     return OrderPlan(tuple(orders), tuple(refusals))
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 from trading_assets.paper.fills import Fill, FillChange
 from trading_assets.paper.gateways import BrokerOrder
 from trading_assets.paper.ledger import AccountEvent, AccountState
+from trading_assets.paper.order_plan import Refusal
 from trading_assets.paper.order_state import RANK, OrderStatus
 from trading_assets.paper.orders import Bracket, Order, OrderType, Side, TimeInForce
 
@@ -66,6 +67,30 @@ def order_from_fields(fields: Mapping[str, str]) -> Order:
         limit_price_usd=_price(fields["limit_price_usd"]),
         stop_price_usd=_price(fields["stop_price_usd"]),
         bracket=bracket,
+    )
+
+
+def refusal_fields(refusal: Refusal) -> dict[str, str]:
+    """Return an order that was refused here as fields."""
+    return {
+        "client_order_id": refusal.client_order_id,
+        "session": refusal.session.isoformat(),
+        "symbol": refusal.symbol,
+        "side": refusal.side,
+        "quantity": text_of(refusal.quantity),
+        "reason": refusal.reason,
+    }
+
+
+def refusal_from_fields(fields: Mapping[str, str]) -> Refusal:
+    """Return the refusal that `refusal_fields` wrote."""
+    return Refusal(
+        client_order_id=fields["client_order_id"],
+        session=date.fromisoformat(fields["session"]),
+        symbol=fields["symbol"],
+        side=_side(fields["side"]),
+        quantity=Decimal(fields["quantity"]),
+        reason=fields["reason"],
     )
 
 

@@ -1,4 +1,4 @@
-"""What a paper session leaves behind: tables, audit log, the broker's state and a summary."""
+"""What a paper session leaves behind: tables, audit log and a summary."""
 
 import json
 from collections.abc import Mapping
@@ -38,8 +38,6 @@ class SessionRecord:
         The tables of `SESSION_TABLES`; fills, positions and account are empty unless settled.
     audit : bytes
         The audit log.
-    broker_state : bytes
-        What the embedded broker is restarted from; empty for a remote one.
     summary : mapping
         The session in figures, as JSON values; `audit` holds the head of the audit log.
     settled_previous : SessionRecord or None
@@ -53,7 +51,6 @@ class SessionRecord:
     closing: AccountState | None
     tables: Mapping[str, pl.DataFrame]
     audit: bytes
-    broker_state: bytes
     summary: Mapping[str, Any]
     settled_previous: "SessionRecord | None" = None
 
@@ -61,6 +58,11 @@ class SessionRecord:
     def latest_state(self) -> AccountState:
         """The ledger the next session starts from."""
         return self.opening if self.closing is None else self.closing
+
+    @property
+    def knows_account(self) -> bool:
+        """Whether the opening account is one that a broker told."""
+        return bool(self.summary.get("knows_account", True))
 
     @property
     def differences(self) -> list[str]:
@@ -79,7 +81,6 @@ class SessionRecord:
         return {
             "summary.json": json.dumps(values, sort_keys=True, indent=1).encode(),
             "audit.jsonl": self.audit,
-            "broker.json": self.broker_state,
         }
 
     @staticmethod
@@ -103,7 +104,6 @@ class SessionRecord:
                 closing=None if closing is None else _state_from_json(closing),
                 tables={name: conform(name, tables[name]) for name in SESSION_TABLES},
                 audit=files["audit.jsonl"],
-                broker_state=files["broker.json"],
                 summary=values,
             )
             head = AuditHead(int(values["audit"]["count"]), values["audit"]["hash"])

@@ -4,7 +4,6 @@ A session is settled under the tickers it was decided under. The next one opens 
 shares under the tickers that its data has.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -61,8 +60,11 @@ class Renaming:
             record,
             opening=self._state(record.opening),
             closing=None if record.closing is None else self._state(record.closing),
-            broker_state=self._broker_state(record.broker_state),
-            summary={**record.summary, **rename_memory(record.summary, self.current)},
+            summary={
+                **record.summary,
+                **rename_memory(record.summary, self.current),
+                **self._last_targets(record.summary),
+            },
         )
 
     def _name(self, symbol: str) -> str:
@@ -72,22 +74,22 @@ class Renaming:
         quantity = {self._name(symbol): held for symbol, held in state.quantity.items()}
         return replace(state, quantity=quantity)
 
-    def _broker_state(self, content: bytes) -> bytes:
-        if not content:  # a broker elsewhere keeps its own books
-            return content
-        values: dict[str, Any] = json.loads(content)
-        for name in ("quantity", "price_usd", "target_weight"):
-            if name in values:
-                values[name] = {self._name(key): value for key, value in values[name].items()}
-        values["orders"] = [
-            {**order, "symbol": self._name(order["symbol"])} for order in values["orders"]
-        ]
-        return json.dumps(values, sort_keys=True, indent=1).encode()
+    def _last_targets(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        kept = summary.get("last_targets")
+        if not kept:
+            return {}
+        return {"last_targets": {self._name(symbol): weight for symbol, weight in kept.items()}}
 
 
 def note_renames(record: SessionRecord, actions: pl.DataFrame) -> SessionRecord:
     """Return a record that says up to when its data knew renames, if it knew any."""
-    days = actions.filter(pl.col("kind") == "rename")["ex_date"].sort()
-    if days.is_empty():
+    newest = newest_rename(actions)
+    if newest is None:
         return record
-    return replace(record, summary={**record.summary, RENAMED_UNTIL: days[-1].isoformat()})
+    return replace(record, summary={**record.summary, RENAMED_UNTIL: newest.isoformat()})
+
+
+def newest_rename(actions: pl.DataFrame) -> date | None:
+    """Return the newest rename's ex date, or None where there is none."""
+    days: list[date] = actions.filter(pl.col("kind") == "rename")["ex_date"].sort().to_list()
+    return days[-1] if days else None

@@ -61,7 +61,7 @@ def why_not_replayed(record: SessionRecord, strategy: Strategy) -> str:
         return f"it was {record.status} and nothing was decided: {record.summary.get('reason')}"
     if record.differences:
         return f"its ledger and its broker differ: {record.differences[0]}"
-    if strategy.costs.quadratic_lambda and not record.broker_state:
+    if strategy.costs.quadratic_lambda and not record.summary.get("last_targets"):
         return (
             f"costs.quadratic_lambda is {strategy.costs.quadratic_lambda:g} and"
             f" {record.summary.get('receiver')} keeps no targets whose change it charges"

@@ -8,7 +8,6 @@ import polars as pl
 
 from trading_assets.errors import DataError
 from trading_assets.market_data import MarketDataSpec
-from trading_assets.paper.broker_state import read_state
 from trading_assets.paper.deciding import book_of_account
 from trading_assets.paper.marks import last_known_closes
 from trading_assets.paper.record import SessionRecord
@@ -119,14 +118,14 @@ def last_targets(
         )
         raise DataError(msg)
     renaming = Renaming.since(previous, market_data.universe, _known_to(record, actions))
-    state = read_state(renaming.carry(previous).broker_state, market.symbols)
-    if state.books is None or state.as_of != as_of:
+    kept = renaming.carry(previous).summary.get("last_targets")
+    if not kept:
         msg = (
-            f"the broker's state stored with {as_of} is that of {state.as_of}; expected one that"
-            " has seen that close: restore the session's record"
+            f"the record of {as_of} has no last_targets; expected the weights that its broker"
+            " filled last: restore the session's record"
         )
         raise DataError(msg)
-    return state.books.target_weight[0]
+    return np.array([float(kept.get(symbol, "0")) for symbol in market.symbols])
 
 
 def decided_weights(record: SessionRecord, symbols: tuple[str, ...]) -> Floats:

@@ -8,11 +8,11 @@ import polars as pl
 
 from trading_assets.paper.deciding import DecidedSession
 from trading_assets.paper.fills import Fill
-from trading_assets.paper.gateways import BrokerOrder
 from trading_assets.paper.inputs import SessionInputs
 from trading_assets.paper.ledger import AccountState
 from trading_assets.paper.marks import last_known_closes, market_values
 from trading_assets.paper.order_plan import Refusal
+from trading_assets.paper.order_state import OrderState
 from trading_assets.paper.orders import MONEY_STEP, ZERO, to_money
 from trading_assets.schema import TABLES, conform
 from trading_assets.simulation.market import Market
@@ -38,35 +38,51 @@ def decisions_table(inputs: SessionInputs, decided: DecidedSession) -> pl.DataFr
 
 
 def orders_table(
-    session: date, sent: Sequence[BrokerOrder], refusals: Sequence[Refusal]
+    session: date, intended: Sequence[OrderState], refusals: Sequence[Refusal]
 ) -> pl.DataFrame:
-    """Return the table `orders`: those sent, with the broker's status, and those refused."""
-    unsent = [
-        BrokerOrder("", r.client_order_id, r.symbol, r.side, r.quantity, "refused", ZERO, r.reason)
-        for r in refusals
-    ]
+    """Return the table `orders`: those intended, with what became of them, and those refused."""
     rows = [
         (
             session,
-            order.client_order_id,
-            order.symbol,
-            order.side,
-            order.quantity,
-            "market_on_open",
-            order.status,
-            order.filled_quantity,
-            order.reason,
+            state.order.client_order_id,
+            state.order.symbol,
+            state.order.side,
+            state.order.quantity,
+            state.order.order_type,
+            state.order.time_in_force,
+            state.order.limit_price_usd,
+            state.order.stop_price_usd,
+            state.status,
+            state.filled_quantity,
+            state.reason,
         )
-        for order in (*sent, *unsent)
+        for state in intended
+    ]
+    rows += [
+        (
+            session,
+            refusal.client_order_id,
+            refusal.symbol,
+            refusal.side,
+            refusal.quantity,
+            "market",
+            "opg",
+            None,
+            None,
+            "refused",
+            ZERO,
+            refusal.reason,
+        )
+        for refusal in refusals
     ]
     schema = TABLES["orders"].empty().schema
     return conform("orders", pl.DataFrame(rows, schema=schema, orient="row"))
 
 
-def final_orders(orders: pl.DataFrame, final: Sequence[BrokerOrder]) -> pl.DataFrame:
-    """Return the table `orders` with the broker's final statuses."""
+def final_orders(orders: pl.DataFrame, final: Sequence[OrderState]) -> pl.DataFrame:
+    """Return the table `orders` with the final statuses."""
     schema = orders.select("client_order_id", "status", "filled_quantity", "reason").schema
-    rows = [(o.client_order_id, o.status, o.filled_quantity, o.reason) for o in final]
+    rows = [(o.order.client_order_id, o.status, o.filled_quantity, o.reason) for o in final]
     changes = pl.DataFrame(rows, schema=schema, orient="row")
     return conform("orders", orders.update(changes, on="client_order_id"))
 

@@ -1,9 +1,9 @@
 """Puts a session together: the champion or the fallback decides, the declared gateway trades."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -15,14 +15,14 @@ from trading_assets.errors import DataError
 from trading_assets.governance.succession import bundle_of, record_of
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.paper.account_memory import memory_before
-from trading_assets.paper.audit_log import Clock
-from trading_assets.paper.gateways import BrokerGateway
+from trading_assets.paper.account_folder import AccountFolder
+from trading_assets.paper.brokers import BrokerSetup, build_gateway
+from trading_assets.paper.clock import Clock
 from trading_assets.paper.inputs import DecisionFunction, SessionInputs, decision_time
 from trading_assets.paper.record import SessionRecord
-from trading_assets.paper.renamed import Renaming, note_renames
+from trading_assets.paper.renamed import Renaming, newest_rename, note_renames
 from trading_assets.paper.session import run_session
 from trading_assets.paper.settlement import settle_session
-from trading_assets.paper.simulated import SimulatedBroker
 from trading_assets.policy.bundle import Bundle
 from trading_assets.policy.decision import Decision, decide, decide_by_fallback, narrow_decision
 from trading_assets.policy.decision_rules import declared_rules
@@ -47,12 +47,14 @@ class SessionData:
         Files of the newest champion; empty before the first, when the fallback trades.
     previous, stored : SessionRecord or None
         The newest earlier session, and this one if it was run before.
-    audit_folder : Path
-        Where the audit log is written while the session runs.
+    account : AccountFolder
+        The account's logs, kill switch, and the embedded broker's book.
     credentials : mapping of str to str
         Keys that the environment has.
-    clock : callable
-        The time now, aware.
+    clock : Clock
+        The time, and how to wait.
+    run_id : str
+        Which run this is, for the records.
     """
 
     session: date
@@ -62,9 +64,10 @@ class SessionData:
     champion: Mapping[str, bytes]
     previous: SessionRecord | None
     stored: SessionRecord | None
-    audit_folder: Path
+    account: AccountFolder
     credentials: Mapping[str, str]
     clock: Clock
+    run_id: str = ""
 
 
 def trade_session(
@@ -91,29 +94,42 @@ def trade_session(
         If the gateway needs a key that the environment lacks.
     """
     calendar = get_calendar(market_data.calendar)
-    until = decision_time(
-        calendar, data.session, strategy.paper.decision_minutes_before_open, data.clock()
-    )
+    now = data.clock.now()
+    until = decision_time(calendar, data.session, strategy.paper.decision_minutes_before_open, now)
     market = market_until(data.session, data.bars, data.actions, market_data)
+    setup = BrokerSetup(strategy, calendar, data.account, data.credentials, data.clock)
+    with ExitStack() as opened:
 
-    def inputs(
-        market: Market, previous: SessionRecord | None, stored: SessionRecord | None
-    ) -> SessionInputs:
-        return SessionInputs(
-            name=name,
-            strategy=strategy,
-            session=data.session,
-            calendar=calendar,
-            market=market,
-            decision_time=until,
-            decide=_decider(strategy, market_data, data, calendar),
-            gateway=_gateway(strategy, market, calendar, data.credentials, stored or previous),
-            previous=previous,
-            stored=stored,
-            audit_folder=data.audit_folder,
-            clock=data.clock,
-        )
+        def inputs(
+            market: Market, previous: SessionRecord | None, stored: SessionRecord | None
+        ) -> SessionInputs:
+            gateway = build_gateway(setup, market)
+            opened.callback(gateway.close)
+            return SessionInputs(
+                name=name,
+                strategy=strategy,
+                session=data.session,
+                calendar=calendar,
+                market=market,
+                decision_time=until,
+                decide=_decider(strategy, market_data, data, calendar),
+                gateway=gateway,
+                previous=previous,
+                stored=stored,
+                folder=data.account,
+                clock=data.clock,
+                run_id=data.run_id,
+            )
 
+        return _trade(data, market_data, market, inputs)
+
+
+def _trade(
+    data: SessionData,
+    market_data: MarketDataSpec,
+    market: Market,
+    inputs: Callable[[Market, SessionRecord | None, SessionRecord | None], SessionInputs],
+) -> SessionRecord:
     def since(record: SessionRecord) -> Renaming:
         return Renaming.since(record, market_data.universe, data.actions)
 
@@ -121,6 +137,7 @@ def trade_session(
     if stored is not None and stored.status in ("awaiting_fill", "settled"):
         recorded = since(stored).market_as_recorded(market)
         return run_session(inputs(recorded, previous, stored))
+    renaming = Renaming({})
     if previous is not None:
         renaming = since(previous)
         if renaming.current and previous.status == "awaiting_fill":
@@ -129,7 +146,10 @@ def trade_session(
         previous = renaming.carry(previous)
     if stored is not None:
         stored = since(stored).carry(stored)
-    record = run_session(inputs(market, previous, stored))
+    own = inputs(market, previous, stored)
+    if renaming.current:
+        own.gateway.rename(renaming.current, newest_rename(data.actions) or data.session)
+    record = run_session(own)
     record = record if settled is None else replace(record, settled_previous=settled)
     return note_renames(record, data.actions)
 
@@ -208,19 +228,3 @@ def _decider(
         return replace(narrow_decision(decision, symbols), remembered=remembered)
 
     return decide_now
-
-
-def _gateway(
-    strategy: Strategy,
-    market: Market,
-    calendar: ExchangeCalendar,
-    credentials: Mapping[str, str],
-    started_from: SessionRecord | None,
-) -> BrokerGateway:
-    if strategy.paper.gateway == "alpaca":
-        from trading_assets.paper.alpaca import AlpacaBroker
-        from trading_assets.paper.alpaca_client import AlpacaClient
-
-        return AlpacaBroker(AlpacaClient(credentials), calendar, strategy.paper)
-    state = b"" if started_from is None else started_from.broker_state
-    return SimulatedBroker(strategy, market, calendar, state)

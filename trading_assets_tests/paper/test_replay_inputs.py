@@ -118,9 +118,8 @@ def test_a_session_whose_broker_differed_has_no_replay(settled: Settled) -> None
 
 def test_a_broker_without_targets_has_no_replay_under_a_quadratic_cost(settled: Settled) -> None:
     [record, *_], _, strategy = settled
-    remote = replace(
-        record, broker_state=b"", summary={**record.summary, "receiver": "alpaca-paper"}
-    )
+    told = {"receiver": "alpaca-paper", "last_targets": {}}
+    remote = replace(record, summary={**record.summary, **told})
     assert why_not_replayed(remote, strategy) == ""
     why = why_not_replayed(remote, make_strategy(**LONG_SHORT))
     assert why.startswith("costs.quadratic_lambda is 25 and alpaca-paper keeps no targets")
@@ -242,11 +241,9 @@ def test_targets_are_those_of_the_session_that_the_account_comes_from(tmp_path: 
     for given in (None, first):
         with pytest.raises(DataError, match=rf"expected the record of {second.session}, whose"):
             targets(third, given)
-    older = replace(second, broker_state=first.broker_state)
-    with pytest.raises(
-        DataError, match=rf"stored with {second.session} is that of {first.session}"
-    ):
-        targets(third, older)
+    without = replace(second, summary={**second.summary, "last_targets": {}})
+    with pytest.raises(DataError, match=rf"record of {second.session} has no last_targets"):
+        targets(third, without)
     # Without them, the change of targets would cost other than it did.
     right, wrong = (trade_again(third, market, strategy, t) for t in (targets(third, second), None))
     assert abs(right.divergence_bps) < 1e-5

@@ -1,0 +1,88 @@
+"""A session's decision as audit records, and back: a decision that is durable is never taken again.
+
+The records of one decision are one durable write that ends with DECIDED; a crash leaves all of them
+or none. Orders leave only after it.
+"""
+
+import json
+
+from trading_assets.paper.deciding import DecidedSession, Target
+from trading_assets.paper.journal import Journal
+from trading_assets.paper.order_plan import OrderPlan, Refusal
+from trading_assets.paper.order_records import (
+    order_fields,
+    order_from_fields,
+    refusal_fields,
+    refusal_from_fields,
+)
+
+
+def note_decision(journal: Journal, decided: DecidedSession, receiver: str) -> None:
+    """Make a decision durable: targets, refusals, intents, and that this was all of it.
+
+    Parameters
+    ----------
+    journal : Journal
+        Of the session.
+    decided : DecidedSession
+        What was decided.
+    receiver : str
+        Where the orders go.
+    """
+    for target in decided.targets:
+        journal.note("DECISION", **_target_fields(target), decided_by=decided.decided_by)
+    for refusal in decided.plan.refusals:
+        journal.note("RISK_BLOCK", **refusal_fields(refusal))
+    for order in decided.plan.orders:
+        journal.note("INTENT", **order_fields(order), receiver=receiver)
+    journal.tell(
+        "DECIDED",
+        decided_by=decided.decided_by,
+        targets=str(len(decided.targets)),
+        refusals=str(len(decided.plan.refusals)),
+        orders=str(len(decided.plan.orders)),
+        remembered=json.dumps(dict(decided.remembered), sort_keys=True),
+    )
+
+
+def kept_decision(journal: Journal) -> DecidedSession | None:
+    """Return the decision that is durable, or None if there is none yet."""
+    records = journal.records()
+    ends = [place for place, record in enumerate(records) if record["event"] == "DECIDED"]
+    if not ends:
+        return None
+    end = records[ends[0]]
+    n_targets, n_refusals, n_orders = (int(end[name]) for name in ("targets", "refusals", "orders"))
+    first = ends[0] - n_targets - n_refusals - n_orders
+    targets = records[first : first + n_targets]
+    refusals = records[first + n_targets : first + n_targets + n_refusals]
+    intents = records[ends[0] - n_orders : ends[0]]
+    return DecidedSession(
+        targets=tuple(_target_from_fields(record) for record in targets),
+        plan=OrderPlan(
+            orders=tuple(order_from_fields(record) for record in intents),
+            refusals=tuple(refusal_from_fields(record) for record in refusals),
+        ),
+        decided_by=end["decided_by"],
+        remembered=json.loads(end["remembered"]),
+    )
+
+
+def _target_fields(target: Target) -> dict[str, str]:
+    return {
+        "symbol": target.symbol,
+        "raw_weight": repr(target.raw_weight),
+        "weight": repr(target.weight),
+        "binding_limits": target.binding_limits,
+        "reference_price_usd": repr(target.reference_price_usd),
+    }
+
+
+def _target_from_fields(record: dict[str, str]) -> Target:
+    return Target(
+        symbol=record["symbol"],
+        raw_weight=float(record["raw_weight"]),
+        weight=float(record["weight"]),
+        binding_limits=record["binding_limits"],
+        reference_price_usd=float(record["reference_price_usd"]),
+    )
