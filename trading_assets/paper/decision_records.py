@@ -8,7 +8,7 @@ import json
 
 from trading_assets.paper.deciding import DecidedSession, Target
 from trading_assets.paper.journal import Journal
-from trading_assets.paper.order_plan import OrderPlan, Refusal
+from trading_assets.paper.order_plan import OrderPlan
 from trading_assets.paper.order_records import (
     order_fields,
     order_from_fields,

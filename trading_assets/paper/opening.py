@@ -7,8 +7,8 @@ looked up before it is sent. Nothing leaves before our books and the broker's ag
 from datetime import date
 
 from trading_assets.errors import DataError
-from trading_assets.paper.decision_records import kept_decision, note_decision
 from trading_assets.paper.deciding import DecidedSession, decide_session
+from trading_assets.paper.decision_records import kept_decision, note_decision
 from trading_assets.paper.inputs import SessionInputs, orders_since
 from trading_assets.paper.journal import Journal
 from trading_assets.paper.ledger import AccountState

@@ -14,8 +14,8 @@ from trading_assets.bars.universe import delisting_returns
 from trading_assets.errors import DataError
 from trading_assets.governance.succession import bundle_of, record_of
 from trading_assets.market_data import MarketDataSpec
-from trading_assets.paper.account_memory import memory_before
 from trading_assets.paper.account_folder import AccountFolder
+from trading_assets.paper.account_memory import memory_before
 from trading_assets.paper.brokers import BrokerSetup, build_gateway
 from trading_assets.paper.clock import Clock
 from trading_assets.paper.inputs import DecisionFunction, SessionInputs, decision_time
