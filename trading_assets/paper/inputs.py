@@ -7,6 +7,7 @@ from typing import Any
 
 from trading_assets.bars.calendars.calendar import ExchangeCalendar
 from trading_assets.paper.account_folder import AccountFolder
+from trading_assets.paper.audit import GENESIS_HASH
 from trading_assets.paper.audit_log import AuditLog
 from trading_assets.paper.clock import Clock
 from trading_assets.paper.gateways import Gateway
@@ -75,9 +76,16 @@ class SessionInputs:
         """The account's kill switch."""
         return self.folder.switch
 
-    def open_log(self, session: date, stored: bytes) -> AuditLog:
-        """Return the writer of a session's log, which goes on from `stored`."""
-        return self.folder.open_log(session, stored, self.run_id)
+    def open_log(self, record: SessionRecord | None = None) -> AuditLog:
+        """Return the writer of a recorded session's log, or of this session's new one."""
+        known = record or self.stored
+        if known is not None:
+            genesis = str(known.summary["audit"]["genesis"])
+            return self.folder.open_log(known.session, known.audit, genesis, self.run_id)
+        genesis = GENESIS_HASH
+        if self.previous is not None:
+            genesis = str(self.previous.summary["audit"]["hash"])
+        return self.folder.open_log(self.session, b"", genesis, self.run_id)
 
 
 def orders_since(

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from trading_assets.paper.account import Account
-from trading_assets.paper.audit import AuditHead, record_content
+from trading_assets.paper.audit import AuditHead
+from trading_assets.paper.audit_log import AuditOrigin
 
 
 class DurableLog(Protocol):
@@ -25,9 +26,18 @@ class DurableLog(Protocol):
         """Return the whole log as it is on disk."""
         ...
 
+    def holds(self, event: str, fields: Mapping[str, str]) -> bool:
+        """Return whether a record on disk says exactly this."""
+        ...
+
     @property
     def head(self) -> AuditHead:
         """Where the chain ends."""
+        ...
+
+    @property
+    def origin(self) -> AuditOrigin:
+        """Where the chain begins."""
         ...
 
 
@@ -43,14 +53,17 @@ class Journal:
     def __init__(self, log: DurableLog) -> None:
         self._log = log
         self._noted: list[tuple[str, Mapping[str, str]]] = []
-        records = log.records()
-        self._contents = {record_content(record) for record in records}
-        self.account = Account.from_records(records)
+        self.account = Account.from_records(log.records())
 
     @property
     def head(self) -> AuditHead:
         """Where the log's chain ends."""
         return self._log.head
+
+    @property
+    def genesis(self) -> str:
+        """Hash that the log's chain begins with."""
+        return self._log.origin.genesis
 
     def content(self) -> bytes:
         """Return the log as it is on disk."""
@@ -62,12 +75,11 @@ class Journal:
 
     def has(self, event: str, **fields: str) -> bool:
         """Return whether exactly this was noted before."""
-        return record_content({**fields, "event": event}) in self._contents
+        return (event, fields) in self._noted or self._log.holds(event, fields)
 
     def note(self, event: str, **fields: str) -> None:
         """Note what is to be said with the next `flush`."""
         self._noted.append((event, fields))
-        self._contents.add(record_content({**fields, "event": event}))
 
     def note_once(self, event: str, **fields: str) -> None:
         """Note it unless exactly this was noted before, in this run or an earlier one."""

@@ -41,8 +41,7 @@ def open_session(inputs: SessionInputs) -> SessionRecord:
             f" {inputs.session}, so that nothing of the session is known"
         )
         raise DataError(msg)
-    stored = b"" if inputs.stored is None else inputs.stored.audit
-    with inputs.open_log(inputs.session, stored) as log:
+    with inputs.open_log() as log:
         journal = Journal(log)
         decided = kept_decision(journal)
         missed = "" if inputs.gateway.is_simulated else _missed_by_our_clock(inputs)
@@ -107,15 +106,12 @@ def _as_of(journal: Journal) -> date | None:
 
 
 def _note_start(journal: Journal, inputs: SessionInputs, opening: AccountState) -> None:
-    previous = inputs.previous
     journal.note_once(
         "START",
         strategy=inputs.name,
         session=inputs.session.isoformat(),
         receiver=inputs.gateway.receiver,
         decision_time=inputs.decision_time.isoformat(),
-        # Chains the sessions: a record that was replaced does not fit what follows it.
-        previous_head="" if previous is None else str(previous.summary["audit"]["hash"]),
         **state_fields(opening),
     )
     journal.flush()

@@ -87,4 +87,8 @@ def make_record(
 
 def head_of(journal: Journal) -> Mapping[str, Any]:
     """Return where the log's chain ends, as a summary holds it."""
-    return {"count": journal.head.count, "hash": journal.head.hash}
+    return {
+        "count": journal.head.count,
+        "hash": journal.head.hash,
+        "genesis": journal.genesis,
+    }

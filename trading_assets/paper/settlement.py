@@ -41,7 +41,7 @@ def settle_session(inputs: SessionInputs, record: SessionRecord) -> SessionRecor
     if not inputs.gateway.has_closed(record.session):
         return record
     row = row_of(inputs.market, record.session)
-    with inputs.open_log(record.session, record.audit) as log:
+    with inputs.open_log(record) as log:
         journal = Journal(log)
         strangers = _catch_up(inputs, journal, record)
         if strangers is None:

@@ -1,5 +1,6 @@
 """The asset of the stage paper: one trading session, decided before the open and settled after."""
 
+import socket
 from datetime import date
 from typing import Any
 
@@ -42,13 +43,16 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
     def paper_session(
         context: dg.AssetExecutionContext, lake: LakeResource, credentials: CredentialsResource
     ) -> dg.MaterializeResult:
+        from trading_assets.paper.account_folder import AccountFolder
         from trading_assets.paper.audit import AuditHead, verify_audit
+        from trading_assets.paper.clock import SystemClock
         from trading_assets.paper.trading import SessionData, trade_session
 
         task = Task.begin(context, lake, declared, "paper_session")
         session = date.fromisoformat(task.key)
         data = declared.trading.market_data
         bars, actions = read_market(task)
+        clock = SystemClock(lake.now)
         traded = trade_session(
             declared.name,
             declared.trading,
@@ -61,9 +65,12 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
                 champion=champion_files(task.lake, declared.name, task.key, is_inclusive=True),
                 previous=_stored(task, before=True),
                 stored=_stored(task, before=False),
-                audit_folder=task.lake.root / "paper" / declared.name,
+                account=AccountFolder.on_disk(
+                    task.lake.root / "paper" / declared.name, clock, socket.gethostname()
+                ),
                 credentials=credentials.read(),
-                clock=lake.now,
+                clock=clock,
+                run_id=context.run.run_id,
             ),
         )
         inserted = _inserted_before(task)

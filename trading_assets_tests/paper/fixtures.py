@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from trading_assets.bars.calendars.calendar import get_calendar
-from trading_assets.paper.gateways import BrokerGateway, build_gateway
+from trading_assets.paper.account_folder import AccountFolder
+from trading_assets.paper.brokers import BrokerSetup, build_gateway
 from trading_assets.paper.inputs import SessionInputs, decision_time
 from trading_assets.paper.record import SessionRecord
 from trading_assets.policy.decision import Decision
@@ -110,14 +111,20 @@ def hold(*weights: float) -> Callable[[Mapping[str, float], date], Decision]:
 
 
 class Clock:
-    """Advances a second with each reading."""
+    """Advances a second with each reading, and by what is slept."""
 
-    def __init__(self) -> None:
-        self.now = datetime(2020, 1, 2, 12, tzinfo=UTC)
+    def __init__(self, start: datetime = datetime(2020, 1, 2, 12, tzinfo=UTC)) -> None:
+        self.moment = start
 
-    def __call__(self) -> datetime:
-        self.now += timedelta(seconds=1)
-        return self.now
+    def now(self) -> datetime:
+        self.moment += timedelta(seconds=1)
+        return self.moment
+
+    def monotonic(self) -> float:
+        return self.moment.timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
 
 
 def make_inputs(
@@ -130,10 +137,10 @@ def make_inputs(
 ) -> SessionInputs:
     strategy = changes.pop("strategy", make_strategy())
     assert isinstance(strategy, Strategy)
-    latest = stored or previous
-    gateway: BrokerGateway = build_gateway(
-        strategy, market, CALENDAR, latest.broker_state if latest else b"", {}
-    )
+    clock = Clock()
+    account = AccountFolder.on_disk(folder, clock)
+    setup = BrokerSetup(strategy, CALENDAR, account, {}, clock)
+    gateway = changes.pop("gateway", None) or build_gateway(setup, market)
     values: dict[str, object] = {
         "name": NAME,
         "strategy": strategy,
@@ -145,8 +152,8 @@ def make_inputs(
         "gateway": gateway,
         "previous": previous,
         "stored": stored,
-        "audit_folder": folder,
-        "clock": Clock(),
+        "folder": account,
+        "clock": clock,
         **changes,
     }
     return SessionInputs(**values)  # type: ignore[arg-type]
