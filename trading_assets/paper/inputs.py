@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from trading_assets.bars.calendars.calendar import ExchangeCalendar
-from trading_assets.paper.audit_log import AuditLog, Clock
+from trading_assets.paper.audit import GENESIS_HASH, stated_genesis
+from trading_assets.paper.audit_log import AuditLog, AuditOrigin
+from trading_assets.paper.clock import SystemClock
 from trading_assets.paper.gateways import BrokerGateway
+from trading_assets.paper.log_folder import DiskFolder
 from trading_assets.paper.record import SessionRecord
 from trading_assets.policy.decision import Decision
 from trading_assets.simulation.market import Market
@@ -63,11 +66,22 @@ class SessionInputs:
     previous: SessionRecord | None
     stored: SessionRecord | None
     audit_folder: Path
-    clock: Clock
+    clock: Callable[[], datetime]
 
     def audit_log(self, session: date, stored: bytes) -> AuditLog:
         """Return the writer of a session's log, which goes on from `stored`."""
-        return AuditLog(self.audit_folder / f"{session}.jsonl", self.clock, stored)
+        before = GENESIS_HASH
+        if stored:
+            before = stated_genesis(stored)
+        elif self.previous is not None:
+            before = str(self.previous.summary["audit"]["hash"])
+        return AuditLog(
+            DiskFolder(self.audit_folder),
+            f"{session}.jsonl",
+            SystemClock(self.clock),
+            AuditOrigin(session_id=session.isoformat(), genesis=before),
+            stored,
+        )
 
 
 def decision_time(

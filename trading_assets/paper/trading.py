@@ -1,8 +1,8 @@
 """Puts a session together: the champion or the fallback decides, the declared gateway trades."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from trading_assets.errors import DataError
 from trading_assets.governance.succession import bundle_of, record_of
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.paper.account_memory import memory_before
-from trading_assets.paper.audit_log import Clock
 from trading_assets.paper.gateways import BrokerGateway
 from trading_assets.paper.inputs import DecisionFunction, SessionInputs, decision_time
 from trading_assets.paper.record import SessionRecord
@@ -64,7 +63,7 @@ class SessionData:
     stored: SessionRecord | None
     audit_folder: Path
     credentials: Mapping[str, str]
-    clock: Clock
+    clock: Callable[[], datetime]
 
 
 def trade_session(

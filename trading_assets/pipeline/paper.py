@@ -42,7 +42,7 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
     def paper_session(
         context: dg.AssetExecutionContext, lake: LakeResource, credentials: CredentialsResource
     ) -> dg.MaterializeResult:
-        from trading_assets.paper.audit import AuditHead, verify_audit
+        from trading_assets.paper.audit import AuditHead, stated_genesis, verify_audit
         from trading_assets.paper.trading import SessionData, trade_session
 
         task = Task.begin(context, lake, declared, "paper_session")
@@ -70,7 +70,7 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         records = _commit(task, traded)
         report_partitions(context, records)
         head = AuditHead(int(traded.summary["audit"]["count"]), traded.summary["audit"]["hash"])
-        broken = verify_audit(traded.audit, head)
+        broken = verify_audit(traded.audit, head, stated_genesis(traded.audit))
         return dg.MaterializeResult(
             metadata=_metadata(task, traded),
             check_results=[
