@@ -1,9 +1,10 @@
 """The audit log of a paper session: append-only lines, each chained to the one before it.
 
 A line is `json.dumps(record, sort_keys=True)`; its `hash` is the SHA-256 of the same text without
-the `hash` field, and `prev_hash` is the hash of the line before (64 zeros for the first). All
-values are strings. The chain alone cannot show that its end was cut off: keep the `AuditHead`
-elsewhere and pass it to `verify_audit`.
+the `hash` field, and `prev_hash` is the hash of the line before. The first line of a session goes
+on from the last one of the session before (its genesis), that of an account's first session from 64
+zeros. All values are strings. The chain alone cannot show that its end was cut off or rewritten:
+`checkpoints.py` signs heads for that.
 """
 
 import hashlib
@@ -15,6 +16,22 @@ from trading_assets.errors import DataError
 
 GENESIS_HASH = "0" * 64
 
+# What the writer adds to each record; a record of an earlier release has `seq`, `ts_utc` and the
+# hashes only. `batch_left` counts the records of the same durable write that follow.
+CHAIN_FIELDS = (
+    "seq",
+    "ts_utc",
+    "ts_monotonic_ns",
+    "clock_offset_ms",
+    "prev_hash",
+    "hash",
+    "session_id",
+    "run_id",
+    "host",
+    "schema_version",
+    "batch_left",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class AuditHead:
@@ -24,28 +41,47 @@ class AuditHead:
     hash: str
 
 
-def audit_records(log: bytes) -> list[dict[str, str]]:
+def audit_records(log: bytes, genesis: str = GENESIS_HASH) -> list[dict[str, str]]:
     """Return the records of an intact log.
+
+    Parameters
+    ----------
+    log : bytes
+        The whole log.
+    genesis : str, optional
+        Hash that the first record goes on from.
 
     Raises
     ------
     DataError
         If the chain is broken anywhere.
     """
-    problems = verify_audit(log)
+    problems = verify_audit(log, genesis=genesis)
     if problems:
         msg = f"audit log is damaged: {problems[0]}; restore the stored copy before going on"
         raise DataError(msg)
     return [json.loads(line) for line in log.splitlines()]
 
 
-def audit_head(log: bytes) -> AuditHead:
+def audit_head(log: bytes, genesis: str = GENESIS_HASH) -> AuditHead:
     """Return the head of an intact log."""
-    records = audit_records(log)
-    return AuditHead(len(records), records[-1]["hash"] if records else GENESIS_HASH)
+    records = audit_records(log, genesis)
+    return AuditHead(len(records), records[-1]["hash"] if records else genesis)
 
 
-def verify_audit(log: bytes, head: AuditHead | None = None) -> list[str]:
+def stated_genesis(log: bytes) -> str:
+    """Return the hash that a log says to go on from; 64 zeros if it is empty or unreadable."""
+    try:
+        record: object = json.loads(log.partition(b"\n")[0])
+    except (ValueError, RecursionError):
+        return GENESIS_HASH
+    stated = cast("dict[str, Any]", record).get("prev_hash") if isinstance(record, dict) else None
+    return stated if isinstance(stated, str) else GENESIS_HASH
+
+
+def verify_audit(
+    log: bytes, head: AuditHead | None = None, genesis: str = GENESIS_HASH
+) -> list[str]:
     """Return what is wrong with a log, one sentence a problem with its line number.
 
     Checks stop at the first broken line: what follows it has nothing to be held against.
@@ -56,8 +92,10 @@ def verify_audit(log: bytes, head: AuditHead | None = None) -> list[str]:
         The whole log.
     head : AuditHead, optional
         The head stored elsewhere; without it a log cut at a line's end looks intact.
+    genesis : str, optional
+        Hash that the first record goes on from: the head of the session before.
     """
-    previous = GENESIS_HASH
+    previous = genesis
     lines = log.split(b"\n")
     torn = lines.pop()
     for number, line in enumerate(lines, start=1):
@@ -102,8 +140,8 @@ def canonical_record(record: dict[str, Any]) -> str:
 
 def record_content(record: dict[str, Any]) -> str:
     """Return what a record says, without its place in the chain."""
-    chain = ("seq", "ts_utc", "prev_hash", "hash")
-    return canonical_record({name: value for name, value in record.items() if name not in chain})
+    said = {name: value for name, value in record.items() if name not in CHAIN_FIELDS}
+    return canonical_record(said)
 
 
 def record_hash(record: dict[str, Any]) -> str:

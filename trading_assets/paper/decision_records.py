@@ -17,7 +17,9 @@ from trading_assets.paper.order_records import (
 )
 
 
-def note_decision(journal: Journal, decided: DecidedSession, receiver: str) -> None:
+def note_decision(
+    journal: Journal, decided: DecidedSession, receiver: str, decision_id: str
+) -> None:
     """Make a decision durable: targets, refusals, intents, and that this was all of it.
 
     Parameters
@@ -28,15 +30,25 @@ def note_decision(journal: Journal, decided: DecidedSession, receiver: str) -> N
         What was decided.
     receiver : str
         Where the orders go.
+    decision_id : str
+        What the decision is called.
     """
     for target in decided.targets:
-        journal.note("DECISION", **_target_fields(target), decided_by=decided.decided_by)
+        journal.note(
+            "DECISION",
+            **_target_fields(target),
+            decided_by=decided.decided_by,
+            decision_id=decision_id,
+        )
     for refusal in decided.plan.refusals:
-        journal.note("RISK_BLOCK", **refusal_fields(refusal))
+        journal.note("RISK_BLOCK", **refusal_fields(refusal), decision_id=decision_id)
     for order in decided.plan.orders:
-        journal.note("INTENT", **order_fields(order), receiver=receiver)
+        journal.note(
+            "INTENT", **order_fields(order), receiver=receiver, decision_id=decision_id
+        )
     journal.tell(
         "DECIDED",
+        decision_id=decision_id,
         decided_by=decided.decided_by,
         targets=str(len(decided.targets)),
         refusals=str(len(decided.plan.refusals)),

@@ -150,17 +150,18 @@ def fill_from_fields(fields: Mapping[str, str]) -> Fill:
 
 def change_fields(change: FillChange, client_order_id: str) -> dict[str, str]:
     """Return an execution that was undone or replaced as fields."""
-    fields = {"undone_execution_id": change.execution_id, "client_order_id": client_order_id}
-    if change.replacement is not None:
-        fields |= fill_fields(replace(change.replacement, client_order_id=client_order_id))
-    return fields
+    if change.replacement is None:
+        return {"execution_id": change.execution_id, "client_order_id": client_order_id}
+    new = replace(change.replacement, client_order_id=client_order_id)
+    return {**fill_fields(new), "replaced_execution_id": change.execution_id}
 
 
 def change_from_fields(fields: Mapping[str, str]) -> FillChange:
     """Return the change that `change_fields` wrote."""
-    if fields.get("execution_id"):
-        return FillChange("correction", fields["undone_execution_id"], fill_from_fields(fields))
-    return FillChange("bust", fields["undone_execution_id"])
+    replaced = fields.get("replaced_execution_id")
+    if replaced:
+        return FillChange("correction", replaced, fill_from_fields(fields))
+    return FillChange("bust", fields["execution_id"])
 
 
 def event_fields(event: AccountEvent) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import polars as pl
 
 from trading_assets.errors import DataError
-from trading_assets.paper.audit import AuditHead, verify_audit
+from trading_assets.paper.audit import AuditHead, stated_genesis, verify_audit
 from trading_assets.paper.ledger import AccountState
 from trading_assets.schema import TABLES, conform
 
@@ -110,7 +110,7 @@ class SessionRecord:
         except (ValueError, KeyError, TypeError, ArithmeticError) as error:
             msg = f"a session's record could not be read ({error!r}); restore its stored files"
             raise DataError(msg) from error
-        problems = verify_audit(record.audit, head)
+        problems = verify_audit(record.audit, head, stated_genesis(record.audit))
         if problems:
             msg = f"the audit log of {record.session} is damaged: {problems[0]}; restore its file"
             raise DataError(msg)

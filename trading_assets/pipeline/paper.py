@@ -44,7 +44,7 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, lake: LakeResource, credentials: CredentialsResource
     ) -> dg.MaterializeResult:
         from trading_assets.paper.account_folder import AccountFolder
-        from trading_assets.paper.audit import AuditHead, verify_audit
+        from trading_assets.paper.audit import AuditHead, stated_genesis, verify_audit
         from trading_assets.paper.clock import SystemClock
         from trading_assets.paper.trading import SessionData, trade_session
 
@@ -77,7 +77,7 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         records = _commit(task, traded)
         report_partitions(context, records)
         head = AuditHead(int(traded.summary["audit"]["count"]), traded.summary["audit"]["hash"])
-        broken = verify_audit(traded.audit, head)
+        broken = verify_audit(traded.audit, head, stated_genesis(traded.audit))
         return dg.MaterializeResult(
             metadata=_metadata(task, traded),
             check_results=[
