@@ -246,7 +246,9 @@ EVENTS: dict[str, AuditEvent] = {
         ("event_id", "kind", "session", "by", "reason"),
         ("symbol", "quantity_change", "cash_usd"),
     ),
-    "HALT": AuditEvent("Nothing more may be sent.", ("reason",), ("by", "rule"), ("since", "session")),
+    "HALT": AuditEvent(
+        "Nothing more may be sent.", ("reason",), ("by", "rule"), ("since", "session")
+    ),
     "REDUCE": AuditEvent("Only orders that reduce positions may be sent.", _PERSON, (), ("rule",)),
     "REARM": AuditEvent("A named person allowed sending again.", _PERSON, (), ("rule",)),
     "OVERRIDE": AuditEvent(

@@ -43,9 +43,7 @@ def note_decision(
     for refusal in decided.plan.refusals:
         journal.note("RISK_BLOCK", **refusal_fields(refusal), decision_id=decision_id)
     for order in decided.plan.orders:
-        journal.note(
-            "INTENT", **order_fields(order), receiver=receiver, decision_id=decision_id
-        )
+        journal.note("INTENT", **order_fields(order), receiver=receiver, decision_id=decision_id)
     journal.tell(
         "DECIDED",
         decision_id=decision_id,

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from trading_assets.paper.account import Account
-from trading_assets.paper.audit import AuditHead
-from trading_assets.paper.audit_log import AuditOrigin
+from trading_assets.paper.audit import AuditHead, stated_genesis
 
 
 class DurableLog(Protocol):
@@ -35,11 +34,6 @@ class DurableLog(Protocol):
         """Where the chain ends."""
         ...
 
-    @property
-    def origin(self) -> AuditOrigin:
-        """Where the chain begins."""
-        ...
-
 
 class Journal:
     """An account and the log that it is the sum of.
@@ -63,7 +57,7 @@ class Journal:
     @property
     def genesis(self) -> str:
         """Hash that the log's chain begins with."""
-        return self._log.origin.genesis
+        return stated_genesis(self._log.content())
 
     def content(self) -> bytes:
         """Return the log as it is on disk."""

@@ -77,9 +77,7 @@ def _decide(inputs: SessionInputs, journal: Journal) -> tuple[Outcome, DecidedSe
         inputs.switch.halt("reconciliation", f"{reason}: {'; '.join(differences)}")
         return Outcome("halted", reason, tuple(differences)), None
     decided = decide_session(inputs, journal.account.state(_as_of(journal)))
-    note_decision(
-        journal, decided, inputs.gateway.receiver, f"{inputs.name}-{inputs.session}"
-    )
+    note_decision(journal, decided, inputs.gateway.receiver, f"{inputs.name}-{inputs.session}")
     return Outcome("awaiting_fill", ""), decided
 
 

@@ -98,30 +98,37 @@ class OrderDesk:
                 self._note_not_sent(order, refused)
                 return
             answer = self.gateway.send(order)
-            if answer.outcome != "unclear":
+            if answer.outcome == "taken":
                 self._note_answer(order, answer)
                 return
+            # A request that arrives twice is refused the second time, and a network may hand us
+            # that answer: a refusal, too, is believed only of an order that is not there.
             if self._find_out(order, answer):
+                return
+            if answer.outcome == "refused":
+                self._note_answer(order, answer)
                 return
         self._note_not_sent(order, "the broker does not have it after two attempts")
 
     def _find_out(self, order: Order, answer: Answer) -> bool:
-        """Return whether the broker has an order whose sending was unclear.
+        """Return whether the broker has an order that it did not say it took.
 
         Raises
         ------
         BrokerError
             If no look-up got a usable answer at the end.
         """
-        self.journal.tell(
-            "UNKNOWN",
-            client_order_id=order.client_order_id,
-            status="unknown",
-            reason=answer.reason,
-            **_evidence(answer),
-        )
+        if answer.outcome == "unclear":
+            self.journal.tell(
+                "UNKNOWN",
+                client_order_id=order.client_order_id,
+                status="unknown",
+                reason=answer.reason,
+                **_evidence(answer),
+            )
         failure: BrokerError | None = None
-        for seconds in LOOKUP_WAITS_SECONDS:
+        waits = LOOKUP_WAITS_SECONDS if answer.outcome == "unclear" else (0.0,)
+        for seconds in waits:
             self.clock.sleep(seconds)
             try:
                 known = self.gateway.look_up(order.client_order_id)

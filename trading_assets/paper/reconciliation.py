@@ -55,12 +55,12 @@ def read_broker(journal: Journal, gateway: Gateway, span: Span) -> list[str]:
     known = {order.client_order_id: order for order in gateway.orders(span.orders_since)}
     activities = gateway.activities(span.since, span.until)
     strangers = _strange_orders(journal, known)
-    for order in known.values():
-        if order.client_order_id in journal.account.orders:
-            _note_order(journal, order)
     for event in activities.events:
         journal.note_once("ACCOUNT_EVENT", **event_fields(event))
     strangers += _note_fills(journal, activities)
+    for order in known.values():
+        if order.client_order_id in journal.account.orders:
+            _note_order(journal, order)
     for change, order in changes:
         _note_change(journal, change, order.client_order_id)
     for change in activities.changes:

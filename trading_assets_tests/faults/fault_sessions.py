@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 import numpy as np
-from trading_assets.paper.simulated_broker.gateway import SimulatedGateway, open_simulated
 
 from trading_assets.errors import DataError
 from trading_assets.paper.account_folder import AccountFolder
@@ -20,6 +19,9 @@ from trading_assets.paper.gateways import BrokerError
 from trading_assets.paper.inputs import SessionInputs, decision_time
 from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.session import run_session
+from trading_assets.paper.simulated_broker.book import Book
+from trading_assets.paper.simulated_broker.broker import SimulatedBroker
+from trading_assets.paper.simulated_broker.gateway import SimulatedGateway
 from trading_assets.simulation.market import Market
 from trading_assets.strategy import Strategy
 from trading_assets_tests.faults.network import Network, Rates
@@ -72,7 +74,7 @@ class World:
     seed: int
     market: Market
     strategy: Strategy
-    broker: SimulatedGateway
+    broker: SimulatedBroker
     network: Network
     folder: SimulatedFolder
     crash: CrashPlan
@@ -101,8 +103,8 @@ class World:
         strategy = make_strategy(**declared)
         crash = CrashPlan(rng, float(rng.choice([0.0, 0.01, 0.05, 0.15])))
         folder = SimulatedFolder(crash, rng, float(rng.choice([0.0, 0.0, 0.05])))
-        broker = open_simulated(":memory:", strategy, market, CALENDAR)
-        network = Network(broker, rng, Rates.draw(rng), crash)
+        broker = SimulatedBroker(Book(), strategy, market, CALENDAR)
+        network = Network(SimulatedGateway(broker), rng, Rates.draw(rng), crash)
         low = -0.3 if is_long_short else 0.0
         weights = {
             session_at(market, row): rng.uniform(low, 0.32, 3)
@@ -176,7 +178,7 @@ def run_world(seed: int, n_sessions: int = 4) -> Tally:
 def _run_until_done(world: World, row: int, known: Market, tally: Tally) -> str:
     wanted = "settled" if known is world.market else "awaiting_fill"
     error = ""
-    world.broker.show_market(known)
+    world.broker.market = known
     for attempt in range(MOST_ATTEMPTS):
         if attempt == CALM_AFTER:
             world.calm()
@@ -206,7 +208,7 @@ def _run_until_done(world: World, row: int, known: Market, tally: Tally) -> str:
 def _what_is_wrong(world: World, tally: Tally) -> Iterator[str]:
     """Compare our books with the broker's own, read directly."""
     records = [record for day in sorted(world.stored) if (record := world.record(day))]
-    broker = world.broker.account()
+    broker = world.broker.book.account()
     last = records[-1]
     assert last.closing is not None
     if last.closing.cash_usd != broker.cash_usd:
@@ -216,12 +218,12 @@ def _what_is_wrong(world: World, tally: Tally) -> Iterator[str]:
     booked = Counter(
         row["execution_id"] for r in records for row in r.tables["fills"].iter_rows(named=True)
     )
-    executed = Counter(world.broker.execution_ids())
+    executed = Counter(e.fill.execution_id for e in world.broker.book.executions())
     if booked != executed:
         lost, invented = executed - booked, booked - executed
         yield f"executions lost {sorted(lost)}, invented {sorted(invented)}"
     tally.fills += sum(executed.values())
-    at_broker = Counter(o.client_order_id for o in world.broker.orders(None))
+    at_broker = Counter(o.client_order_id for o in world.broker.book.orders())
     intended: Counter[str] = Counter()
     for record in records:
         logged = audit_records(record.audit, record.summary["audit"]["genesis"])
@@ -254,10 +256,9 @@ def _order_of_records(session: date, logged: list[dict[str, str]]) -> Iterator[s
 
 def _duplicate_trades(world: World) -> Iterator[str]:
     seen: Counter[tuple[date, str]] = Counter()
-    for order in world.broker.orders(None):
-        session = date.fromisoformat("-".join(order.client_order_id.split("-")[1:4]))
-        if order.status != "rejected":
-            seen[session, order.symbol] += 1
+    for booked in world.broker.book.orders():
+        if booked.status != "rejected":
+            seen[booked.order.session, booked.order.symbol] += 1
     yield from (f"{key} was ordered {count} times" for key, count in seen.items() if count > 1)
 
 

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 from trading_assets.paper.audit import AuditHead
-from trading_assets.paper.audit_log import AuditOrigin
 from trading_assets.paper.gateways import Activities, Answer, BrokerError, BrokerOrder, Update
 from trading_assets.paper.journal import Journal
 from trading_assets.paper.ledger import AccountState
@@ -41,10 +40,6 @@ class ListedLog:
     @property
     def head(self) -> AuditHead:
         return AuditHead(len(self.records()), "")
-
-    @property
-    def origin(self) -> AuditOrigin:
-        return AuditOrigin()
 
 
 @dataclass

@@ -95,7 +95,7 @@ def test_an_order_whose_fate_stays_unknown_stops_the_rest() -> None:
     gateway = ScriptedGateway(answers=[UNCLEAR], look_ups=["no answer"] * 4)
     journal, log = opened_journal(AAA, BBB)
     desk = OrderDesk(journal, gateway, StillClock(), lambda: "")  # type: ignore[arg-type]
-    with pytest.raises(BrokerError, match="could not be found out .*; run the session again"):
+    with pytest.raises(BrokerError, match=r"could not be found out .*; run the session again"):
         desk.send_all([AAA, BBB], is_first_try=True)
     assert gateway.sent == [AAA.client_order_id]
     assert statuses(journal) == ["unknown", "intended"]

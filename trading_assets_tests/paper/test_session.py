@@ -1,3 +1,5 @@
+import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,6 +17,7 @@ from trading_assets.paper.fills import Fill
 from trading_assets.paper.ledger import Ledger, reconcile
 from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.session import run_session
+from trading_assets.paper.simulated_broker.book import Book
 from trading_assets.policy.bundle import Bundle
 from trading_assets.simulation.core import (
     StepResult,
@@ -265,10 +268,9 @@ def test_a_session_without_its_bar_waits_and_settles_later_as_if_it_had_been_kno
     assert open_.tables["orders"]["status"].unique().to_list() == ["accepted"]
     assert open_.tables["account"].is_empty()
     stored = SessionRecord.from_files(open_.tables, open_.to_files())
-    settled = run_session(make_inputs(tmp_path / "c", market, session, stored=stored))
+    settled = run_session(make_inputs(tmp_path / "b", market, session, stored=stored))
     assert settled.status == "settled"
     assert same_tables(settled, at_once)
-    assert settled.broker_state == at_once.broker_state
 
 
 def test_the_next_session_settles_the_open_one_first(tmp_path: Path) -> None:
@@ -310,12 +312,17 @@ def test_a_crash_after_sending_leads_to_the_same_record(tmp_path: Path) -> None:
     market = make_market()
     session = session_at(market, 20)
     control = run_session(make_inputs(tmp_path / "control", market, session))
-    run_session(make_inputs(tmp_path / "crash", market, session))
-    log = tmp_path / "crash" / f"{session}.jsonl"
-    lines = log.read_bytes().splitlines(keepends=True)
-    for kept in range(len(lines)):
-        log.write_bytes(b"".join(lines[:kept]) + lines[kept][:30])
-        again = run_session(make_inputs(tmp_path / "crash", market, session))
+    run_session(make_inputs(tmp_path / "sent", cut(market, 19), session))
+    whole = (tmp_path / "sent" / f"{session}.jsonl").read_bytes().splitlines(keepends=True)
+    decided = [json.loads(line)["event"] for line in whole].index("DECIDED") + 1
+    for kept in range(len(whole)):
+        crashed = tmp_path / str(kept)
+        crashed.mkdir()
+        # Before the decision was durable nothing had been sent; after it everything may have been.
+        if kept >= decided:
+            shutil.copy(tmp_path / "sent" / "broker.sqlite", crashed)
+        (crashed / f"{session}.jsonl").write_bytes(b"".join(whole[:kept]) + whole[kept][:30])
+        again = run_session(make_inputs(crashed, market, session))
         assert same_tables(again, control)
         assert verify_audit(again.audit) == []
         events = [record["event"] for record in audit_records(again.audit)]
@@ -336,9 +343,11 @@ def test_the_log_has_one_intent_before_each_acceptance_and_one_fill(tmp_path: Pa
 def test_a_changed_broker_account_halts_the_next_session(tmp_path: Path) -> None:
     market = make_market()
     first = run_session(make_inputs(tmp_path, market, session_at(market, 20)))
-    state = first.broker_state.replace(b'"cash_usd": "', b'"cash_usd": "1')
-    changed = replace(first, broker_state=state)
-    record = run_session(make_inputs(tmp_path, market, session_at(market, 21), changed))
+    book = Book(tmp_path / "broker.sqlite")
+    account = book.account()
+    book.write_account(replace(account, cash_usd=account.cash_usd + 1))
+    book.close()
+    record = run_session(make_inputs(tmp_path, market, session_at(market, 21), first))
     assert record.status == "halted"
     assert "cash is" in record.differences[0]
     assert record.tables["orders"].is_empty()

@@ -193,8 +193,14 @@ class Book(BookFile):
         rows = self.all("SELECT * FROM updates WHERE number > ? ORDER BY number", (number,))
         return [self._update_of(row) for row in rows]
 
-    def rename_symbols(self, current: Mapping[str, str]) -> None:
-        """Give positions and open orders the tickers that companies have now."""
+    def rename_symbols(self, current: Mapping[str, str], until: date) -> None:
+        """Give positions and open orders the tickers that companies have after a day's renames.
+
+        Said again of the same day or an earlier one, it changes nothing.
+        """
+        known = self.must("SELECT renamed_until FROM account")["renamed_until"]
+        if known >= until.isoformat():
+            return
         account = self.account()
         renamed = replace(
             account,
@@ -205,6 +211,7 @@ class Book(BookFile):
             },
         )
         with self.transaction():
+            self.run("UPDATE account SET renamed_until = ?", (until.isoformat(),))
             self.write_account(renamed)
             for booked in self.orders(is_open=True):
                 symbol = current.get(booked.order.symbol, booked.order.symbol)

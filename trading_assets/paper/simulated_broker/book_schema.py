@@ -14,7 +14,8 @@ CREATE TABLE account (
     as_of TEXT,
     cash_usd TEXT NOT NULL,
     is_suspended INTEGER NOT NULL DEFAULT 0,
-    blocked TEXT NOT NULL DEFAULT ''
+    blocked TEXT NOT NULL DEFAULT '',
+    renamed_until TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE TABLE positions (
     symbol TEXT PRIMARY KEY,

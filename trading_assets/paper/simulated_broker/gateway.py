@@ -1,15 +1,21 @@
 """The simulated broker inside the process, behind the protocol of all gateways."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 
+from trading_assets.bars.calendars.calendar import ExchangeCalendar
 from trading_assets.paper.fills import FillChange
 from trading_assets.paper.gateways import Activities, Answer, BrokerOrder, Update
 from trading_assets.paper.ledger import AccountState
 from trading_assets.paper.orders import ZERO, Order
+from trading_assets.paper.simulated_broker.book import Book
 from trading_assets.paper.simulated_broker.booked import BookedOrder, BookedUpdate, Execution
 from trading_assets.paper.simulated_broker.broker import SimulatedBroker
 from trading_assets.paper.simulated_broker.rules import Refusal
+from trading_assets.simulation.market import Market
+from trading_assets.strategy import Strategy
 
 
 class SimulatedGateway:
@@ -115,6 +121,15 @@ class SimulatedGateway:
         """Return whether the session is over; its bar, once known, ends it."""
         return self._broker.carry_session(session)
 
+    def last_targets(self) -> dict[str, str]:
+        """Return the weights that the costs refer to, by symbol, as they are booked."""
+        weights = self._book.account().target_weight
+        return {symbol: repr(weight) for symbol, weight in sorted(weights.items())}
+
+    def rename(self, current: Mapping[str, str], until: date) -> None:
+        """Call what is held by today's names; said again, it changes nothing."""
+        self._book.rename_symbols(current, until)
+
     def close(self) -> None:
         """Close the book's file."""
         self._book.close()
@@ -126,6 +141,27 @@ class SimulatedGateway:
         replacement = self._book.execution(execution.replaced_by)
         assert replacement is not None
         return FillChange("correction", execution_id, replacement.fill)
+
+
+def open_simulated(
+    path: str | Path, strategy: Strategy, market: Market, calendar: ExchangeCalendar
+) -> SimulatedGateway:
+    """Return the gateway to a simulated broker with its book at a path, made if absent.
+
+    Parameters
+    ----------
+    path : str or Path
+        File of the book, or `:memory:`.
+    strategy : Strategy
+        Costs, sizing, position limits and initial cash.
+    market : Market
+        Bars known now.
+    calendar : ExchangeCalendar
+        Opening and closing times.
+    """
+    if isinstance(path, Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return SimulatedGateway(SimulatedBroker(Book(path), strategy, market, calendar))
 
 
 def _answer(result: BookedOrder | Refusal) -> Answer:
