@@ -69,6 +69,14 @@ def test_twap_spreads_what_does_not_divide():
     assert shares_of(schedule_twap(parent("1", 3, "1"))) == [0, 1, 0]
 
 
+def test_the_largest_parents_keep_their_last_decimal():
+    for text in ("123456789012345.123456789", "-999999999999999.999999999"):
+        children = schedule_twap(parent(text, 3, "1e-9"))
+        assert exact_sum(children) == Fraction(text)
+        third = Fraction(text) / 3
+        assert all(abs(Fraction(each.quantity) - third) < Fraction("1e-9") for each in children)
+
+
 def test_a_fraction_beyond_whole_steps_goes_with_the_last_child():
     children = shares_of(schedule_twap(parent("10.25", 2, "1")))
     assert children == [Decimal(5), Decimal("5.25")]
