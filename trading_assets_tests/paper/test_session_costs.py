@@ -1,6 +1,7 @@
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -84,6 +85,39 @@ def test_a_broker_elsewhere_has_its_slippage_in_the_price(traded):
     record = replace(records[3], summary={**records[3].summary, "receiver": "alpaca"})
     found = session_costs(record, market, strategy.costs).total
     assert found.fees_usd == record.tables["fills"]["cost_usd"].sum()
+
+
+def test_a_worse_price_than_the_open_is_impact(traded):
+    strategy, market, records = traded
+    fills = records[3].tables["fills"]
+    worse = pl.when(pl.col("side") == "buy").then(Decimal("0.25")).otherwise(Decimal("-0.25"))
+    moved = fills.with_columns(price_usd=(pl.col("price_usd") + worse).cast(pl.Decimal(38, 6)))
+    elsewhere = {**records[3].summary, "receiver": "alpaca"}
+    record = replace(records[3], summary=elsewhere)
+    before = session_costs(record, market, strategy.costs).total
+    record = replace(record, tables={**record.tables, "fills": moved})
+    after = session_costs(record, market, strategy.costs).total
+    shares = fills["quantity"].sum()
+    assert abs(after.impact_usd - before.impact_usd - shares / 4) < Decimal("0.00001")
+    assert after.timing_usd == before.timing_usd
+    assert after.spread_usd == before.spread_usd
+
+
+def test_a_refused_order_costs_the_days_move(tmp_path: Path):
+    market = make_market(6)
+    small = {"max_weight": 0.5, "max_order_notional_usd": 1_000}
+    strategy = make_strategy(risk=small)
+    [record, *_] = run_sessions(tmp_path, market, strategy, random_weights(strategy, market))
+    orders = record.tables["orders"]
+    assert {*orders["status"]} == {"refused"}
+    expected = 0.0
+    for order in orders.iter_rows(named=True):
+        column = market.symbols.index(order["symbol"])
+        rise = market.close[2, column] - market.close[1, column]
+        expected += float(order["quantity"]) * rise
+    found = session_costs(record, market, strategy.costs).total
+    assert float(found.opportunity_usd) == pytest.approx(expected, abs=1e-4)
+    assert found.total_usd == found.opportunity_usd != 0
 
 
 def test_the_summary_says_each_part_in_usd_and_bps(traded):

@@ -194,6 +194,17 @@ def test_a_dividend_between_decision_and_fill_is_the_paper_portfolios():
     assert order_shortfall(without).timing_usd == D(-10)
 
 
+def test_the_largest_orders_keep_their_last_decimal():
+    quantity, price, end = "123456789012.123456789", "98765.432109", "98766.543217"
+    found = order_shortfall(
+        CostedOrder("AAA", "buy", D(quantity), D(price), (filled("1e-9", 1, 1),), None, D(end))
+    )
+    unfilled = Fraction(quantity) - Fraction("1e-9")
+    exact = unfilled * (Fraction(end) - Fraction(price))
+    assert abs(Fraction(found.opportunity_usd) - exact) <= 2 * MICRO
+    assert sum(map(Fraction, found.parts_usd.values())) == Fraction(found.total_usd)
+
+
 def test_an_order_that_was_not_filled_has_only_an_opportunity_cost():
     found = order_shortfall(CostedOrder("AAA", "sell", D(10), D(50), (), D(49), D(47)))
     assert found.opportunity_usd == found.total_usd == D(30)
