@@ -95,6 +95,14 @@ def test_a_book_beyond_its_limits_comes_back_even_if_nothing_is_due():
     assert found.sum() == pytest.approx(0.5)
 
 
+def test_what_cannot_be_traded_does_not_press_on_the_others():
+    limits = WeightLimits(0.4, 0.5, is_long_only=True)
+    held, tradable = np.array([0.4, 0.3, 0.1, 0.0]), np.array([False, True, True, True])
+    decided = np.array([0.0, 0.1, 0.1, 0.1])
+    found = weights_to_trade(WEEKLY, decided, held, np.array(False), limits, tradable)
+    np.testing.assert_array_equal(found, [0.0, 0.3, 0.1, 0.0])
+
+
 @given(cases(), rules, st.booleans())
 def test_what_is_traded_keeps_every_limit(case, rule, is_first):
     found = traded(rule, case, case.held, is_first=is_first)
