@@ -1,0 +1,53 @@
+from datetime import date, timedelta
+
+import pytest
+
+from trading_assets.bars.calendars.calendar import get_calendar
+from trading_assets.bars.calendars.weeks import begins_week, decides_for_week
+from trading_assets.errors import UserError
+
+XNYS = get_calendar("XNYS")
+
+
+def test_a_week_begins_on_its_first_session():
+    assert begins_week(XNYS, date(2020, 3, 2))
+    assert not begins_week(XNYS, date(2020, 3, 3))
+
+
+def test_a_week_whose_monday_is_a_holiday_begins_on_tuesday():
+    assert begins_week(XNYS, date(2020, 1, 21))
+
+
+def test_a_week_that_spans_two_years_begins_once():
+    # Monday 30 December 2019 and Thursday 2 January 2020 are of one week.
+    assert begins_week(XNYS, date(2019, 12, 30))
+    assert not begins_week(XNYS, date(2020, 1, 2))
+
+
+def test_crypto_weeks_begin_on_monday():
+    crypto = get_calendar("24/7")
+    found = [
+        day
+        for day in crypto.sessions(date(2020, 3, 1), date(2020, 3, 31))
+        if begins_week(crypto, day)
+    ]
+    assert [day.day for day in found] == [2, 9, 16, 23, 30]
+
+
+def test_each_week_with_a_session_begins_exactly_once():
+    sessions = XNYS.sessions(date(1990, 6, 4), date(2035, 6, 1))
+    begun = [day for day in sessions if begins_week(XNYS, day)]
+    mondays = {day - timedelta(days=day.weekday()) for day in sessions}
+    assert len(begun) == len(mondays)
+    assert {day - timedelta(days=day.weekday()) for day in begun} == mondays
+
+
+def test_a_decision_is_for_the_week_of_the_session_after_it():
+    days = [date(2020, 1, 16), date(2020, 1, 17), date(2020, 1, 21)]
+    assert decides_for_week(XNYS, days).tolist() == [False, True, False]
+    assert decides_for_week(XNYS, []).tolist() == []
+
+
+def test_a_day_without_a_session_is_refused():
+    with pytest.raises(UserError, match="is no session of XNYS"):
+        begins_week(XNYS, date(2020, 1, 20))
