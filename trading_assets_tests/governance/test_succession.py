@@ -15,10 +15,12 @@ from trading_assets.governance.champion import champion_problems
 from trading_assets.governance.promotion import GateResult
 from trading_assets.governance.succession import bundle_of, choose_champion, record_of
 from trading_assets.market_data import MarketDataSpec
+from trading_assets.paper.account_folder import AccountFolder
 from trading_assets.paper.trading import SessionData, trade_session
 from trading_assets.policy.bundle import Bundle
 from trading_assets.schema import TABLES
 from trading_assets.strategy import Strategy
+from trading_assets_tests.paper.fixtures import StoppedClock
 from trading_assets_tests.policy.tasks import make_policy
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -126,9 +128,9 @@ def session_data(
         "champion": champion,
         "previous": None,
         "stored": None,
-        "audit_folder": folder,
+        "account": AccountFolder.on_disk(folder, StoppedClock(NOW)),
         "credentials": {},
-        "clock": lambda: NOW,
+        "clock": StoppedClock(NOW),
     }
     return SessionData(**{**values, **changes})
 

@@ -127,6 +127,22 @@ class Clock:
         self.moment += timedelta(seconds=seconds)
 
 
+class StoppedClock:
+    """Always the same moment; waits take no time."""
+
+    def __init__(self, moment: datetime) -> None:
+        self.moment = moment
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def monotonic(self) -> float:
+        return self.moment.timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        pass
+
+
 def make_inputs(
     folder: Path,
     market: Market,

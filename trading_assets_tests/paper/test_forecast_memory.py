@@ -18,12 +18,14 @@ from trading_assets.forecast.forecaster import Forecaster
 from trading_assets.forecast.tables import ForecastTables
 from trading_assets.forecast.train import train_forecaster
 from trading_assets.governance.succession import choose_champion
+from trading_assets.paper.account_folder import AccountFolder
 from trading_assets.paper.account_memory import MEMORY
 from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.trading import SessionData, trade_session
 from trading_assets.policy.bundle import Bundle
 from trading_assets.schema import TABLES
 from trading_assets_tests.governance.test_succession import challenger_files
+from trading_assets_tests.paper.fixtures import StoppedClock
 from trading_assets_tests.paper.test_renamed import (
     CALENDAR,
     MARKET_DATA,
@@ -108,9 +110,9 @@ def trade(
             champion=files,
             previous=previous,
             stored=None,
-            audit_folder=folder,
+            account=AccountFolder.on_disk(folder, StoppedClock(NOW)),
             credentials={},
-            clock=lambda: NOW,
+            clock=StoppedClock(NOW),
         )
         record = trade_session("stocks", FORECASTING, MARKET_DATA, data)
         previous = SessionRecord.from_files(record.tables, record.to_files())

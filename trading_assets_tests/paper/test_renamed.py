@@ -17,6 +17,7 @@ from trading_assets.bars.calendars.calendar import get_calendar
 from trading_assets.bars.sources.sample import SampleBars
 from trading_assets.governance.succession import choose_champion
 from trading_assets.market_data import MarketDataSpec
+from trading_assets.paper.account_folder import AccountFolder
 from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.renamed import RENAMED_UNTIL, Renaming
 from trading_assets.paper.trading import SessionData, trade_session
@@ -24,6 +25,7 @@ from trading_assets.policy.bundle import Bundle
 from trading_assets.schema import TABLES
 from trading_assets.strategy import Strategy
 from trading_assets_tests.governance.test_succession import challenger_files
+from trading_assets_tests.paper.fixtures import StoppedClock
 from trading_assets_tests.policy.tasks import make_policy
 
 CALENDAR = get_calendar("XNYS")
@@ -114,9 +116,9 @@ def traded(
             champion=champion,
             previous=previous,
             stored=None,
-            audit_folder=folder,
+            account=AccountFolder.on_disk(folder, StoppedClock(NOW)),
             credentials={},
-            clock=lambda: NOW,
+            clock=StoppedClock(NOW),
         )
         record = trade_session("stocks", STRATEGY, MARKET_DATA, data)
         assert record.status == "awaiting_fill"
