@@ -145,7 +145,7 @@ def _swap(written: Written, rng: random.Random) -> Altered:
 def _insert(written: Written, rng: random.Random) -> Altered:
     """Insert an old line, rubbish, or a record that goes on from the one before it."""
     lines = written.lines
-    place = rng.randrange(len(lines) + 1)
+    place = len(lines) if rng.random() < 0.2 else rng.randrange(len(lines))
     kind = rng.choice(("old", "rubbish", "fitting"))
     line = rng.choice(lines)
     if kind == "rubbish":
