@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from trading_assets.paper.audit import GENESIS_HASH, verify_audit
+from trading_assets.paper.audit import GENESIS_HASH, stated_genesis, verify_audit
 from trading_assets.paper.checkpoints import SignedHead
 
 
@@ -65,7 +65,8 @@ def verify_account(
             continue
         log = logs[session]
         own = [head for head in heads if head.session == session]
-        problems += [f"{session}: {text}" for text in verify_session(log, own, trusted, genesis)]
+        start = GENESIS_HASH if _is_of_earlier_release(log) else genesis
+        problems += [f"{session}: {text}" for text in verify_session(log, own, trusted, start)]
         genesis = _last_hash(log, genesis)
     return problems
 
@@ -114,6 +115,12 @@ def _doubts(heads: Sequence[SignedHead], trusted: Collection[str]) -> Iterator[s
 def _is_out_of_place(before: SignedHead, head: SignedHead) -> bool:
     is_other_log = (before.account, before.session) != (head.account, head.session)
     return is_other_log or before.is_final or head.count < before.count
+
+
+def _is_of_earlier_release(log: bytes) -> bool:
+    """Return whether a log was written when every session's chain began with zeros."""
+    first = log.partition(b"\n")[0]
+    return b'"schema_version": ' not in first and stated_genesis(log) == GENESIS_HASH
 
 
 def _last_hash(log: bytes, genesis: str) -> str:

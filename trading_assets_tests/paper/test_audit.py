@@ -106,6 +106,14 @@ def test_a_cut_end_and_a_forged_tail_are_found_by_the_head(tmp_path: Path) -> No
     assert verify_audit(forged, head) != []
 
 
+def test_a_record_that_says_the_same_in_other_letters_is_found(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log")
+    for old, new in ((b'", "', b'",  "'), (b"\\u00e4", b"\\u00E4"), (b"\\u00e4", "ä".encode())):
+        forged = log.replace(old, new, 1)
+        assert forged != log
+        assert verify_audit(forged)[0].startswith("line 1: not in canonical form")
+
+
 def test_a_value_that_is_no_string_is_found(tmp_path: Path) -> None:
     records = audit_records(write_log(tmp_path / "log"))
     records[0]["reason"] = 1  # type: ignore[assignment]

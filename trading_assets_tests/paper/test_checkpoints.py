@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from trading_assets.errors import DataError
-from trading_assets.paper.audit import GENESIS_HASH, AuditHead, audit_head
+from trading_assets.paper.audit import GENESIS_HASH, AuditHead, audit_head, record_hash
 from trading_assets.paper.audit_verification import (
     unsigned_count,
     verify_account,
@@ -178,6 +178,17 @@ def test_sessions_of_an_account_are_held_against_each_other(tmp_path: Path) -> N
     assert problems[1].startswith("2020-01-06: line 1: prev_hash")
     (torn,) = verify_account({**logs, days[2]: logs[days[2]] + b"{"}, heads, TRUSTED)
     assert torn.startswith("2020-01-06: line 8: the last line is not complete")
+
+
+def test_only_logs_of_an_earlier_release_may_start_anew(tmp_path: Path) -> None:
+    store = KeptHeads()
+    first, second = (write_session(tmp_path, store, day) for day in ("2020-01-02", "2020-01-03"))
+    (problem,) = verify_account({"2020-01-02": first, "2020-01-03": second}, [], TRUSTED)
+    assert problem.startswith("2020-01-03: line 1: prev_hash")
+    record = {"event": "MISSED", "seq": "1", "prev_hash": GENESIS_HASH}
+    record["hash"] = record_hash(record)
+    older = f"{json.dumps(record, sort_keys=True)}\n".encode()
+    assert verify_account({"2020-01-02": older, "2020-01-03": older}, [], TRUSTED) == []
 
 
 def test_a_head_is_signed_once_and_never_behind_or_beside_another() -> None:
