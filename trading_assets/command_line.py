@@ -4,7 +4,7 @@ import argparse
 from datetime import date
 from pathlib import Path
 
-from trading_assets import commands
+from trading_assets import commands, paper_commands
 from trading_assets.errors import shown
 
 DESCRIPTION = "Run a strategy, ask what is stale, query the lake."
@@ -52,6 +52,13 @@ def build_parser() -> argparse.ArgumentParser:
     clean = subcommands.add_parser("clean", help="remove files that no stored partition refers to")
     clean.set_defaults(function=commands.clean)
     _add_features(subcommands.add_parser("features", help="list, explain or plot features"))
+    _add_kill(subcommands.add_parser("kill", help="halt a paper account and cancel its orders"))
+    _add_rearm(subcommands.add_parser("rearm", help="let a halted paper account trade again"))
+    risk = subcommands.add_parser("risk", help="say whether an account may trade, and its limits")
+    risk.add_argument("strategy")
+    risk.add_argument("--rows", type=_count, default=10, help="changes of the switch shown")
+    risk.set_defaults(function=paper_commands.show_risk)
+    _add_audit(subcommands.add_parser("audit", help="check the audit logs of a paper account"))
     pages = subcommands.add_parser("pages", help="serve reports and Data Docs to this machine")
     pages.add_argument("--port", type=_count, default=3070)
     pages.set_defaults(function=commands.serve_pages)
@@ -89,6 +96,34 @@ def _add_features(parser: argparse.ArgumentParser) -> None:
     plotted.add_argument("--symbol", help="by default the first by name")
     plotted.add_argument("--out", type=Path, metavar="FILE", help="by default NAME.png")
     plotted.set_defaults(function=commands.plot_feature)
+
+
+def _add_kill(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("strategy")
+    parser.add_argument("--by", default="the command line", metavar="NAME", help="who kills it")
+    parser.add_argument("--reason", default="killed by hand", metavar="TEXT")
+    parser.add_argument(
+        "--flatten",
+        choices=("no",),
+        default="no",
+        help="positions stay: selling them is a decision",
+    )
+    parser.set_defaults(function=paper_commands.kill)
+
+
+def _add_rearm(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("strategy")
+    parser.add_argument("--by", required=True, metavar="NAME", help="the person who allows it")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why it is safe again")
+    parser.set_defaults(function=paper_commands.rearm)
+
+
+def _add_audit(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    verified = actions.add_parser("verify", help="hold logs against their chain and checkpoints")
+    verified.add_argument("strategy")
+    verified.add_argument("session", nargs="?", metavar="YYYY-MM-DD", help="by default all")
+    verified.set_defaults(function=paper_commands.verify_logs)
 
 
 def _day(text: str) -> date:

@@ -14,6 +14,7 @@ from trading_assets.lake.connections import ManifestConnections
 from trading_assets.lake.locks import LOCK_TIMEOUT_SECONDS
 from trading_assets.lake.names import TABLE_SUFFIX
 from trading_assets.lake.records import FileRef, PartitionRecord
+from trading_assets.lake.signed_heads import SignedHeads
 from trading_assets.lake.trial_ledger import TrialLedger
 
 
@@ -34,7 +35,9 @@ class Summary:
 
 
 class Manifest:
-    """Commits and what they read, in SQLite or PostgreSQL; `ledger` counts trials.
+    """Commits and what they read, in SQLite or PostgreSQL.
+
+    `ledger` counts trials, `signed_heads` keeps checkpoints of audit logs.
 
     Parameters
     ----------
@@ -52,6 +55,7 @@ class Manifest:
         self._connections = ManifestConnections(root, url, lock_timeout_seconds)
         self.close = self._connections.close
         self.ledger = TrialLedger(self._connections)
+        self.signed_heads = SignedHeads(self._connections)
 
     def commit(
         self,

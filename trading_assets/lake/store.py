@@ -25,6 +25,7 @@ from trading_assets.lake.records import (
     Provenance,
     Trial,
 )
+from trading_assets.lake.signed_heads import SignedHeads
 from trading_assets.lake.trial_returns import CountedTrial, TrialReturns
 
 __all__ = [
@@ -135,6 +136,11 @@ class Lake(LakeReader):
             )
             raise DataError(msg) from error
         return records
+
+    @property
+    def signed_heads(self) -> SignedHeads:
+        """Checkpoints of audit logs."""
+        return self._manifest.signed_heads
 
     def register_trial(self, trial: Trial) -> bool:
         """Count a configuration as tried, once; return whether it is new."""

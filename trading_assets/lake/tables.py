@@ -115,3 +115,11 @@ trial_returns = sa.Table(
     sa.Column("returns", sa.LargeBinary, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False),
 )
+
+signed_heads = sa.Table(
+    "signed_heads",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("account", sa.String(200), nullable=False, index=True),
+    sa.Column("text", sa.Text, nullable=False),
+)

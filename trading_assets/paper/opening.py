@@ -11,6 +11,7 @@ from trading_assets.paper.deciding import DecidedSession, decide_session
 from trading_assets.paper.decision_records import kept_decision, note_decision
 from trading_assets.paper.inputs import SessionInputs, orders_since
 from trading_assets.paper.journal import Journal
+from trading_assets.paper.kill_switch import KillSwitch
 from trading_assets.paper.ledger import AccountState
 from trading_assets.paper.order_desk import OrderDesk
 from trading_assets.paper.order_records import state_fields
@@ -60,12 +61,13 @@ def open_session(inputs: SessionInputs) -> SessionRecord:
             _send(inputs, journal, decided, is_first_try=True)
         else:
             _send(inputs, journal, decided, is_first_try=False)
+        inputs.folder.checkpoint(inputs.session, journal.head)
         return make_record(inputs, journal, opening, Outcome("awaiting_fill", ""), decided)
 
 
 def _decide(inputs: SessionInputs, journal: Journal) -> tuple[Outcome, DecidedSession | None]:
     """Return a durable decision, or why there is none."""
-    halted = inputs.switch.why_not()
+    halted = why_halted(inputs.switch)
     if halted:
         return Outcome("halted", halted), None
     refusal = inputs.gateway.refusal(inputs.session)
@@ -78,7 +80,16 @@ def _decide(inputs: SessionInputs, journal: Journal) -> tuple[Outcome, DecidedSe
         return Outcome("halted", reason, tuple(differences)), None
     decided = decide_session(inputs, journal.account.state(_as_of(journal)))
     note_decision(journal, decided, inputs.gateway.receiver, f"{inputs.name}-{inputs.session}")
+    inputs.folder.checkpoint(inputs.session, journal.head)
     return Outcome("awaiting_fill", ""), decided
+
+
+def why_halted(switch: KillSwitch) -> str:
+    """Return why the kill switch lets no order pass, or an empty string if it does."""
+    if not switch.is_halted:
+        return ""
+    standing = switch.state()
+    return f"the account is halted by {standing.by}: {standing.reason}; a named person re-arms it"
 
 
 def _missed_by_our_clock(inputs: SessionInputs) -> str:
@@ -131,7 +142,7 @@ def _send(
     inputs: SessionInputs, journal: Journal, decided: DecidedSession, *, is_first_try: bool
 ) -> None:
     def why_not() -> str:
-        return inputs.switch.why_not() or inputs.gateway.refusal(inputs.session)
+        return why_halted(inputs.switch) or inputs.gateway.refusal(inputs.session)
 
     desk = OrderDesk(journal, inputs.gateway, inputs.clock, why_not)
     desk.send_all(list(decided.plan.orders), is_first_try=is_first_try)
@@ -144,4 +155,5 @@ def _stop(
     reason = "; ".join((outcome.reason, *outcome.differences))
     journal.note_once(event, session=inputs.session.isoformat(), reason=reason)
     journal.flush()
+    inputs.folder.checkpoint(inputs.session, journal.head)
     return make_record(inputs, journal, opening, outcome)

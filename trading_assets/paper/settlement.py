@@ -57,6 +57,7 @@ def settle_session(inputs: SessionInputs, record: SessionRecord) -> SessionRecor
         journal.note_once("ACCOUNT", **{name: str(value) for name, value in figures.items()})
         journal.note_once("STOP", session=record.session.isoformat(), status="settled")
         journal.flush()
+        inputs.folder.checkpoint(record.session, journal.head, is_final=True)
         return replace(
             record,
             status="settled",

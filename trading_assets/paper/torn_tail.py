@@ -16,9 +16,8 @@ def split_torn_tail(log: bytes) -> tuple[bytes, bytes]:
     log : bytes
         The log as it is on disk.
     """
-    written = log.rstrip(b"\0")
-    end = written.rfind(b"\n") + 1
-    lines = written[:end].split(b"\n")[:-1]
+    end = log.rfind(b"\n") + 1
+    lines = log[:end].split(b"\n")[:-1]
     left = _batch_left(lines[-1]) if lines else 0
     while left and lines:
         end -= len(lines.pop()) + 1

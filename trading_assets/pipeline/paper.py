@@ -43,7 +43,7 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
     def paper_session(
         context: dg.AssetExecutionContext, lake: LakeResource, credentials: CredentialsResource
     ) -> dg.MaterializeResult:
-        from trading_assets.paper.account_folder import AccountFolder
+        from trading_assets.paper.account_folder import AccountFolder, account_path
         from trading_assets.paper.audit import AuditHead, stated_genesis, verify_audit
         from trading_assets.paper.clock import SystemClock
         from trading_assets.paper.trading import SessionData, trade_session
@@ -66,7 +66,10 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
                 previous=_stored(task, before=True),
                 stored=_stored(task, before=False),
                 account=AccountFolder.on_disk(
-                    task.lake.root / "paper" / declared.name, clock, socket.gethostname()
+                    account_path(task.lake.root, declared.name),
+                    clock,
+                    _witness(task, declared.name, clock),
+                    socket.gethostname(),
                 ),
                 credentials=credentials.read(),
                 clock=clock,
@@ -88,6 +91,19 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         )
 
     return [paper_session]
+
+
+def _witness(task: Task, account: str, clock: Any) -> Any:
+    """Return who signs where the account's logs end, and keeps that in the manifest."""
+    from trading_assets.paper.account_folder import signing_key_path
+    from trading_assets.paper.signing_keys import load_signer, signer_of
+    from trading_assets.paper.witness import Witness
+    from trading_assets.pipeline.settings import SIGNING_KEY, read_signing_key
+
+    given = read_signing_key()
+    path = signing_key_path(task.lake.root)
+    signer = load_signer(path) if given is None else signer_of(given, SIGNING_KEY)
+    return Witness(account, signer, task.lake.signed_heads, clock)
 
 
 def read_session(lake: Lake, asset: str, session: str) -> Any:

@@ -32,6 +32,7 @@ PAGES_URL = "TRADING_ASSETS_PAGES_URL"
 LOCK_TIMEOUT = "TRADING_ASSETS_LOCK_TIMEOUT_SECONDS"
 FIXED_NOW = "TRADING_ASSETS_NOW"
 TRACKING_URI = "MLFLOW_TRACKING_URI"
+SIGNING_KEY = "TRADING_ASSETS_AUDIT_KEY"
 CREDENTIALS = ("ALPACA_API_KEY", "ALPACA_SECRET_KEY")
 
 
@@ -165,6 +166,11 @@ def rebuilding_environment(settings: Settings, data: Path, now: datetime) -> dic
 def read_credentials() -> dict[str, str]:
     """Return the broker and data keys that the environment has."""
     return {name: os.environ[name] for name in CREDENTIALS if os.environ.get(name)}
+
+
+def read_signing_key() -> bytes | None:
+    """Return the key that signs checkpoints as PEM, if the environment has one."""
+    return os.environb.get(SIGNING_KEY.encode()) or None
 
 
 def _fixed_now() -> datetime | None:

@@ -12,6 +12,7 @@ from trading_assets_tests.faults.dagster_backfill import sweep_dagster_kills
 from trading_assets_tests.faults.full_disk import sweep_file_limits, sweep_small_disk
 from trading_assets_tests.faults.held_locks import sweep_held_locks
 from trading_assets_tests.faults.kills import sweep_crash_points, sweep_random_kills
+from trading_assets_tests.faults.log_alterations import sweep_alterations
 from trading_assets_tests.faults.overlap import sweep_overlaps, sweep_threads
 from trading_assets_tests.faults.tally import Tally
 from trading_assets_tests.fuzz.targets import run_all
@@ -21,6 +22,7 @@ AMOUNTS = Amounts(bit_flips=140, truncations=24, zeroed_blocks=16)
 FEWER = Amounts(bit_flips=40, truncations=8, zeroed_blocks=4)
 FEWEST_ALTERED = 1_000
 RANDOM_KILLS = 60
+LOG_ALTERATIONS = 10_000
 DAGSTER_KILLS = 50
 # Full and failing disks; every occurrence of what changes the disk, and some of what reads it.
 REFUSED_CHANGES = {
@@ -97,6 +99,14 @@ def fuzz(root: Path) -> Tally:
     return tally
 
 
+def alter(root: Path) -> Tally:
+    """Alter a session's audit log and hold it against its checkpoints."""
+    tally = sweep_alterations(root, LOG_ALTERATIONS, SEED)
+    keep(Figure("paper.audit_tried", tally.tried, "alterations"))
+    keep(Figure("paper.audit_detected", tally.tried - len(tally.harmed), "alterations"))
+    return tally
+
+
 SWEEPS: dict[str, Callable[[Path], Tally]] = {
     "corruption": corrupt,
     "kills": kill,
@@ -104,6 +114,7 @@ SWEEPS: dict[str, Callable[[Path], Tally]] = {
     "disk": refuse,
     "locks": sweep_held_locks,
     "fuzz": fuzz,
+    "audit": alter,
 }
 
 

@@ -10,6 +10,7 @@ from trading_assets_tests.faults.dagster_backfill import sweep_dagster_kills
 from trading_assets_tests.faults.full_disk import sweep_file_limits, sweep_small_disk
 from trading_assets_tests.faults.held_locks import sweep_held_locks
 from trading_assets_tests.faults.kills import sweep_crash_points, sweep_random_kills
+from trading_assets_tests.faults.log_alterations import sweep_alterations
 from trading_assets_tests.faults.overlap import sweep_overlaps, sweep_threads
 from trading_assets_tests.faults.system_calls import sweep_kills, sweep_refusals
 from trading_assets_tests.faults.tally import Tally
@@ -46,6 +47,10 @@ def test_a_disk_that_refuses_a_system_call_is_one_sentence(tmp_path: Path) -> No
 
 def test_backfills_killed_at_random_moments_end_as_if_left_alone(tmp_path: Path) -> None:
     assert_no_harm(sweep_random_kills(tmp_path, 4, seed=1), at_least=4)
+
+
+def test_every_alteration_of_an_audit_log_is_found_at_its_line(tmp_path: Path) -> None:
+    assert_no_harm(sweep_alterations(tmp_path, 400, seed=1), at_least=400)
 
 
 def test_two_backfills_at_once_lose_nothing(tmp_path: Path) -> None:

@@ -101,6 +101,14 @@ def test_returns_of_trials_are_kept_replaced_and_come_back_to_the_bit(lake: Lake
     assert [kept.window for kept in second.returns] == ["test 2021-01-01"]
 
 
+def test_checkpoints_are_kept_in_order(lake: Lake) -> None:
+    assert lake.signed_heads.heads("one") == []
+    for head in ("first", "second"):
+        lake.signed_heads.append("one", head)
+    lake.signed_heads.append("two", "other")
+    assert lake.signed_heads.heads("one") == ["first", "second"]
+
+
 def test_writers_take_turns_on_the_same_partitions(lake: Lake) -> None:
     lake.records(BARS)
 

@@ -106,6 +106,14 @@ def test_a_cut_end_and_a_forged_tail_are_found_by_the_head(tmp_path: Path) -> No
     assert verify_audit(forged, head) != []
 
 
+def test_a_record_that_says_the_same_in_other_letters_is_found(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log")
+    for old, new in ((b'", "', b'",  "'), (b"\\u00e4", b"\\u00E4"), (b"\\u00e4", "ä".encode())):
+        forged = log.replace(old, new, 1)
+        assert forged != log
+        assert verify_audit(forged)[0].startswith("line 1: not in canonical form")
+
+
 def test_a_value_that_is_no_string_is_found(tmp_path: Path) -> None:
     records = audit_records(write_log(tmp_path / "log"))
     records[0]["reason"] = 1  # type: ignore[assignment]
@@ -156,13 +164,16 @@ def test_a_log_that_does_not_continue_the_stored_one_is_refused(tmp_path: Path) 
         pass
 
 
-def test_a_log_shorter_than_its_signed_head_is_not_continued(tmp_path: Path) -> None:
+def test_a_log_that_does_not_reach_its_signed_head_is_not_continued(tmp_path: Path) -> None:
     path = tmp_path / "log"
     log = write_log(path)
     head = audit_head(log)
-    path.write_bytes(b"".join(log.splitlines(keepends=True)[:4]))
-    with pytest.raises(DataError, match="cut or rewritten"), open_log(path, known=head):
-        pass
+    records = audit_records(log)
+    records[4]["reason"] = "nothing"
+    for forged in (b"".join(log.splitlines(keepends=True)[:4]), rechained(records, 4)):
+        path.write_bytes(forged)
+        with pytest.raises(DataError, match="cut or rewritten"), open_log(path, known=head):
+            pass
     path.write_bytes(log)
     with open_log(path, known=head) as again:
         assert again.head == head
@@ -216,15 +227,27 @@ def test_two_whole_batches_are_both_kept(tmp_path: Path) -> None:
         assert log.head.count == 5
 
 
-def test_a_crash_while_sealing_still_names_the_bytes(tmp_path: Path) -> None:
-    path = tmp_path / "log"
+@pytest.mark.parametrize("written", [0, 40])
+def test_a_crash_while_sealing_still_names_the_bytes(tmp_path: Path, written: int) -> None:
     torn = b'{"event": "INT'
-    path.write_bytes(write_log(path, 2) + torn)
-    folder = FaultyFolder(path.parent, crash_at=1)
-    with pytest.raises(Crash), open_log(path, folder=folder):
-        pass
-    with open_log(path) as log:
-        assert log.records()[-1]["torn_sha256"] == hashlib.sha256(torn).hexdigest()
+    whole = write_log(tmp_path / "log", 2)
+    has_crashed = True
+    for crash_at in range(1, 10):
+        path = tmp_path / str(crash_at) / "log"
+        path.parent.mkdir()
+        path.write_bytes(whole + torn)
+        try:
+            with open_log(path, folder=FaultyFolder(path.parent, crash_at, written=written)):
+                has_crashed = False
+        except Crash:
+            pass
+        with open_log(path) as log:
+            named = {record.get("torn_sha256") for record in log.records()}
+        assert hashlib.sha256(torn).hexdigest() in named
+        if not has_crashed:
+            assert crash_at > 1
+            return
+    pytest.fail("every opening crashed")
 
 
 def test_a_log_damaged_inside_is_not_continued(tmp_path: Path) -> None:
