@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 
 from trading_assets.errors import DataError
+from trading_assets.risk_specs import RiskSpec
 from trading_assets.simulation.terms import SHARE_DECIMALS
-from trading_assets.strategy import RiskSpec
 from trading_assets.symbols import normalize_symbol
 
 Side = Literal["buy", "sell"]
