@@ -92,6 +92,6 @@ FORM_RULES: tuple[FormRule, ...] = (
 def _price_of_type(name: str, price: Decimal | None, kind: str, needs: bool) -> Breach | None:
     if is_price(price) if needs else price is None:
         return None
-    expected = "a positive price below 1e15" if needs else "none"
+    expected = "a positive price of at most thirty decimals" if needs else "none"
     sentence = f"{name} was {price}; expected {expected} for a {kind} order"
     return Breach(name, expected, str(price), sentence)

@@ -198,7 +198,9 @@ def max_open_orders(
     _order: ProposedOrder, state: PreTradeState, limits: OrderLimits
 ) -> Breach | None:
     """Refuse one more open order, those of unknown fate counted."""
-    return above("max_open_orders", "open orders", state.open_count + 1, limits.max_open_orders)
+    return above(
+        "max_open_orders", "number of open orders", state.open_count + 1, limits.max_open_orders
+    )
 
 
 def max_orders_per_session(
@@ -206,7 +208,7 @@ def max_orders_per_session(
 ) -> Breach | None:
     """Refuse one more order in the session."""
     name, count = "max_orders_per_session", state.order_count + 1
-    return above(name, "orders of the session", count, limits.max_orders_per_session)
+    return above(name, "number of orders in the session", count, limits.max_orders_per_session)
 
 
 ORDER_RULES: tuple[Rule, ...] = (
@@ -230,8 +232,10 @@ def above(
     """Return the breach of a limit that a number is above."""
     if limit is None or observed <= limit:
         return None
-    sentence = f"{what} was {observed:f}; expected at most {rule} {limit:f}"
-    return Breach(rule, f"{limit:f}", f"{observed:f}", sentence)
+    # Without exponents, of which audit records know nothing.
+    found, allowed = f"{Decimal(observed):f}", f"{Decimal(limit):f}"
+    sentence = f"{what} was {found}; expected at most {rule} {allowed}"
+    return Breach(rule, allowed, found, sentence)
 
 
 def unknown(rule: str, what: str, observed: Decimal | None, limit: Decimal) -> Breach:

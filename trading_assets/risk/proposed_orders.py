@@ -60,7 +60,7 @@ def is_workable(value: Decimal | None) -> bool:
         value is not None
         and value.is_finite()
         and _decimals(value) <= MOST_DECIMALS
-        and abs(value) < LARGEST
+        and value.copy_abs() < LARGEST
     )
 
 
