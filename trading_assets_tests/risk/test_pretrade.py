@@ -310,6 +310,7 @@ def test_nothing_is_rounded_to_the_precision_of_the_caller() -> None:
         state = PreTradeState(replace(FACTS, held={"AAA": D("99999.999999999")}))
         limits = replace(WIDE, max_position_notional_usd=D("2234560"))
         assert check_order(order, state, limits) == ()
+        assert state.exposure_with(order).position_usd == D("2234560")
         limits = replace(WIDE, max_position_notional_usd=D("2234559.999999999"))
         assert len(check_order(order, state, limits)) == 1
     finally:
