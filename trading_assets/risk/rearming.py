@@ -44,10 +44,8 @@ class Rearm:
 
 def _text(what: str, given: str, expected: str, longest: int) -> str:
     text = given.strip()
-    if not 0 < len(text) <= longest or not text.isprintable():
+    has_letters = any(character.isalpha() for character in text)
+    if not has_letters or len(text) > longest or not text.isprintable():
         msg = f"{what} was {shown(given)}; expected {expected}, up to {longest} characters"
-        raise UserError(msg)
-    if not any(character.isalpha() for character in text):
-        msg = f"{what} was {shown(given)}; expected {expected}, with letters"
         raise UserError(msg)
     return text

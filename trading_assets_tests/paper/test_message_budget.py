@@ -102,6 +102,19 @@ def test_cancels_take_common_tokens_too() -> None:
     assert sent_by(own, "submit", 20) == 0
 
 
+def test_a_wait_lasts_until_enough_tokens_have_returned() -> None:
+    clock = Clock()
+    own = budget(clock)
+    for _ in range(10):
+        assert own.take("cancel") == 0.0
+        clock.ns += SECOND
+    # The fourth of them was taken at 3 s, and three stay in reserve.
+    seconds = own.seconds_until("submit")
+    assert seconds == pytest.approx(53.0)
+    clock.ns += ceil(seconds * SECOND)
+    assert sent_by(own, "submit", 20) == 1
+
+
 def test_asking_takes_no_token() -> None:
     own = budget(Clock())
     for _ in range(50):

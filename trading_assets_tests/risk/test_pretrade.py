@@ -1,3 +1,4 @@
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal, getcontext
@@ -15,7 +16,8 @@ from trading_assets.risk.pretrade import check_batch, check_order
 from trading_assets.risk.pretrade_state import PreTradeState
 from trading_assets.risk.proposed_orders import ProposedOrder
 from trading_assets.risk_specs import RiskSpec
-from trading_assets_tests.risk.order_cases import Tally, try_orders
+from trading_assets_tests.risk.order_cases import Tally, draw_case, try_orders
+from trading_assets_tests.risk.order_referee import only_reduces
 
 D = Decimal
 TICK = D("0.01")
@@ -60,6 +62,30 @@ def test_no_order_of_a_hundred_thousand_passes_a_limit() -> None:
     tally = try_orders(100_000, seed=1)
     assert_agrees(tally)
     assert min(tally.alone[rule] for rule in EVERY_RULE) > 100
+
+
+def test_no_mixture_of_fills_takes_a_position_or_the_gross_over_what_was_let_through() -> None:
+    rng, tried = random.Random(8), 0
+    for _ in range(4_000):
+        facts, (order, *_), limits = draw_case(rng)
+        most, gross = limits.max_position_notional_usd, limits.max_gross_notional_usd
+        is_exempt = (
+            most is None or gross is None or check_order(order, PreTradeState(facts), limits)
+        )
+        if is_exempt or only_reduces(order, facts, list(facts.open_orders)):
+            continue
+        tried += 1
+        moves = [(own.symbol, own.side, own.remaining) for own in facts.open_orders]
+        moves.append((order.symbol, order.side, order.quantity))
+        for fills in product((D(0), D("0.5"), D(1)), repeat=len(moves)):
+            held = dict(facts.held)
+            for (symbol, side, shares), share in zip(moves, fills, strict=True):
+                sign = 1 if side == "buy" else -1
+                held[symbol] = held.get(symbol, D(0)) + sign * shares * share
+            sizes = {s: abs(q) * facts.price_usd[s] for s, q in held.items() if q}
+            assert sizes.get(order.symbol, D(0)) <= most
+            assert sum(sizes.values(), D(0)) <= gross
+    assert tried > 50
 
 
 def test_an_order_within_no_limits_passes() -> None:
