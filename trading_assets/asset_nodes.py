@@ -9,6 +9,7 @@ from typing import Any
 
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.periods import Axis, Periods
+from trading_assets.risk_specs import PAPER_LIMITS
 from trading_assets.stage_code import code_version
 from trading_assets.strategy import BacktestSpec, Strategy
 
@@ -104,5 +105,5 @@ def digest(values: object) -> str:
 
 
 def values_of(spec: MarketDataSpec | Strategy | BacktestSpec, *names: str) -> dict[str, Any]:
-    """Return the named fields of a declaration as JSON values."""
-    return spec.model_dump(mode="json", include=set(names))
+    """Return the named fields of a declaration as JSON values, without limits of orders alone."""
+    return spec.model_dump(mode="json", include=set(names), exclude={"risk": set(PAPER_LIMITS)})

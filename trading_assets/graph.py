@@ -13,6 +13,7 @@ from trading_assets.features.windows import LOOKBACK_MONTHS
 from trading_assets.fold_graph import MEASURES, cross_validation_nodes, fold_nodes
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.periods import Axis, Periods
+from trading_assets.risk_specs import PAPER_LIMITS
 from trading_assets.strategy import Strategy
 
 # A month has at most 23 sessions: enough to reach the anchor of the newest month's features.
@@ -20,6 +21,14 @@ DECISION_SESSIONS = 23 * (LOOKBACK_MONTHS + 1)
 
 # Sessions before a night among which those are looked for that have no replay yet: a month.
 REPLAYED_SESSIONS = 21
+
+# A search tries values and decides none.
+_LEFT_OUT: dict[str, Any] = {
+    "description": True,
+    "profiles": True,
+    "schedules": True,
+    "policy": {"search"},
+}
 
 
 def market_data_graph(name: str, spec: MarketDataSpec) -> AssetGraph:
@@ -111,7 +120,7 @@ def _unpartitioned_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
             ),
             *(Reads(asset, reads_all=True, is_optional=True) for asset in validated),
         ),
-        _judged(strategy, "paper"),
+        _reported(strategy),
     )
     if strategy.is_oracle_world:
         for agent, spec in strategy.policy.agents.items():
@@ -154,9 +163,10 @@ def _session_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
     )
 
 
-def _judged(strategy: Strategy, *without: str) -> dict[str, Any]:
-    left_out = {"description", "profiles", "schedules", *without}
-    # A search tries values and decides none.
-    return strategy.model_dump(
-        mode="json", exclude={**dict.fromkeys(left_out, True), "policy": {"search"}}
-    )
+def _judged(strategy: Strategy) -> dict[str, Any]:
+    return strategy.model_dump(mode="json", exclude=_LEFT_OUT)
+
+
+def _reported(strategy: Strategy) -> dict[str, Any]:
+    left_out: dict[str, Any] = {**_LEFT_OUT, "paper": True, "risk": set(PAPER_LIMITS)}
+    return strategy.model_dump(mode="json", exclude=left_out)

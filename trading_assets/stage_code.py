@@ -29,12 +29,14 @@ QUALITY_CODE = tuple(
 BOOTSTRAP_CODE = ("bootstrap.py",)
 # What turns kernels into machine code.
 COMPILING_CODE = ("compiling.py",)
+# What keeps weights within their limits; the rest of that room is about orders and accounts.
+WEIGHT_LIMITS_CODE = ("risk/compiled", "risk/limits.py", "risk/projection.py")
 TRADING_ROOMS = (
     "agent_specs.py",
     "delistings.py",
     "bars/universe.py",
     "simulation",
-    "risk",
+    *WEIGHT_LIMITS_CODE,
     "policy",
     *COMPANY_CODE,
     *COMPILING_CODE,
@@ -181,12 +183,13 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "governance",
         "pipeline/governance.py",
     ),
-    "paper": (*SCHEMA_CODE, *LEARNING_ROOMS, "governance", "paper", "pipeline/paper.py"),
+    "paper": (*SCHEMA_CODE, *LEARNING_ROOMS, "risk", "governance", "paper", "pipeline/paper.py"),
     # Stage `paper`, but it trades nothing.
     "session_replay": (
         *SCHEMA_CODE,
         "replay_schema.py",
         *LEARNING_ROOMS,
+        "risk",
         "governance",
         "paper",
         "pipeline/paper.py",

@@ -1,7 +1,8 @@
 """The sentences of the report: what was assumed, what is missing, how to read the figures."""
 
 from trading_assets.backtest.figures import Judgement
-from trading_assets.strategy import CostsSpec, FoldsSpec, RiskSpec, Strategy
+from trading_assets.risk_specs import RiskSpec
+from trading_assets.strategy import CostsSpec, FoldsSpec, Strategy
 
 
 def assumption_notes(strategy: Strategy) -> list[str]:

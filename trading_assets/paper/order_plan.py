@@ -13,8 +13,8 @@ from decimal import ROUND_DOWN, Decimal
 import numpy as np
 
 from trading_assets.paper.orders import ZERO, Order, Side, client_order_id, to_quantity
+from trading_assets.risk_specs import RiskSpec
 from trading_assets.simulation.terms import SHARE_DECIMALS
-from trading_assets.strategy import RiskSpec
 from trading_assets.symbols import normalize_symbol
 
 

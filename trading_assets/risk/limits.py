@@ -7,7 +7,7 @@ from typing import Any
 
 from trading_assets.errors import DataError, DeclarationError
 from trading_assets.policy_specs import PolicySpec
-from trading_assets.strategy import RiskSpec
+from trading_assets.risk_specs import RiskSpec
 
 
 @dataclass(frozen=True, slots=True)

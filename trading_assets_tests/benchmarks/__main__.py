@@ -10,6 +10,7 @@ from trading_assets_tests.benchmarks import (
     forecasts,
     ingest,
     leaks,
+    pretrade,
     reports,
     spine,
     trainings,
@@ -17,7 +18,7 @@ from trading_assets_tests.benchmarks import (
 
 STAGES = spine.STAGES | bars.STAGES | ingest.STAGES | features.STAGES | leaks.STAGES
 STAGES |= forecasts.STAGES | environments.STAGES | trainings.STAGES
-STAGES |= backtests.STAGES | reports.STAGES
+STAGES |= backtests.STAGES | reports.STAGES | pretrade.STAGES
 
 
 def main(only: list[str]) -> int:

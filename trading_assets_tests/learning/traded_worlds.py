@@ -20,7 +20,7 @@ from trading_assets.declarations import PACKAGED, load_declarations
 from trading_assets.features.compute import compute_features
 from trading_assets.policy.fold import TrainingTables, train_seeds
 from trading_assets.schema import TABLES
-from trading_assets.stage_code import ENGINE_CODE, PACKAGE
+from trading_assets.stage_code import ENGINE_CODE, PACKAGE, WEIGHT_LIMITS_CODE
 from trading_assets.strategy import Strategy
 from trading_assets_tests.benchmarks.figures import REPOSITORY
 
@@ -35,7 +35,7 @@ TRADING_CODE = (
     "bars",
     "features",
     "policy",
-    "risk",
+    *WEIGHT_LIMITS_CODE,
     "simulation",
     *ENGINE_CODE,
     *(

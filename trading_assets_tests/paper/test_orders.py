@@ -7,7 +7,7 @@ import pytest
 from trading_assets.errors import DataError
 from trading_assets.paper.order_plan import PlanRequest, plan_orders
 from trading_assets.paper.orders import Order, client_order_id
-from trading_assets.strategy import RiskSpec
+from trading_assets.risk_specs import RiskSpec
 
 SESSION = date(2020, 3, 3)
 LIMITS = RiskSpec(max_order_notional_usd=10_000)

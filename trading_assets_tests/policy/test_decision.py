@@ -19,10 +19,10 @@ from trading_assets.policy.decision import decide, decide_by_fallback, decide_fa
 from trading_assets.policy.decision_rules import declared_rules
 from trading_assets.policy.rollout import roll_policy
 from trading_assets.risk.limits import WeightLimits
+from trading_assets.risk_specs import RiskSpec
 from trading_assets.schema import TABLES, conform
 from trading_assets.simulation.core import held_weights
 from trading_assets.simulation.market import build_market
-from trading_assets.strategy import RiskSpec
 from trading_assets_tests.policy.tasks import make_policy, make_strategy
 
 SYMBOLS = ("AAA", "BBB", "CCC")

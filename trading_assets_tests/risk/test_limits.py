@@ -9,7 +9,8 @@ from trading_assets.declarations import load_declarations
 from trading_assets.errors import DataError, DeclarationError
 from trading_assets.policy_specs import PolicySpec
 from trading_assets.risk.limits import WeightLimits, declared_limits, require_feasible
-from trading_assets.strategy import RiskSpec, Strategy
+from trading_assets.risk_specs import RiskSpec
+from trading_assets.strategy import Strategy
 
 POLICY = PolicySpec.model_validate({"agents": {"ppo": {}}, "position": "long_short"})
 SECTORS = {"IBM": "technology", "MSFT": "technology", "XOM": "energy"}
