@@ -17,6 +17,8 @@ from trading_assets.risk.variance_filter import decayed_sum
 from trading_assets.tail_risk_specs import LEAST_FITTED_BARS
 
 _STILL = 1e-12
+# A search ends this near to a sum of 1 where variance has no mean to return to.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,11 @@ class GarchModel:
     omega : float
         Variance of a bar that does not depend on the past.
     alpha, beta : float
-        Shares of the last square and the last variance, not negative, with sum below 1.
+        Shares of the last square and the last variance, not negative, with a sum of at most 1.
     degrees_of_freedom : float
         Of Student's t that `e_t / sqrt(v_t)` has, scaled to variance 1; above 2.
+    start_variance : float
+        v of the first bar: the variance of the returns that the model was fitted on.
 
     Raises
     ------
@@ -45,21 +49,18 @@ class GarchModel:
     alpha: float
     beta: float
     degrees_of_freedom: float
+    start_variance: float
 
     def __post_init__(self) -> None:
         numbers = (self.omega, self.alpha, self.beta, self.degrees_of_freedom)
-        if not (math.isfinite(self.mean) and _is_model(*numbers)):
+        is_start = math.isfinite(self.start_variance) and self.start_variance > 0.0
+        if not (math.isfinite(self.mean) and _is_model(*numbers) and is_start):
             msg = (
-                f"mean was {self.mean}, omega, alpha, beta and degrees of freedom {numbers};"
-                " expected finite numbers, omega above 0, alpha and beta not negative with a sum"
-                " below 1, and degrees of freedom above 2"
+                f"mean was {self.mean}, omega, alpha, beta and degrees of freedom {numbers}, start"
+                f" {self.start_variance}; expected finite numbers, variances above 0, alpha and"
+                " beta not negative with a sum of at most 1, and degrees of freedom above 2"
             )
             raise DataError(msg)
-
-    @property
-    def variance(self) -> float:
-        """Variance of a bar in the long run."""
-        return self.omega / (1.0 - self.alpha - self.beta)
 
     def filter_variance(self, returns: Series) -> Series:
         """Return the variance of each bar and of the one to come.
@@ -72,7 +73,7 @@ class GarchModel:
         Returns
         -------
         float64 (T + 1,)
-            Element t uses returns before t; the first is the variance in the long run.
+            Element t uses returns before t; the first is `start_variance`.
 
         Raises
         ------
@@ -81,7 +82,7 @@ class GarchModel:
         """
         require_returns(returns, 1)
         pushed = self.omega + self.alpha * (returns - self.mean) ** 2
-        start = self.variance
+        start = self.start_variance
         return np.concatenate([[start], decayed_sum(pushed, self.beta, start)])
 
 
@@ -96,7 +97,7 @@ def fit_garch(returns: Series) -> GarchModel:
     Raises
     ------
     InapplicableError
-        If nothing moves, or the search ends without a stationary model.
+        If nothing moves, or the search ends without a model.
     DataError
         If there are too few returns or one is not finite.
     """
@@ -112,10 +113,10 @@ def fit_garch(returns: Series) -> GarchModel:
         msg = (
             f"a search for GARCH of {len(returns)} returns ended with flag"
             f" {found.convergence_flag}, alpha {alpha:.4g} and beta {beta:.4g}; expected flag 0 and"
-            " a sum below 1: measure by another method"
+            " a sum of at most 1: measure by another method"
         )
         raise InapplicableError(msg)
-    return GarchModel(mean * scale, omega * scale**2, alpha, beta, freedom)
+    return GarchModel(mean * scale, omega * scale**2, alpha, beta, freedom, scale**2)
 
 
 def _searched(scaled: Series) -> Any:  # noqa: ANN401  arch's own
@@ -130,5 +131,5 @@ def _searched(scaled: Series) -> Any:  # noqa: ANN401  arch's own
 
 def _is_model(omega: float, alpha: float, beta: float, freedom: float) -> bool:
     is_finite = all(map(math.isfinite, (omega, alpha, beta, freedom)))
-    is_stationary = alpha >= 0.0 and beta >= 0.0 and alpha + beta < 1.0
-    return is_finite and omega > 0.0 and is_stationary and freedom > 2.0
+    is_share = alpha >= 0.0 and 0.0 <= beta < 1.0 and alpha + beta <= 1.0 + _ROUNDING
+    return is_finite and omega > 0.0 and is_share and freedom > 2.0
