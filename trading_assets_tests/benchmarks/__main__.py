@@ -12,12 +12,13 @@ from trading_assets_tests.benchmarks import (
     leaks,
     reports,
     spine,
+    tail_risks,
     trainings,
 )
 
 STAGES = spine.STAGES | bars.STAGES | ingest.STAGES | features.STAGES | leaks.STAGES
 STAGES |= forecasts.STAGES | environments.STAGES | trainings.STAGES
-STAGES |= backtests.STAGES | reports.STAGES
+STAGES |= backtests.STAGES | reports.STAGES | tail_risks.STAGES
 
 
 def main(only: list[str]) -> int:
