@@ -28,6 +28,8 @@ Floats = NDArray[np.float64]
 # Deviation of a bar's return, a thousandth of a basis point, below which nothing has moved.
 STILL = 1e-7
 _BPS = 1e-4
+# Of Clarabel, whose own are 1e-8: risk is flat around its least, so weights are less exact.
+_EXACT = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12, "max_iter": 500}
 
 # What takes the place of a search that fails.
 CLOSED_FORMS: Mapping[OptimiserKind, Callable[[Floats], Floats]] = {
@@ -104,9 +106,12 @@ def _searched(
         warnings.simplefilter("ignore")
         from skfolio.exceptions import SkfolioError
 
-        costs = cost_bps * _BPS / spec.holding_bars
+        # In deviations: variances of a bar are no larger than what a solver stops at.
+        scale = float(window.std(axis=0).mean())
+        costs = cost_bps * _BPS / spec.holding_bars / scale
         try:
-            raw = np.asarray(_estimator(spec, held, costs).fit(window).weights_, dtype=np.float64)
+            fitted = _estimator(spec, held, costs, scale).fit(window / scale)
+            raw = np.asarray(fitted.weights_, dtype=np.float64)
         except SkfolioError as error:
             return None, f"{spec.kind} was not solved: {error}"
     if not np.isfinite(raw).all() or raw.sum() > 1.0 + 1e-6 or raw.min() < -1e-6:
@@ -115,7 +120,8 @@ def _searched(
     return positive / max(float(positive.sum()), 1.0), ""
 
 
-def _estimator(spec: OptimiserSpec, held: Floats, costs: Floats) -> Any:  # noqa: ANN401  skfolio's
+def _estimator(spec: OptimiserSpec, held: Floats, costs: Floats, scale: float) -> Any:  # noqa: ANN401
+    """Return skfolio's estimator for returns and costs divided by a scale."""
     from skfolio import RiskMeasure
     from skfolio.moments import LedoitWolf
     from skfolio.optimization import (
@@ -129,23 +135,24 @@ def _estimator(spec: OptimiserSpec, held: Floats, costs: Floats) -> Any:  # noqa
     prior = EmpiricalPrior(covariance_estimator=LedoitWolf())
     if spec.kind == "hierarchical_risk_parity":
         return HierarchicalRiskParity()
+    exact: dict[str, Any] = {"prior_estimator": prior, "solver_params": dict(_EXACT)}
     if spec.kind == "risk_parity":
-        return RiskBudgeting(prior_estimator=prior)
+        return RiskBudgeting(**exact)
     if spec.kind == "minimum_variance":
-        return MeanRisk(prior_estimator=prior)
+        return MeanRisk(**exact)
     is_variance = spec.kind == "mean_variance"
-    budget = {"budget": 1.0}
+    budget: dict[str, Any] = {"budget": 1.0}
     if not spec.is_fully_invested:
         budget = {"budget": None, "min_budget": 0.0, "max_budget": 1.0}
     return MeanRisk(
         objective_function=ObjectiveFunction.MAXIMIZE_UTILITY,
         risk_measure=RiskMeasure.VARIANCE if is_variance else RiskMeasure.CVAR,
-        # skfolio's utility has no half.
-        risk_aversion=spec.risk_aversion / 2.0 if is_variance else spec.risk_aversion,
+        # skfolio's utility has no half, and a variance is divided by the scale twice.
+        risk_aversion=spec.risk_aversion * (scale / 2.0 if is_variance else 1.0),
         cvar_beta=1.0 - spec.tail,
-        prior_estimator=prior,
         transaction_costs=costs,
         previous_weights=held,
+        **exact,
         **budget,
     )
 

@@ -19,12 +19,13 @@ from trading_assets.risk.tail_risk import gaussian_tail_risk
 
 LAW = stats.norminvgauss(3.0, -0.8, loc=0.004, scale=0.02)
 Z = NormalDist().inv_cdf(0.01)
-INSIDE = [Shape(0.0, 0.0), Shape(-0.5, 3.0), Shape(0.3, 1.0), Shape(0.0, 7.9), Shape(-0.9, 3.5)]
+INSIDE = [Shape(0.0, 0.0), Shape(-0.5, 3.0), Shape(0.3, 1.0), Shape(0.0, 7.9), Shape(1.0, 8.8)]
 OUTSIDE = [
     Shape(0.1, 0.0),
     Shape(0.0, -0.1),
     Shape(0.0, 8.1),
     Shape(-1.0, 1.0),
+    Shape(1.0, 8.9),
     Shape(-3.0, 20.0),
 ]
 
