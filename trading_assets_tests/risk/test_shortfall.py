@@ -20,7 +20,7 @@ def forecast_by(law: stats.rv_continuous, scale: np.ndarray, tail: float) -> For
     return ForecastTail(-quantile * scale, shortfall * scale, tail, freedom)
 
 
-LAWS = {"gaussian": stats.norm(), "student": stats.t(df=5)}
+LAWS = {"gaussian": stats.norm(), "moved": stats.norm(loc=0.7), "student": stats.t(df=5)}
 SCALE = 0.01 * np.exp(np.sin(np.arange(BARS) / 50.0))
 
 
