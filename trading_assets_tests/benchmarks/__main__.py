@@ -13,12 +13,13 @@ from trading_assets_tests.benchmarks import (
     pretrade,
     reports,
     spine,
+    tail_risks,
     trainings,
 )
 
 STAGES = spine.STAGES | bars.STAGES | ingest.STAGES | features.STAGES | leaks.STAGES
 STAGES |= forecasts.STAGES | environments.STAGES | trainings.STAGES
-STAGES |= backtests.STAGES | reports.STAGES | pretrade.STAGES
+STAGES |= backtests.STAGES | reports.STAGES | pretrade.STAGES | tail_risks.STAGES
 
 
 def main(only: list[str]) -> int:
