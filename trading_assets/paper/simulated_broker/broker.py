@@ -25,7 +25,7 @@ from trading_assets.paper.simulated_broker.lifecycle import (
     exits_after_fill,
     exits_of,
 )
-from trading_assets.paper.simulated_broker.matching import AccountTerms, Carried, carry
+from trading_assets.paper.simulated_broker.matching import Carried, carry
 from trading_assets.paper.simulated_broker.rules import (
     FORBIDDEN,
     NOT_FOUND,
@@ -36,6 +36,7 @@ from trading_assets.paper.simulated_broker.rules import (
     order_refusal,
     symbol_refusal,
 )
+from trading_assets.paper.simulated_broker.steps import AccountTerms
 from trading_assets.simulation.core import Books, open_books
 from trading_assets.simulation.market import Market, row_of
 from trading_assets.strategy import Strategy
