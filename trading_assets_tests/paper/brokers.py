@@ -14,7 +14,7 @@ from trading_assets.paper.simulated_broker.broker import SimulatedBroker
 from trading_assets.paper.simulated_broker.gateway import SimulatedGateway
 from trading_assets.simulation.market import Market
 from trading_assets.strategy import Strategy
-from trading_assets_tests.paper.fixtures import CALENDAR, make_market, make_strategy, session_at
+from trading_assets_tests.paper.fixtures import CALENDAR, make_strategy, session_at
 
 
 def open_gateway(
@@ -80,6 +80,3 @@ def booked(ledger: Ledger, gateway: SimulatedGateway, since: date | None, until:
         ledger.book_event(event)
     for fill in told.fills:
         ledger.book_fill(fill)
-
-
-__all__ = ["make_market", "make_strategy"]

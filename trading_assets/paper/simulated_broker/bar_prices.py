@@ -62,10 +62,10 @@ class SessionBar:
         """Return the close, USD; nan without a bar."""
         return float(self.market.close[self.row, self.column(symbol)])
 
-    def within(self, place: int, places: int) -> datetime:
-        """Return a time inside the session, in order of `place`."""
+    def within(self, place: int) -> datetime:
+        """Return a time inside the session, the later the higher `place`, from 1."""
         span: timedelta = self.closes_at - self.opens_at
-        return self.opens_at + span * place / (places + 1)
+        return self.opens_at + span * place / (place + 1)
 
     def prices(self) -> BarPrices:
         """Return open, high and low; the open alone where the market has no extremes."""

@@ -98,7 +98,8 @@ def _cut(quantity: Decimal, count: int, draws: np.random.Generator) -> list[Deci
         if ZERO < part < left:
             parts.append(part)
             left -= part
-    return [*parts, left]
+    # The last and largest makes up for the others' prices, so that its own stays near them.
+    return sorted([*parts, left])
 
 
 def _remainder(whole: Fill, done: list[Fill]) -> Fill:

@@ -7,25 +7,28 @@ known while its orders are still being sent.
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 
 import numpy as np
 
 from trading_assets.bars.calendars.calendar import ExchangeCalendar
 from trading_assets.errors import DataError
-from trading_assets.paper.ledger import AccountEvent
-from trading_assets.paper.orders import ZERO, Order, to_money, to_quantity
+from trading_assets.paper.orders import ZERO, Order, to_money
+from trading_assets.paper.simulated_broker.account_books import (
+    account_after,
+    books_of,
+    rounding,
+)
 from trading_assets.paper.simulated_broker.bar_prices import SessionBar
 from trading_assets.paper.simulated_broker.behaviour import Behaviour
 from trading_assets.paper.simulated_broker.book import Book
-from trading_assets.paper.simulated_broker.booked import BookedAccount, BookedOrder, Change
+from trading_assets.paper.simulated_broker.booked import BookedOrder, Change
 from trading_assets.paper.simulated_broker.lifecycle import (
     cancelled,
     exits_after_end,
     exits_after_fill,
     exits_of,
 )
-from trading_assets.paper.simulated_broker.matching import AccountTerms, Carried, carry
+from trading_assets.paper.simulated_broker.matching import carry
 from trading_assets.paper.simulated_broker.rules import (
     FORBIDDEN,
     NOT_FOUND,
@@ -36,7 +39,7 @@ from trading_assets.paper.simulated_broker.rules import (
     order_refusal,
     symbol_refusal,
 )
-from trading_assets.simulation.core import Books, open_books
+from trading_assets.paper.simulated_broker.steps import AccountTerms
 from trading_assets.simulation.market import Market, row_of
 from trading_assets.strategy import Strategy
 
@@ -107,8 +110,12 @@ class SimulatedBroker:
     def catch_up(self, before: date) -> None:
         """Carry the account over every session known that comes before one.
 
-        A new account starts at the first session that it has orders for.
+        A new account starts at the first session that it has orders for. By a clock, no session is
+        carried before its close.
         """
+        if self.clock is not None:
+            done = self.calendar.last_completed_session(self.clock())
+            before = min(before, done + timedelta(days=1))
         self._carry_until(before)
 
     def carry_session(self, session: date) -> bool:
@@ -238,59 +245,13 @@ class SimulatedBroker:
             account = self.book.account()
             open_orders = self.book.orders(is_open=True)
             is_due = any(order.order.session == bar.session for order in open_orders)
-            books = self._books(account, row)
+            books = books_of(account, self.market, row)
             carried = carry(books, bar, open_orders, self._terms, is_traded=is_traded or is_due)
-            after = _account_after(carried.books, bar)
-            events = [*carried.events, *_rounding(account, after, carried, bar.session)]
+            after = account_after(carried.books, bar)
+            events = [*carried.events, *rounding(account, after, carried, bar.session)]
             self.book.add_events(events)
             held = dict(account.quantity)
             for event in events:
                 held[event.symbol] = held.get(event.symbol, ZERO) + event.quantity_change
             self.book.record(carried.changes, bar.closes_at, bar.session, held)
             self.book.write_account(after)
-
-    def _books(self, account: BookedAccount, row: int) -> Books:
-        symbols = self.market.symbols
-        strangers = sorted({*account.quantity} - {*symbols})
-        if strangers:
-            msg = f"the account holds {', '.join(strangers)}; expected only symbols of the market"
-            raise DataError(msg)
-        quantity = [[float(account.quantity.get(symbol, ZERO)) for symbol in symbols]]
-        if account.as_of is None:
-            new = open_books(1, float(account.cash_usd), self.market.close[row - 1])
-            return replace(new, quantity=np.array(quantity))
-        return Books(
-            cash=np.array([float(account.cash_usd)]),
-            quantity=np.array(quantity),
-            price=np.array([[account.price_usd.get(symbol, 0.0) for symbol in symbols]]),
-            target_weight=np.array([[account.target_weight.get(s, 0.0) for s in symbols]]),
-        )
-
-
-def _account_after(books: Books, bar: SessionBar) -> BookedAccount:
-    symbols = bar.market.symbols
-    shares = {s: to_quantity(value) for s, value in zip(symbols, books.quantity[0], strict=True)}
-    price = [float(value) for value in books.price[0]]
-    weight = [float(value) for value in books.target_weight[0]]
-    return BookedAccount(
-        as_of=bar.session,
-        cash_usd=to_money(books.cash[0]),
-        quantity={symbol: value for symbol, value in shares.items() if value},
-        price_usd=dict(zip(symbols, price, strict=True)),
-        target_weight=dict(zip(symbols, weight, strict=True)),
-    )
-
-
-def _rounding(
-    before: BookedAccount, after: BookedAccount, carried: Carried, session: date
-) -> list[AccountEvent]:
-    """Return what the core's cash differs by from the Decimals that it became, as an event.
-
-    None as long as float64 holds a micro-dollar of the account's size exactly.
-    """
-    booked = before.cash_usd + sum((event.cash_usd for event in carried.events), Decimal(0))
-    booked += sum((c.fill.cash_usd for c in carried.changes if c.fill is not None), Decimal(0))
-    left = after.cash_usd - booked
-    if not left:
-        return []
-    return [AccountEvent(f"sim-rounding-{session}-", "rounding", session, "", ZERO, left)]
