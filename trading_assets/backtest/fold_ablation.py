@@ -7,7 +7,7 @@ import polars as pl
 
 from trading_assets.backtest.steady_groups import sum_groups
 from trading_assets.errors import DataError
-from trading_assets.policy.networks import canonical_json, parse_json
+from trading_assets.policy.model_cards import canonical_json, parse_json
 
 WITH, WITHOUT = "with", "without"
 ARMS = (WITH, WITHOUT)

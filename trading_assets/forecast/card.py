@@ -14,28 +14,38 @@ from pydantic import (
     model_validator,
 )
 
-from trading_assets.errors import DataError
+from trading_assets.errors import DataError, shown
 from trading_assets.forecast.class_rules import ClassRule
 from trading_assets.forecast.conformal_state import ConformalState
 from trading_assets.forecast.predictions import CandidateName
 from trading_assets.forecast_specs import ForecastSpec, NetworkSizes
 
 CODE_VERSION = "4"
+# Far above any declared size: what a damaged card asks for is refused before it is built.
+_MOST_BARS, _MOST_MEMBERS, _MOST_UNITS = 10_000, 1_000, 100_000
 Interval = tuple[date, date]
 
 
 class _Written(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class ArchitectureCard(_Written):
     """Sizes from which the network is rebuilt, whether or not it serves."""
 
     network: NetworkSizes
-    window_bars: int = Field(ge=1)
-    members: int = Field(ge=1)
-    dropout_passes: int = Field(ge=1)
+    window_bars: int = Field(ge=1, le=_MOST_BARS)
+    members: int = Field(ge=1, le=_MOST_MEMBERS)
+    dropout_passes: int = Field(ge=1, le=_MOST_MEMBERS)
     n_parameters: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _sizes_can_be(self) -> Self:
+        largest = max(*self.network.filters, self.network.dense_units)
+        if largest > _MOST_UNITS:
+            msg = f"a layer had {largest} units; expected at most {_MOST_UNITS}"
+            raise ValueError(msg)
+        return self
 
 
 class CandidateCard(_Written):
@@ -141,16 +151,16 @@ class ForecasterCard(_Written):
     feature_names: tuple[str, ...]
     features_sha256: str
     inputs: InputsCard
-    horizon_bars: int = Field(ge=1)
+    horizon_bars: int = Field(ge=1, le=_MOST_BARS)
     class_rule: ClassRule
     train: Interval
     validation: Interval
     parts: dict[str, PartCard]
-    seed: int
+    seed: int = Field(ge=0, lt=2**63)
     declared: ForecastSpec
     metrics: MetricsCard
     conformal: ConformalState
-    data_sha256: str
+    data_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     weights_sha256: str
 
     @model_validator(mode="after")
@@ -183,8 +193,9 @@ def read_card(text: bytes) -> ForecasterCard:
         card = ForecasterCard.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "card.json"
-        msg = f"forecaster card: {field} is wrong ({first['msg']}); train the forecaster again"
+        field = ".".join(str(part) for part in first["loc"])[:80] or "card.json"
+        told = shown(first["msg"])[1:-1]
+        msg = f"forecaster card: {field} is wrong ({told}); train the forecaster again"
         raise DataError(msg) from error
     if card.features_sha256 != hash_names(card.feature_names):
         msg = (

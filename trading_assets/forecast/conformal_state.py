@@ -31,7 +31,7 @@ class CoverageRule(_Kept):
         Step by which levels move.
     """
 
-    horizon_bars: int = Field(ge=1)
+    horizon_bars: int = Field(ge=1, le=10_000)
     interval_coverage: float = Field(gt=0, lt=1)
     set_coverage: float = Field(gt=0, lt=1)
     adaptation_rate: float = Field(ge=0)

@@ -158,10 +158,10 @@ def champion_problems(record: ChampionRecord, bundle_files: Mapping[str, bytes])
             " beside it; expected exactly one champion"
         ]
     # Only whoever loads a bundle needs the rooms that define one.
-    from trading_assets.policy.bundle import Bundle
+    from trading_assets.policy.loaded_bundle import load_bundle
 
     try:
-        Bundle.from_files(bundle_files, record.champion)
+        load_bundle(bundle_files, record.champion)
     except DataError as error:
         return [str(error)]
     return []

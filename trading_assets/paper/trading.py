@@ -23,10 +23,10 @@ from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.renamed import Renaming, newest_rename, note_renames
 from trading_assets.paper.session import run_session
 from trading_assets.paper.settlement import settle_session
-from trading_assets.policy.bundle import Bundle
 from trading_assets.policy.decision import Decision, decide, decide_by_fallback, narrow_decision
 from trading_assets.policy.decision_rules import declared_rules
 from trading_assets.policy.fold import declared_volatility
+from trading_assets.policy.loaded_bundle import load_bundle
 from trading_assets.policy.renamed import current_symbols
 from trading_assets.simulation.market import Market, build_market
 from trading_assets.strategy import Strategy
@@ -209,7 +209,7 @@ def _decider(
         if champion is None or champion.is_fallback:
             rules = declared_rules(strategy, symbols)
             return decide_by_fallback(strategy.policy.fallback, rules, bars, held, session)
-        bundle = Bundle.from_files(bundle_of(data.champion), champion.champion)
+        bundle = load_bundle(bundle_of(data.champion), champion.champion)
         names = current_symbols(bundle.rules.symbols, market_data.universe, data.actions)
         memory = memory_before(before, bundle)
         decision = decide(

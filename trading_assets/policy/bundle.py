@@ -4,17 +4,24 @@ Paper trading, scoring and replay load a bundle and call `policy.decision.decide
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, get_args
+from typing import Protocol, cast, get_args
 
 from trading_assets.ensemble_specs import EnsembleRule
-from trading_assets.errors import DataError
+from trading_assets.errors import DataError, shown
 from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.policy.ensemble import Ensemble, member_name
-from trading_assets.policy.networks import TrainedPolicy, canonical_json, parse_json
+from trading_assets.policy.model_cards import (
+    BundleManifest,
+    canonical_json,
+    parse_json,
+    read_written,
+)
+from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.strategy import Strategy
 
 # Of equal members, and of members with weights.
@@ -26,6 +33,10 @@ _FORECASTER = "forecaster/"
 # Beside the forecaster's own files.
 STATE_FILE = "conformal_state.json"
 _POLICY = "policy/"
+_FILE_NAME = re.compile(
+    r"forecaster/(card\.json|weights\.safetensors|conformal_state\.json)"
+    r"|policy/[a-z][a-z0-9_]{0,39}/seed-(0|[1-9][0-9]{0,18})/(card\.json|weights\.safetensors)"
+)
 
 
 class HasFiles(Protocol):
@@ -68,7 +79,7 @@ class Bundle:
 
     def __post_init__(self) -> None:
         if not any(self.policies.values()):
-            msg = "a bundle had no policy; expected at least one trained agent"
+            msg = "a bundle had no policy; expected at least one trained agent: train one"
             raise DataError(msg)
         names = [member_name(agent, policy.seed) for agent, policy in self._named()]
         expected = [] if self.ensemble_rule == ENSEMBLE_RULE else sorted(names)
@@ -80,10 +91,19 @@ class Bundle:
             raise DataError(msg)
         members = self.members
         if any(member.rules != self.rules for member in members):
-            msg = "policies of a bundle follow different rules; train them on one declaration"
+            msg = "policies of a bundle follow different rules; expected one: train them again"
             raise DataError(msg)
         if self.rules.uses_forecasts and not self.forecaster_files:
-            msg = "policies observe forecasts and the bundle has no forecaster; add it"
+            msg = (
+                "policies observe forecasts and the bundle has no forecaster; expected its files:"
+                " restore them or train again"
+            )
+            raise DataError(msg)
+        if self.forecaster_files and not self.rules.uses_forecasts:
+            msg = (
+                f"a bundle whose policies observe no forecasts had {len(self.forecaster_files)}"
+                " files of a forecaster; expected none: train again"
+            )
             raise DataError(msg)
 
     @classmethod
@@ -189,7 +209,8 @@ class Bundle:
         Raises
         ------
         DataError
-            If the digest differs, a file is missing, added or changed, or a policy is damaged.
+            If the digest differs, a file is missing, added or changed, or the manifest or a policy
+            is damaged, whether or not their hashes fit.
         """
         manifest = _verified_manifest(files, digest)
         folders = sorted(
@@ -200,15 +221,21 @@ class Bundle:
         for folder in folders:
             agent = folder.split("/")[1]
             member = TrainedPolicy.from_files(_below(files, folder + "/"))
+            if folder != _POLICY + member_name(agent, member.seed):
+                msg = (
+                    f"the policy in {folder} was of seed {member.seed}; expected the seed of its"
+                    " folder: restore the files or train again"
+                )
+                raise DataError(msg)
             policies[agent] = (*policies.get(agent, ()), member)
         return cls(
-            features=FeaturesSpec.model_validate(manifest["features"]),
-            window_bars=manifest["window_bars"],
-            rules=DecisionRules.from_card(manifest["rules"]),
+            features=manifest.features,
+            window_bars=manifest.window_bars,
+            rules=DecisionRules.from_card(manifest.rules),
             forecaster_files=_below(files, _FORECASTER),
             policies=policies,
-            ensemble_rule=manifest["ensemble_rule"],
-            weights=manifest.get("member_weights", {}),
+            ensemble_rule=cast("EnsembleRule", manifest.ensemble_rule),
+            weights=manifest.member_weights,
         )
 
 
@@ -216,38 +243,55 @@ def _below(files: Mapping[str, bytes], prefix: str) -> dict[str, bytes]:
     return {name[len(prefix) :]: data for name, data in files.items() if name.startswith(prefix)}
 
 
-def _verified_manifest(files: Mapping[str, bytes], digest: str | None) -> dict[str, Any]:
+def _verified_manifest(files: Mapping[str, bytes], digest: str | None) -> BundleManifest:
     if MANIFEST_FILE not in files:
-        msg = f"bundle files were {sorted(files)}; expected {MANIFEST_FILE} among them"
+        msg = (
+            f"bundle files were {shown(sorted(files))}; expected {MANIFEST_FILE} among them:"
+            " restore it or train again"
+        )
         raise DataError(msg)
     found = hashlib.sha256(files[MANIFEST_FILE]).hexdigest()
     if digest is not None and found != digest:
         msg = f"bundle has digest {found}; expected {digest}: restore its files or train again"
         raise DataError(msg)
-    manifest = parse_json(files[MANIFEST_FILE], MANIFEST_FILE)
-    made = manifest.get("format"), manifest.get("ensemble_rule")
+    values = parse_json(files[MANIFEST_FILE], MANIFEST_FILE)
+    made = values.get("format"), values.get("ensemble_rule")
     known = [(FORMAT, ENSEMBLE_RULE), *((WEIGHTED_FORMAT, rule) for rule in _WEIGHTED_RULES)]
     if made not in known:
         listed = ", ".join(f"{number} and {rule}" for number, rule in known)
         msg = (
-            f"bundle has format {made[0]} and ensemble rule {made[1]}; expected one of {listed}:"
-            " train again"
+            f"bundle has format {_plain(made[0])} and ensemble rule {_plain(made[1])}; expected one"
+            f" of {listed}: train again"
         )
         raise DataError(msg)
+    manifest = read_written(BundleManifest, files[MANIFEST_FILE], MANIFEST_FILE)
+    _require_files(files, manifest)
+    return manifest
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) and value.isidentifier() else shown(value)
+
+
+def _require_files(files: Mapping[str, bytes], manifest: BundleManifest) -> None:
     hashes = {
         name: hashlib.sha256(data).hexdigest()
         for name, data in files.items()
         if name != MANIFEST_FILE
     }
-    wrong = sorted(
-        name
-        for name in {*hashes, *manifest["files"]}
-        if hashes.get(name) != manifest["files"].get(name)
-    )
+    names = {*hashes, *manifest.files}
+    wrong = sorted(name for name in names if hashes.get(name) != manifest.files.get(name))
     if wrong:
+        more = f" and {len(wrong) - 5} more" * (len(wrong) > 5)
         msg = (
-            f"bundle files {', '.join(wrong)} are missing, added or changed; expected the hashes"
-            f" in {MANIFEST_FILE}: restore them or train again"
+            f"bundle files {', '.join(shown(name) for name in wrong[:5])}{more} are missing, added"
+            f" or changed; expected the hashes in {MANIFEST_FILE}: restore them or train again"
         )
         raise DataError(msg)
-    return manifest
+    strangers = sorted(name for name in names if not _FILE_NAME.fullmatch(name))
+    if strangers:
+        msg = (
+            f"a bundle had a file named {shown(strangers[0])}; expected the files of a forecaster"
+            " and of policies only: train again"
+        )
+        raise DataError(msg)

@@ -14,9 +14,10 @@ from trading_assets.errors import DataError
 from trading_assets.forecast.conformal_state import ConformalState
 from trading_assets.forecast.tables import ForecastTables
 from trading_assets.policy.acting import Acting, Carried
-from trading_assets.policy.bundle import STATE_FILE, Bundle
+from trading_assets.policy.bundle import Bundle
 from trading_assets.policy.confidence import confidence_factors, size_by_factors
 from trading_assets.policy.decision_rules import DecisionRules
+from trading_assets.policy.loaded_bundle import read_forecaster, read_start_state
 from trading_assets.policy.observation import build_context, build_observation
 from trading_assets.risk.limits import WeightLimits
 from trading_assets.risk.projection import binding_limits, project_weights
@@ -132,7 +133,7 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
     sessions = known["session"].unique().sort().to_list()
     shown = _shown_sessions(sessions, rules)
     entitled = actions.filter(pl.col("ex_date") <= decision_session)
-    forecaster = _read_forecaster(bundle)
+    forecaster = read_forecaster(bundle)
     past = _past_forecasts(bundle, rules.symbols, forecast_state, sessions)
     asked = [day for day in sessions if day in shown or (past is not None and past.session < day)]
     n_needed = forecaster.count_sessions(len(asked)) if forecaster else len(shown)
@@ -276,14 +277,6 @@ def _shown_sessions(sessions: Sequence[date], rules: DecisionRules) -> Sequence[
     return sessions[-rules.window_bars :]
 
 
-def _read_forecaster(bundle: Bundle) -> "Forecaster | None":
-    if not bundle.rules.uses_forecasts:
-        return None
-    from trading_assets.forecast.forecaster import Forecaster
-
-    return Forecaster.from_files(dict(bundle.forecaster_files))
-
-
 def _past_forecasts(
     bundle: Bundle,
     symbols: Sequence[str],
@@ -293,11 +286,11 @@ def _past_forecasts(
     """Return the state that intervals go on from, unless there is none or it is too old."""
     if forecast_state:
         state = ConformalState.from_json(json.dumps(forecast_state).encode())
-    elif STATE_FILE in bundle.forecaster_files:
-        state = ConformalState.from_json(bundle.forecaster_files[STATE_FILE])
-        state = state.rename(dict(zip(bundle.rules.symbols, symbols, strict=True)))
     else:
-        return None
+        state = read_start_state(bundle)
+        if state is None:
+            return None
+        state = state.rename(dict(zip(bundle.rules.symbols, symbols, strict=True)))
     missed = sum(state.session < day for day in sessions) - 1
     return state if missed <= _MOST_MISSED_SESSIONS else None
 

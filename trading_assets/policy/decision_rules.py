@@ -1,10 +1,14 @@
 """What a decision depends on beside network weights, as a policy's card keeps it."""
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from trading_assets.errors import DataError
+from pydantic import TypeAdapter
+
+from trading_assets.errors import DataError, shown
 from trading_assets.policy_specs import ConfidenceSizing
 from trading_assets.risk.limits import WeightLimits, declared_limits
 from trading_assets.simulation.core import Sizing
@@ -88,7 +92,7 @@ class DecisionRules:
         Raises
         ------
         DataError
-            If a field is missing or unknown.
+            If a field is missing, unknown, or not of its type or range.
         """
         try:
             values: dict[str, Any] = dict(card)
@@ -96,10 +100,41 @@ class DecisionRules:
             values["trackers"] = tuple(TrackerCard.from_card(each) for each in card["trackers"])
             values["symbols"] = tuple(card["symbols"])
             values["observed_features"] = tuple(card["observed_features"])
-            return cls(**values)
-        except (KeyError, TypeError) as error:
-            msg = f"decision rules {dict(card)} do not have the expected fields; train again"
+            rules = cls(**values)
+            _KINDS.validate_json(json.dumps(card), strict=True)
+        except (KeyError, TypeError, ValueError) as error:
+            msg = (
+                f"decision rules were {shown(dict(card))}; expected the fields and types of this"
+                " version: restore the file or train again"
+            )
             raise DataError(msg) from error
+        _require_ranges(rules)
+        return rules
+
+
+_KINDS = TypeAdapter(DecisionRules)
+
+
+def _require_ranges(rules: DecisionRules) -> None:
+    limits = rules.limits
+    sizes = (limits.max_weight, limits.max_gross, limits.max_turnover, limits.max_sector_gross)
+    bounds = (*sizes, limits.min_net, limits.max_net)
+    n_sectors = 0 if limits.max_sector_gross is None else len(rules.symbols)
+    is_sound = (
+        0 < len(rules.symbols) == len(set(rules.symbols))
+        and len(rules.observed_features) == len(set(rules.observed_features))
+        and min(rules.latency_bars, rules.window_bars) >= 1
+        and all(bound is None or math.isfinite(bound) for bound in bounds)
+        and all(size is None or size > 0.0 for size in sizes)
+        and len(limits.sectors) == n_sectors
+    )
+    if not is_sound:
+        msg = (
+            f"decision rules were {shown(rules)}; expected symbols and features each once, one bar"
+            " or more, limits above 0 and a sector for each symbol where sectors are limited:"
+            " restore the file or train again"
+        )
+        raise DataError(msg)
 
 
 def declared_rules(strategy: Strategy, symbols: Sequence[str]) -> DecisionRules:

@@ -17,7 +17,7 @@ from trading_assets.encoder_specs import (
     GraphEncoderSpec,
     LstmEncoderSpec,
 )
-from trading_assets.errors import DataError
+from trading_assets.errors import DataError, shown
 from trading_assets.policy.recurrence import Shape, memory_shapes, recall
 from trading_assets.simulation.core import Floats
 
@@ -41,7 +41,7 @@ def encoder_of_card(card: Mapping[str, Any] | None) -> EncoderSpec | None:
     try:
         return TypeAdapter[EncoderSpec](EncoderSpec).validate_python(dict(card))
     except ValidationError as error:
-        msg = f"a policy's encoder was {dict(card)}, which is none of this version; train again"
+        msg = f"a policy's encoder was {shown(dict(card))}, which is none of this version; train again"
         raise DataError(msg) from error
 
 

@@ -15,7 +15,8 @@ from trading_assets.forecast.windows import WindowLike
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.decision_rules import declared_rules
 from trading_assets.policy.ensemble import ValidationTrack
-from trading_assets.policy.networks import TrainedPolicy, canonical_json, parse_json
+from trading_assets.policy.model_cards import canonical_json, parse_json
+from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.rollout import Rollout, roll_policy
 from trading_assets.policy.seeds import SeedInputs, train_every_seed
 from trading_assets.policy.training import UNWATCHED, TrainingWatch

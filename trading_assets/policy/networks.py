@@ -1,10 +1,8 @@
 """A trained policy as data: a small tanh network, rebuilt from safetensors and a JSON card."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +11,15 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from trading_assets.encoder_specs import EncoderSpec
-from trading_assets.errors import DataError
+from trading_assets.errors import DataError, shown
 from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.policy.encoding import encode, encoder_of_card, encoder_shapes, n_outputs
+from trading_assets.policy.model_cards import (
+    PolicyCard,
+    canonical_json,
+    parse_json,
+    read_written,
+)
 from trading_assets.policy.recurrence import memory_shapes, recall
 from trading_assets.simulation.core import Floats
 
@@ -99,7 +103,8 @@ class TrainedPolicy:
 
     def __post_init__(self) -> None:
         if self.output not in _OUTPUTS:
-            msg = f"a policy's output was {self.output!r}; expected one of {', '.join(_OUTPUTS)}"
+            listed = ", ".join(_OUTPUTS)
+            msg = f"a policy's output was {shown(self.output)}; expected one of {listed}: train again"
             raise DataError(msg)
         if bool(self.levels) != (self.output == "levels"):
             msg = f"a policy with output {self.output} had levels {self.levels}; train again"
@@ -194,60 +199,51 @@ class TrainedPolicy:
             not finite.
         """
         if set(files) != {WEIGHTS_FILE, CARD_FILE}:
-            msg = f"policy files were {sorted(files)}; expected {CARD_FILE} and {WEIGHTS_FILE}"
-            raise DataError(msg)
-        card = parse_json(files[CARD_FILE], CARD_FILE)
-        digest = hashlib.sha256(files[WEIGHTS_FILE]).hexdigest()
-        if card.get("format") != FORMAT or digest != card.get("weights_sha256"):
             msg = (
-                f"{WEIGHTS_FILE} has sha256 {digest} and the card of format {card.get('format')}"
-                f" says {card.get('weights_sha256')}; expected equal hashes and format {FORMAT}:"
-                " restore the files or train again"
+                f"policy files were {shown(sorted(files))}; expected {CARD_FILE} and"
+                f" {WEIGHTS_FILE}: restore them or train again"
             )
             raise DataError(msg)
-        try:
-            tensors = load_tensors(files[WEIGHTS_FILE])
-        except SafetensorError as error:
-            msg = f"{WEIGHTS_FILE} is not a safetensors file ({error}); train again"
-            raise DataError(msg) from error
-        if {name: list(t.shape) for name, t in sorted(tensors.items())} != card["shapes"]:
-            msg = f"shapes in {WEIGHTS_FILE} are not the card's {card['shapes']}; train again"
+        values = parse_json(files[CARD_FILE], CARD_FILE)
+        digest = hashlib.sha256(files[WEIGHTS_FILE]).hexdigest()
+        if values.get("format") != FORMAT or digest != values.get("weights_sha256"):
+            msg = (
+                f"{WEIGHTS_FILE} has sha256 {digest} and the card of format"
+                f" {shown(values.get('format'))} says {shown(values.get('weights_sha256'))};"
+                f" expected equal hashes and format {FORMAT}: restore the files or train again"
+            )
+            raise DataError(msg)
+        card = read_written(PolicyCard, files[CARD_FILE], CARD_FILE)
+        tensors = _read_tensors(files[WEIGHTS_FILE])
+        if {name: t.shape for name, t in tensors.items()} != card.shapes:
+            msg = (
+                f"shapes in {WEIGHTS_FILE} are not the card's {shown(card.shapes)}; expected the"
+                " same: restore the files or train again"
+            )
             raise DataError(msg)
         return cls(
-            rules=DecisionRules.from_card(card["rules"]),
+            rules=DecisionRules.from_card(card.rules),
             tensors=tensors,
-            algorithm=card["algorithm"],
-            seed=card["seed"],
-            history=tuple(Checkpoint(*values) for values in card["history"]),
-            selected_steps=card["selected_steps"],
-            output=card["output"],
-            levels=tuple(card["levels"]),
-            encoder=encoder_of_card(card["encoder"]),
+            algorithm=card.algorithm,
+            seed=card.seed,
+            history=tuple(Checkpoint(*values) for values in card.history),
+            selected_steps=card.selected_steps,
+            output=card.output,
+            levels=card.levels,
+            encoder=encoder_of_card(card.encoder),
         )
 
 
-def canonical_json(value: Mapping[str, Any]) -> bytes:
-    """Return JSON with sorted keys and no spaces; nan is refused."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def parse_json(content: bytes, name: str) -> dict[str, Any]:
-    """Return a JSON object, or refuse the file by name.
-
-    Raises
-    ------
-    DataError
-        If the content is not a JSON object.
-    """
+def _read_tensors(content: bytes) -> dict[str, NDArray[np.float32]]:
     try:
-        value = json.loads(content)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        msg = f"{name} is not JSON ({error}); restore the file or train again"
+        return load_tensors(content)
+    # Of a type that numpy has not, the library has no name.
+    except (SafetensorError, KeyError) as error:
+        msg = (
+            f"{WEIGHTS_FILE} is not a safetensors file of numpy's types ({shown(str(error))});"
+            " restore it or train again"
+        )
         raise DataError(msg) from error
-    if not isinstance(value, dict):
-        msg = f"{name} holds a {type(value).__name__}; expected a JSON object"
-        raise DataError(msg)
-    return value
 
 
 def _below(
@@ -274,13 +270,16 @@ def _check_tensors(
         n_inputs = len(rules.symbols) * n_outputs(encoder) + rules.n_account_inputs
     memory = tensors.get(f"{_MEMORY}weight_hh_l0")
     if memory is not None:
-        n_units = memory.shape[-1]
+        n_units = memory.shape[-1] if memory.ndim else 0
         of_memory = memory_shapes(n_units, n_inputs)
         shapes |= {_MEMORY + name: shape for name, shape in of_memory.items()}
         n_inputs = n_units
     expected = {f"{layer}.{part}" for layer in _LAYERS for part in ("weight", "bias")} | set(shapes)
     if set(tensors) != expected:
-        msg = f"policy tensors were {sorted(tensors)}; expected {sorted(expected)}"
+        msg = (
+            f"policy tensors were {', '.join(map(shown, sorted(tensors)[:9])) or 'none'};"
+            f" expected {', '.join(sorted(expected))}: restore the files or train again"
+        )
         raise DataError(msg)
     for name, tensor in tensors.items():
         if tensor.dtype != np.float32 or not np.isfinite(tensor).all():
@@ -288,10 +287,13 @@ def _check_tensors(
             raise DataError(msg)
     for layer in _LAYERS:
         bias = tensors[f"{layer}.bias"]
-        above = len(rules.symbols) * n_values if layer == "action" else len(bias)
+        above = len(rules.symbols) * n_values if layer == "action" else bias.size
         shapes |= {f"{layer}.weight": (above, n_inputs), f"{layer}.bias": (above,)}
         n_inputs = above
     for name, shape in shapes.items():
-        if tensors[name].shape != shape:
-            msg = f"policy tensor {name} was {tensors[name].shape}; expected {shape}: train again"
+        if tensors[name].shape != shape or not tensors[name].size:
+            msg = (
+                f"policy tensor {name} was {tensors[name].shape}; expected {shape} and no 0 in it:"
+                " train again"
+            )
             raise DataError(msg)

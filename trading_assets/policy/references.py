@@ -28,7 +28,8 @@ from trading_assets.forecast.train import train_forecaster
 from trading_assets.forecast.windows import WindowLike
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.policy.fold import TrainingTables, market_of, read_seeds, train_seeds
-from trading_assets.policy.networks import TrainedPolicy, canonical_json, parse_json
+from trading_assets.policy.model_cards import canonical_json, parse_json
+from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.rollout import build_task, policy_decision
 from trading_assets.policy.teachers import (
     ExpectedReturns,

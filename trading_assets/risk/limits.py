@@ -54,7 +54,10 @@ class WeightLimits:
         expected = {field.name for field in fields(cls)}
         if {*card} != expected:
             differing = ", ".join(sorted({*card} ^ expected))
-            msg = f"the card's limits differ from those known in {differing}; train again"
+            msg = (
+                f"the card's limits differ from those known in {differing[:200]}; expected those of"
+                " this version: restore the file or train again"
+            )
             raise DataError(msg)
         values: dict[str, Any] = {**card, "sectors": tuple(card["sectors"])}
         return cls(**values)

@@ -13,7 +13,8 @@ from trading_assets.encoder_specs import CnnEncoderSpec, GraphEncoderSpec, LstmE
 from trading_assets.errors import DataError
 from trading_assets.policy.encoders import WindowEncoder
 from trading_assets.policy.encoding import encode
-from trading_assets.policy.networks import TrainedPolicy, canonical_json
+from trading_assets.policy.model_cards import canonical_json
+from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.trainers import train
 from trading_assets.policy.world_task import follow_signals, world_training
 from trading_assets.policy_specs import PolicySpec

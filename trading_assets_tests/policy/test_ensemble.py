@@ -20,7 +20,8 @@ from trading_assets.policy.ensemble import (
     weights_by_member,
 )
 from trading_assets.policy.fold import TrainingTables, read_seeds, read_tracks, train_seeds
-from trading_assets.policy.networks import TrainedPolicy, parse_json
+from trading_assets.policy.model_cards import parse_json
+from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import assemble_context, build_observation
 from trading_assets.policy.rollout import roll_rows
 from trading_assets.policy.world_task import follow_signals, world_rules, world_training

@@ -6,7 +6,8 @@ import pytest
 from safetensors.numpy import load, save
 
 from trading_assets.errors import DataError
-from trading_assets.policy.networks import TrainedPolicy, canonical_json
+from trading_assets.policy.model_cards import canonical_json
+from trading_assets.policy.networks import TrainedPolicy
 from trading_assets_tests.policy.tasks import broken, make_policy, make_strategy
 
 POLICY = make_policy(make_strategy())
