@@ -33,7 +33,7 @@ def frame_of(text: str | bytes) -> dict[str, Any]:
         If it is no JSON object.
     """
     try:
-        frame = cast("Any", json.loads(text, parse_float=Decimal))
+        frame = json.loads(text, parse_float=Decimal)
     except (ValueError, RecursionError):
         frame = None
     if not isinstance(frame, dict):
