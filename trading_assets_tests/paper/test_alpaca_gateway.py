@@ -231,6 +231,19 @@ def test_a_status_that_is_new_passes_as_it_is(double: AlpacaDouble) -> None:
     assert (found.status, found.order_type, found.quantity) == ("pondered", "trailing_stop", 0)
 
 
+def test_numbers_outside_strings_are_exact_and_constants_are_none(double: AlpacaDouble) -> None:
+    gateway, _ = make_gateway(double)
+    entry = json.dumps(double.add_order(client_order_id=ORDER.client_order_id, qty="QTY"))
+    texts = ("0.1000000000000000055511151231257827", "10.5", "NaN", "Infinity")
+    outcomes = []
+    for text in texts:
+        double.faults["POST"] = [Fault(200, entry.replace('"QTY"', text))]
+        answer = gateway.send(ORDER)
+        outcomes.append((answer.outcome, answer.reason.rpartition(": ")[2]))
+    assert outcomes[:2] == [("unclear", f"quantity {texts[0]} for 10.5"), ("taken", "")]
+    assert all("no readable JSON" in reason for _, reason in outcomes[2:])
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

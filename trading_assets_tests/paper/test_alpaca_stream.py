@@ -96,7 +96,7 @@ def test_a_connection_that_fell_silent_is_replaced(double: StreamDouble) -> None
     def mute(socket: ServerConnection) -> None:
         # Bytes pass nowhere any more, although the connection stays open.
         socket.protocol.receive_data = lambda data: None
-        double.is_over.wait(3.0)
+        double.is_over.wait(20.0)
 
     double.scripts = [mute, telling(message("fill"))]
     with listening(double.url) as listener:
@@ -118,7 +118,7 @@ def test_a_server_that_is_away_is_asked_until_it_is_back() -> None:
 
 def test_a_sign_in_without_an_answer_is_given_up(double: StreamDouble) -> None:
     def wait(socket: ServerConnection) -> bool:
-        double.is_over.wait(2.0)
+        double.is_over.wait(20.0)
         return False
 
     double.sign_in = wait  # type: ignore[method-assign]
