@@ -22,7 +22,7 @@ from trading_assets.paper.alpaca_orders import (
     reason_not_to_send,
 )
 from trading_assets.paper.alpaca_reply import Reply, answer_of
-from trading_assets.paper.alpaca_session import AlpacaSession, MessageKind
+from trading_assets.paper.alpaca_session import AlpacaSession, Message
 from trading_assets.paper.gateways import (
     FINAL_STATUSES,
     Activities,
@@ -132,7 +132,7 @@ class AlpacaGateway:
         if reason:
             return Answer("refused", reason=reason)
         try:
-            reply = self._session.write("POST", "/orders", "order", order_body(order))
+            reply = self._session.write("POST", "/orders", "submit", order_body(order))
         except BrokerError as error:
             return Answer("refused", reason=str(error))
         answer = answer_of(reply, 200, 201)
@@ -259,9 +259,9 @@ class AlpacaGateway:
             return replace(answer, outcome="unclear", reason=reason)
         return answer
 
-    def _find(self, client_order_id: str, kind: MessageKind) -> BrokerOrder | None:
+    def _find(self, client_order_id: str, message: Message) -> BrokerOrder | None:
         asked = {"client_order_id": client_order_id}
-        reply = self._session.read("/orders:by_client_order_id", asked, kind)
+        reply = self._session.read("/orders:by_client_order_id", asked, message)
         if reply.status == 404:
             if reply.fields.get("code") != _NO_ORDER_CODE:
                 msg = f"Alpaca answered {reply.request} with {reply.shown}; expected an order"

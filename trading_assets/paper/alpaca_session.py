@@ -7,6 +7,7 @@ used, and its repeats, its reading of numbers as floats and its errors are not.
 
 import warnings
 from collections.abc import Mapping
+from http import HTTPStatus
 from random import Random
 from typing import Any, Literal, Protocol, cast
 
@@ -26,7 +27,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "websockets.legacy", DeprecationWarning)
     from alpaca.trading.client import TradingClient
 
-MessageKind = Literal["order", "cancel", "read"]
+Message = Literal["submit", "modify", "cancel", "read"]
 Method = Literal["POST", "PATCH", "DELETE"]
 
 READ_ATTEMPTS = 4
@@ -42,32 +43,25 @@ _SHORTEST_WAIT_S = 0.001
 class MessageBudget(Protocol):
     """Decides when the next message may go, below the broker's limit a minute."""
 
-    def wait_seconds(self, kind: MessageKind) -> float:
-        """Return how long a message of this kind has to wait; 0 if it may go now."""
+    def take(self, message: Message) -> float:
+        """Take a token and return 0, or return the seconds to wait before asking again."""
         ...
 
-    def note(self, kind: MessageKind) -> None:
-        """Count a message that goes now."""
-        ...
-
-    def observe(self, remaining: int, reset: float) -> None:
-        """Take what the broker says: messages left until `reset`, seconds since 1970."""
+    def observe(self, remaining: int, reset_seconds: float) -> None:
+        """Take in what the broker says is left, and in how many seconds that is renewed."""
         ...
 
 
 class Unlimited:
     """A budget without a limit."""
 
-    def wait_seconds(self, kind: MessageKind) -> float:
+    def take(self, message: Message) -> float:
         """Return 0."""
-        del kind
+        del message
         return 0.0
 
-    def note(self, kind: MessageKind) -> None:
-        """Count nothing."""
-
-    def observe(self, remaining: int, reset: float) -> None:
-        """Take nothing."""
+    def observe(self, remaining: int, reset_seconds: float) -> None:
+        """Take in nothing."""
 
 
 class _Requests(TradingClient):
@@ -152,7 +146,7 @@ class AlpacaSession:
         self._requests.close()
 
     def read(
-        self, path: str, parameters: Mapping[str, str] | None = None, kind: MessageKind = "read"
+        self, path: str, parameters: Mapping[str, str] | None = None, message: Message = "read"
     ) -> Reply:
         """Read, again after 429, 5xx, time-outs and unreadable answers.
 
@@ -162,8 +156,8 @@ class AlpacaSession:
             Below `/v2`, such as `/account`.
         parameters : mapping of str to str, optional
             Query.
-        kind : {'read', 'cancel', 'order'}
-            For which message the read is made, so that it is paid from the same reserve.
+        message : {'read', 'cancel'}
+            What the read is made for, so that a cancel's is paid from the reserve for cancels.
 
         Returns
         -------
@@ -179,7 +173,7 @@ class AlpacaSession:
         for attempt in range(READ_ATTEMPTS):
             if attempt:
                 self._clock.sleep(self._wait_s(reply, attempt))
-            reply = self._ask("GET", path, parameters, kind)
+            reply = self._ask("GET", path, parameters, message)
             if not reply.may_pass:
                 break
         else:
@@ -194,7 +188,7 @@ class AlpacaSession:
         return reply
 
     def write(
-        self, method: Method, path: str, kind: MessageKind, body: Mapping[str, Any] | None = None
+        self, method: Method, path: str, message: Message, body: Mapping[str, Any] | None = None
     ) -> Reply:
         """Send a change, once, and return what came back.
 
@@ -203,22 +197,19 @@ class AlpacaSession:
         BrokerError
             If nothing was sent, as the message budget would let it go too late.
         """
-        return self._ask(method, path, body, kind)
+        return self._ask(method, path, body, message)
 
     def _ask(
-        self, method: str, path: str, data: Mapping[str, Any] | None, kind: MessageKind
+        self, method: str, path: str, data: Mapping[str, Any] | None, message: Message
     ) -> Reply:
-        self._wait_for_token(f"{method} /v2{path}", kind)
+        self._wait_for_token(f"{method} /v2{path}", message)
         reply = self._requests.ask(method, path, data)
-        remaining = _whole_number(reply.headers, "X-RateLimit-Remaining")
-        reset = _whole_number(reply.headers, "X-RateLimit-Reset")
-        if remaining is not None and reset is not None:
-            self._budget.observe(remaining, float(reset))
+        self._observe(reply)
         return reply
 
-    def _wait_for_token(self, request: str, kind: MessageKind) -> None:
+    def _wait_for_token(self, request: str, message: Message) -> None:
         waited_s = 0.0
-        while (wait_s := self._budget.wait_seconds(kind)) > 0:
+        while (wait_s := self._budget.take(message)) > 0:
             wait_s = max(wait_s, _SHORTEST_WAIT_S)
             waited_s += wait_s
             if waited_s > LONGEST_WAIT_S:
@@ -228,14 +219,28 @@ class AlpacaSession:
                 )
                 raise BrokerError(msg)
             self._clock.sleep(wait_s)
-        self._budget.note(kind)
+
+    def _observe(self, reply: Reply) -> None:
+        """Tell the budget what the broker says is left: nothing after an answer 429."""
+        remaining = _whole_number(reply.headers, "X-RateLimit-Remaining")
+        reset_s = self._reset_s(reply)
+        if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+            self._budget.observe(0, LONGEST_WAIT_S if reset_s is None else reset_s)
+        elif remaining is not None and reset_s is not None:
+            self._budget.observe(remaining, reset_s)
+
+    def _reset_s(self, reply: Reply) -> float | None:
+        """Return in how many seconds the broker's limit is renewed, or None if it does not say."""
+        reset = _whole_number(reply.headers, "X-RateLimit-Reset")
+        if reset is None:
+            return None
+        return max(reset - self._clock.now().timestamp() + RESET_MARGIN_S, 0.0)
 
     def _wait_s(self, reply: Reply, attempt: int) -> float:
         """Return the wait before the next attempt: as asked for, else doubling, with jitter."""
         wait_s = _FIRST_WAIT_S * 2.0 ** (attempt - 1)
-        reset = _whole_number(reply.headers, "X-RateLimit-Reset")
-        if reply.status == 429 and reset is not None:
-            wait_s = max(wait_s, reset - self._clock.now().timestamp() + RESET_MARGIN_S)
+        if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+            wait_s = max(wait_s, self._reset_s(reply) or 0.0)
         return min(wait_s + self._rng.uniform(0.0, _FIRST_WAIT_S), LONGEST_WAIT_S)
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from trading_assets.errors import MissingKeyError, UserError
 from trading_assets.paper.alpaca_account import LIVE_URL, PAPER_URL, choose_account
-from trading_assets.paper.alpaca_session import Unlimited
 from trading_assets.paper.gateways import BrokerError, Gateway
 from trading_assets.paper.orders import Bracket, Order
 from trading_assets_tests.paper.alpaca_double import (
@@ -473,26 +472,25 @@ def test_a_clock_that_cannot_be_read_is_an_error(double: AlpacaDouble, value: ob
         gateway.refusal(SESSION)
 
 
-class Narrow(Unlimited):
+class Narrow:
     def __init__(self, waits: dict[str, list[float]]) -> None:
         self.waits = waits
-        self.noted: list[str] = []
+        self.taken: list[str] = []
         self.observed: list[tuple[int, float]] = []
 
-    def wait_seconds(self, kind: str) -> float:
-        return self.waits[kind].pop(0) if self.waits.get(kind) else 0.0
+    def take(self, message: str) -> float:
+        wait_s = self.waits[message].pop(0) if self.waits.get(message) else 0.0
+        if not wait_s:
+            self.taken.append(message)
+        return wait_s
 
-    def note(self, kind: str) -> None:
-        self.noted.append(kind)
-
-    def observe(self, remaining: int, reset: float) -> None:
-        self.observed.append((remaining, reset))
+    def observe(self, remaining: int, reset_seconds: float) -> None:
+        self.observed.append((remaining, reset_seconds))
 
 
 def test_every_request_takes_a_token_of_its_kind_and_waits_for_it(double: AlpacaDouble) -> None:
-    budget = Narrow({"order": [3.0, 1.5]})
+    budget = Narrow({"submit": [3.0, 1.5]})
     gateway, clock = make_gateway(double, budget=budget)
-    double.headers = {"X-RateLimit-Remaining": "199", "X-RateLimit-Reset": "1715011260"}
     gateway.send(ORDER)
     assert clock.waits == [3.0, 1.5]
     double.add_order(client_order_id="other")
@@ -501,12 +499,26 @@ def test_every_request_takes_a_token_of_its_kind_and_waits_for_it(double: Alpaca
     gateway.blocked()
     gateway.suspend()
     gateway.cancel_all()
-    assert budget.noted == ["order", "cancel", "cancel", "read", "read", "cancel", "cancel"]
-    assert budget.observed == [(199, 1715011260.0)] * 7
+    assert budget.taken == ["submit", "cancel", "cancel", "read", "read", "cancel", "cancel"]
+
+
+def test_the_budget_is_told_what_the_broker_says_is_left(double: AlpacaDouble) -> None:
+    budget = Narrow({})
+    gateway, _ = make_gateway(double, budget=budget)
+    reset = {"X-RateLimit-Reset": str(int(NOON.timestamp()) + 30)}
+    double.headers = {"X-RateLimit-Remaining": "199", **reset}
+    gateway.account()
+    double.headers = {"X-RateLimit-Remaining": "many", **reset}
+    gateway.account()
+    double.headers = {}
+    double.faults["POST"] = [Fault(429, headers=reset), Fault(429)]
+    gateway.send(ORDER)
+    gateway.send(ORDER)
+    assert budget.observed == [(199, 31.0)] * 2 + [(0, 31.0), (0, 65.0)]
 
 
 def test_a_message_that_had_to_wait_too_long_is_not_sent(double: AlpacaDouble) -> None:
-    waits = {"order": [40.0, 40.0], "read": [100.0], "cancel": [100.0] * 3}
+    waits = {"submit": [40.0, 40.0], "read": [100.0], "cancel": [100.0] * 3}
     gateway, clock = make_gateway(double, budget=Narrow(waits))
     answer = gateway.send(ORDER)
     assert (answer.outcome, "was not sent" in answer.reason) == ("refused", True)
