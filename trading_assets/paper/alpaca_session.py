@@ -7,6 +7,7 @@ used, and its repeats, its reading of numbers as floats and its errors are not.
 
 import warnings
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from random import Random
 from typing import Any, Literal, Protocol, cast
@@ -230,11 +231,18 @@ class AlpacaSession:
             self._budget.observe(remaining, reset_s)
 
     def _reset_s(self, reply: Reply) -> float | None:
-        """Return in how many seconds the broker's limit is renewed, or None if it does not say."""
+        """Return in how many seconds the broker's limit is renewed, or None if it does not say.
+
+        The answer's own date counts, so that a clock that is off here changes nothing.
+        """
         reset = _whole_number(reply.headers, "X-RateLimit-Reset")
         if reset is None:
             return None
-        return max(reset - self._clock.now().timestamp() + RESET_MARGIN_S, 0.0)
+        try:
+            now = parsedate_to_datetime(reply.headers.get("Date", ""))
+        except (ValueError, OverflowError):
+            now = self._clock.now()
+        return max(reset - now.timestamp() + RESET_MARGIN_S, 0.0)
 
     def _wait_s(self, reply: Reply, attempt: int) -> float:
         """Return the wait before the next attempt: as asked for, else doubling, with jitter."""

@@ -283,6 +283,14 @@ def test_a_read_waits_until_the_limit_is_lifted(double: AlpacaDouble) -> None:
     assert 21.0 <= clock.waits[0] <= 21.5
 
 
+def test_the_brokers_own_date_counts_for_its_limit(double: AlpacaDouble) -> None:
+    gateway, clock = make_gateway(double)
+    headers = {"X-RateLimit-Reset": "1700000007", "Date": "Tue, 14 Nov 2023 22:13:20 GMT"}
+    double.faults["GET"] = [Fault(429, headers=headers)]
+    gateway.account()
+    assert 8.0 <= clock.waits[0] <= 8.5
+
+
 def test_no_wait_is_longer_than_the_limit_lasts(double: AlpacaDouble) -> None:
     gateway, clock = make_gateway(double)
     double.faults["GET"] = [Fault(429, headers={"X-RateLimit-Reset": "9" * 12})]
