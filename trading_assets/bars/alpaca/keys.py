@@ -1,4 +1,4 @@
-"""The key pair of an Alpaca account, as its market data wants it."""
+"""The key pair of an Alpaca account, as its interfaces want it."""
 
 from collections.abc import Mapping
 
@@ -7,8 +7,17 @@ from trading_assets.errors import MissingKeyError, UserError
 KEY_NAMES = ("ALPACA_API_KEY", "ALPACA_SECRET_KEY")
 
 
-def read_keys(credentials: Mapping[str, str]) -> tuple[str, str]:
+def read_keys(
+    credentials: Mapping[str, str], needed_by: str = "the alpaca source"
+) -> tuple[str, str]:
     """Return the two halves of the key pair among `credentials`.
+
+    Parameters
+    ----------
+    credentials : mapping of str to str
+        `ALPACA_API_KEY` and `ALPACA_SECRET_KEY`.
+    needed_by : str
+        What the message names if one is missing.
 
     Raises
     ------
@@ -20,7 +29,7 @@ def read_keys(credentials: Mapping[str, str]) -> tuple[str, str]:
     missing = [name for name in KEY_NAMES if not credentials.get(name)]
     if missing:
         msg = (
-            f"the alpaca source needs {' and '.join(missing)}, not set in the environment;"
+            f"{needed_by} needs {' and '.join(missing)}, not set in the environment;"
             " set it to a key of your Alpaca paper account"
         )
         raise MissingKeyError(msg)
