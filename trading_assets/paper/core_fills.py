@@ -14,6 +14,7 @@ from trading_assets.paper.fills import Fill
 from trading_assets.paper.ledger import AccountEvent
 from trading_assets.paper.orders import MONEY_STEP, ZERO, Order, to_money, to_quantity
 from trading_assets.simulation.core import Bar, Books, StepResult
+from trading_assets.simulation.terms import SHARE_DECIMALS, USD_DECIMALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,13 @@ def translate_step(
     for column, symbol in enumerate(moment.symbols):
         happened.events.extend(_corporate_events(moment, symbol, column, before, bar))
         trade = float(result.trade[0, column])
-        cost = to_money(result.trade_cost[0, column])
+        cost = core_money(result.trade_cost[0, column])
         if trade:
             price = float(result.fill_price[0, column])
             happened.fills.append(_fill(moment, orders[symbol], trade, price, cost))
         elif cost:
             happened.events.append(_event(moment, "trading_cost", symbol, ZERO, -cost))
-    financing = to_money(result.financing[0])
+    financing = core_money(result.financing[0])
     if financing:
         happened.events.append(_event(moment, "financing", "", ZERO, -financing))
     return happened
@@ -72,16 +73,16 @@ def _corporate_events(
 ) -> list[AccountEvent]:
     held = float(before.quantity[0, column])
     events: list[AccountEvent] = []
-    dividend = to_money(held * float(bar.cash_per_share[column]))
+    dividend = core_money(held * float(bar.cash_per_share[column]))
     if dividend:
         events.append(_event(moment, "dividend", symbol, ZERO, dividend))
-    change = to_quantity(held * float(bar.split_ratio[column])) - to_quantity(held)
+    change = core_shares(held * float(bar.split_ratio[column])) - to_quantity(held)
     if change:
         events.append(_event(moment, "split", symbol, change, ZERO))
     payouts = bar.payout_per_share
     if payouts is not None and np.isfinite(payouts[column]):
-        shares = to_quantity(held * float(bar.split_ratio[column]))
-        paid = to_money(float(shares) * float(payouts[column]))
+        shares = core_shares(held * float(bar.split_ratio[column]))
+        paid = core_money(float(shares) * float(payouts[column]))
         if shares:
             events.append(_event(moment, "delisting", symbol, -shares, paid))
     return events
@@ -92,6 +93,16 @@ def _event(
 ) -> AccountEvent:
     event_id = f"sim-{kind}-{moment.session}-{symbol}"
     return AccountEvent(event_id, kind, moment.session, symbol, shares, cash)
+
+
+def core_money(amount: float) -> Decimal:
+    """Return USD rounded as the core rounds them, whose ties are those of the float."""
+    return to_money(np.round(amount, USD_DECIMALS))
+
+
+def core_shares(shares: float) -> Decimal:
+    """Return shares rounded as the core rounds them, whose ties are those of the float."""
+    return to_quantity(np.round(shares, SHARE_DECIMALS))
 
 
 def fill_terms(trade: float, price: float, cost: Decimal) -> tuple[Decimal, Decimal, Decimal]:
@@ -114,7 +125,7 @@ def fill_terms(trade: float, price: float, cost: Decimal) -> tuple[Decimal, Deci
         Shares (positive), price of a share, and what is paid beyond quantity times price.
     """
     quantity = to_quantity(abs(trade))
-    spent = to_money(trade * price)
+    spent = core_money(trade * price)
     # Rounded in the trader's favour, so that the remainder is a cost and never a gain.
     rounding = ROUND_FLOOR if trade > 0 else ROUND_CEILING
     price_usd = Decimal(repr(price)).quantize(MONEY_STEP, rounding)

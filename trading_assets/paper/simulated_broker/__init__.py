@@ -1,0 +1,1 @@
+"""A simulated broker with a durable book of its own, reached only through its gateway."""
