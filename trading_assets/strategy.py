@@ -150,7 +150,12 @@ class PaperSpec(Declared):
     """The daily paper-trading session."""
 
     gateway: Literal["simulated", "alpaca"] = Field(
-        default="simulated", description="Embedded broker, or Alpaca's paper account."
+        default="simulated", description="Embedded broker, or an account at Alpaca."
+    )
+    alpaca_account: Literal["paper", "live"] = Field(
+        default="paper",
+        description="Which account at Alpaca; `live` also needs the strategy's name in"
+        " TRADING_ASSETS_LIVE_STRATEGIES.",
     )
     initial_cash_usd: float = Field(default=1_000_000.0, gt=0, description="Cash of a new account.")
     decision_minutes_before_open: int = Field(

@@ -3,7 +3,7 @@
 The truth is what the account's lists say; the stream only hints when to read them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -219,6 +219,14 @@ class AlpacaGateway:
     def updates(self) -> tuple[Update, ...]:
         """Return messages of the stream since the last call; none where there is no stream."""
         return () if self._stream is None else self._stream.take()
+
+    def last_targets(self) -> dict[str, str]:
+        """Return nothing: this broker's costs refer to no target."""
+        return {}
+
+    def rename(self, current: Mapping[str, str], until: date) -> None:
+        """Do nothing: Alpaca renames its positions itself."""
+        del current, until
 
     def close(self) -> None:
         """Close the stream and the connections."""

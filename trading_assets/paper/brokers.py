@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
 
 from trading_assets.bars.calendars.calendar import ExchangeCalendar
 from trading_assets.paper.account_folder import AccountFolder
 from trading_assets.paper.clock import Clock
 from trading_assets.paper.gateways import Gateway
+from trading_assets.paper.message_budget import SECOND_NS, MessageBudget
 from trading_assets.simulation.market import Market
 from trading_assets.strategy import Strategy
 
@@ -27,6 +30,10 @@ class BrokerSetup:
         `ALPACA_API_KEY` and `ALPACA_SECRET_KEY` for Alpaca.
     clock : Clock
         For waits between reads.
+    permits_live : bool
+        Whether the environment permits this strategy to trade real money.
+    alpaca_url : str
+        Another address of Alpaca's dialect on this machine; empty for Alpaca itself.
     """
 
     strategy: Strategy
@@ -34,6 +41,8 @@ class BrokerSetup:
     account: AccountFolder
     credentials: Mapping[str, str]
     clock: Clock
+    permits_live: bool = False
+    alpaca_url: str = ""
 
 
 def build_gateway(setup: BrokerSetup, market: Market) -> Gateway:
@@ -50,12 +59,32 @@ def build_gateway(setup: BrokerSetup, market: Market) -> Gateway:
     ------
     MissingKeyError
         If a key that the gateway needs is absent.
+    UserError
+        If a live account is declared and the environment does not permit it.
     """
     if setup.strategy.paper.gateway == "simulated":
         from trading_assets.paper.simulated_broker.gateway import open_simulated
 
         return open_simulated(setup.account.book_path, setup.strategy, market, setup.calendar)
-    # Only this gateway needs an HTTP library.
-    from trading_assets.paper.alpaca_gateway import open_alpaca
+    return _open_alpaca(setup)
 
-    return open_alpaca(setup.credentials, setup.calendar, setup.strategy.paper, setup.clock)
+
+def _open_alpaca(setup: BrokerSetup) -> Gateway:
+    # Only this gateway needs an HTTP library.
+    from trading_assets.paper.alpaca_account import LIVE_URL, PAPER_URL, choose_account
+    from trading_assets.paper.alpaca_gateway import AlpacaGateway
+    from trading_assets.paper.alpaca_hours import DecisionWindow
+    from trading_assets.paper.alpaca_session import AlpacaSession
+
+    paper = setup.strategy.paper
+    url = LIVE_URL if paper.alpaca_account == "live" else PAPER_URL
+    window = DecisionWindow(timedelta(minutes=paper.decision_minutes_before_open))
+    account = choose_account(
+        setup.credentials, setup.alpaca_url or url, permits_live=setup.permits_live
+    )
+    budget = MessageBudget(
+        setup.strategy.risk.orders, lambda: int(setup.clock.monotonic() * SECOND_NS)
+    )
+    spread = Random()  # noqa: S311  only spreads waits
+    session = AlpacaSession(account, clock=setup.clock, rng=spread, budget=budget)
+    return AlpacaGateway(session, setup.calendar, window)

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 
 from trading_assets.errors import DataError
+from trading_assets.paper.account import Account
 from trading_assets.paper.inputs import SessionInputs
 from trading_assets.paper.ledger import AccountState
 from trading_assets.paper.marks import last_known_closes
 from trading_assets.paper.order_plan import OrderPlan, PlanRequest, plan_orders
 from trading_assets.paper.orders import ZERO
+from trading_assets.paper.pretrade_facts import facts_of_account
 from trading_assets.policy.decision import Decision
 from trading_assets.risk.limits import WeightLimits, declared_limits
+from trading_assets.risk.order_limits import OrderLimits
 from trading_assets.risk.projection import project_weights
 from trading_assets.simulation.core import Books, Floats, decide_quantities, held_weights
 
@@ -42,15 +45,15 @@ class DecidedSession:
     remembered: Mapping[str, Any]
 
 
-def decide_session(inputs: SessionInputs, opening: AccountState) -> DecidedSession:
+def decide_session(inputs: SessionInputs, account: Account) -> DecidedSession:
     """Decide on what is known at the close before the session, and plan its orders.
 
     Parameters
     ----------
     inputs : SessionInputs
         Market, declaration and decision function; the session's own bar is not looked at.
-    opening : AccountState
-        The ledger before the session.
+    account : Account
+        Cash, holdings and orders before the session's own.
 
     Raises
     ------
@@ -58,6 +61,7 @@ def decide_session(inputs: SessionInputs, opening: AccountState) -> DecidedSessi
         If there is no earlier bar, or the decision used a later one or breaks a limit.
     """
     market, strategy = inputs.market, inputs.strategy
+    opening = account.state(None if account.opened is None else account.opened.as_of)
     known = int(np.searchsorted(market.sessions, np.datetime64(inputs.session, "D"))) - 1
     if known < 0:
         msg = f"the market has no bar before {inputs.session}; expected earlier ones to decide on"
@@ -85,7 +89,9 @@ def decide_session(inputs: SessionInputs, opening: AccountState) -> DecidedSessi
         data_age_sessions=_data_ages(inputs, market.close[: known + 1]),
         lot_shares=strategy.costs.lot_shares,
     )
-    plan = plan_orders(request, strategy.risk)
+    limits = OrderLimits.from_declared(strategy.risk, strategy.policy.position)
+    facts = facts_of_account(account, opening, strategy, market, closes, known)
+    plan = plan_orders(request, limits, facts)
     return DecidedSession(targets, plan, decision.decided_by, decision.remembered)
 
 

@@ -13,7 +13,7 @@ from trading_assets.paper.audit import AuditHead, stated_genesis
 class DurableLog(Protocol):
     """A log whose batches are on disk when `append_batch` returns."""
 
-    def append_batch(self, records: list[tuple[str, Mapping[str, str]]]) -> None:
+    def append_batch(self, records: list[tuple[str, Mapping[str, str]]], /) -> None:
         """Append records in one durable write."""
         ...
 

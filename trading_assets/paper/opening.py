@@ -51,8 +51,8 @@ def open_session(inputs: SessionInputs) -> SessionRecord:
             unasked = _opening_state(inputs) or AccountState(None, ZERO, {})
             outcome = Outcome("missed", missed, knows_account=_opening_state(inputs) is not None)
             return _stop(inputs, journal, unasked, outcome)
-        opening = _opening_state(inputs)
-        opening = inputs.gateway.account() if opening is None else opening
+        # A log that was begun says itself what it was opened with.
+        opening = journal.account.opened or _opening_state(inputs) or inputs.gateway.account()
         _note_start(journal, inputs, opening)
         if decided is None:
             outcome, decided = _decide(inputs, journal)
@@ -78,7 +78,7 @@ def _decide(inputs: SessionInputs, journal: Journal) -> tuple[Outcome, DecidedSe
         reason = "ledger and broker differ"
         inputs.switch.halt("reconciliation", f"{reason}: {'; '.join(differences)}")
         return Outcome("halted", reason, tuple(differences)), None
-    decided = decide_session(inputs, journal.account.state(_as_of(journal)))
+    decided = decide_session(inputs, journal.account)
     note_decision(journal, decided, inputs.gateway.receiver, f"{inputs.name}-{inputs.session}")
     inputs.folder.checkpoint(inputs.session, journal.head)
     return Outcome("awaiting_fill", ""), decided

@@ -13,14 +13,26 @@ from decimal import ROUND_DOWN, Decimal
 import numpy as np
 
 from trading_assets.paper.orders import ZERO, Order, Side, client_order_id, to_quantity
-from trading_assets.risk_specs import RiskSpec
+from trading_assets.risk.account_facts import AccountFacts
+from trading_assets.risk.order_limits import OrderLimits
+from trading_assets.risk.pretrade import check_batch
+from trading_assets.risk.pretrade_state import PreTradeState
+from trading_assets.risk.proposed_orders import ProposedOrder
 from trading_assets.simulation.terms import SHARE_DECIMALS
 from trading_assets.symbols import normalize_symbol
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An order that was not sent, and why."""
+    """An order that was not sent, and why.
+
+    Attributes
+    ----------
+    reason : str
+        One sentence a limit.
+    rule, limit, observed : str
+        The first limit that it broke, what it allows and what was found.
+    """
 
     client_order_id: str
     session: date
@@ -28,6 +40,9 @@ class Refusal:
     side: Side
     quantity: Decimal
     reason: str
+    rule: str = ""
+    limit: str = ""
+    observed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,33 +80,67 @@ class OrderPlan:
     refusals: tuple[Refusal, ...]
 
 
-def plan_orders(request: PlanRequest, limits: RiskSpec) -> OrderPlan:
+def plan_orders(request: PlanRequest, limits: OrderLimits, facts: AccountFacts) -> OrderPlan:
     """Return the orders that move `held` to `target`, after the pre-trade checks.
 
     A symbol that fails a check gets no order and keeps its position; the others are unaffected.
+    Orders are checked in the order of sending, and each that passes counts at once.
 
     Parameters
     ----------
     request : PlanRequest
         Holdings, targets and what is known of prices before the session's open.
-    limits : RiskSpec
-        Largest order notional and oldest data allowed.
+    limits : OrderLimits
+        What is declared.
+    facts : AccountFacts
+        The account before the first of them, with all that is open.
     """
-    orders: list[Order] = []
-    refusals: list[Refusal] = []
-    for symbol in sorted({*request.held, *request.target}):
-        draft = _draft(request, symbol)
-        if draft is None:
-            continue
-        reason = _refusal_reason(draft, request, limits)
-        if reason:
-            refusals.append(replace(draft, reason=reason))
-        else:
-            order = Order(draft.client_order_id, draft.session, symbol, draft.side, draft.quantity)
-            # The opening auction takes whole shares; a fraction waits for the open as a day order.
-            orders.append(order if order.is_whole else replace(order, time_in_force="day"))
-    orders.sort(key=lambda order: (order.side != "sell", order.symbol))
-    return OrderPlan(tuple(orders), tuple(refusals))
+    drafts = [
+        draft
+        for symbol in sorted({*request.held, *request.target})
+        if (draft := _draft(request, symbol)) is not None
+    ]
+    drafts.sort(key=lambda draft: (draft.side != "sell", draft.symbol))
+    refusals = [draft for draft in drafts if draft.reason]
+    judged = [draft for draft in drafts if not draft.reason]
+    by_id = {draft.client_order_id: draft for draft in judged}
+    checked = check_batch(
+        [_proposed(draft, request) for draft in judged], PreTradeState(facts), limits
+    )
+    for refused in checked.refused:
+        breach = refused.breaches[0]
+        reason = "; ".join(breach.sentence for breach in refused.breaches)
+        refusals.append(
+            replace(
+                by_id[refused.order.client_order_id],
+                reason=reason,
+                rule=breach.rule,
+                limit=breach.limit,
+                observed=breach.observed,
+            )
+        )
+    refusals.sort(key=lambda refusal: refusal.symbol)
+    return OrderPlan(
+        tuple(_order(by_id[o.client_order_id]) for o in checked.accepted), tuple(refusals)
+    )
+
+
+def _proposed(draft: Refusal, request: PlanRequest) -> ProposedOrder:
+    price = request.reference_price_usd.get(draft.symbol, math.nan)
+    return ProposedOrder(
+        draft.client_order_id,
+        draft.symbol,
+        draft.side,
+        draft.quantity,
+        reference_price_usd=Decimal(repr(price)),
+        data_age_sessions=request.data_age_sessions.get(draft.symbol),
+    )
+
+
+def _order(draft: Refusal) -> Order:
+    order = Order(draft.client_order_id, draft.session, draft.symbol, draft.side, draft.quantity)
+    # The opening auction takes whole shares; a fraction waits for the open as a day order.
+    return order if order.is_whole else replace(order, time_in_force="day")
 
 
 def _draft(request: PlanRequest, symbol: str) -> Refusal | None:
@@ -101,14 +150,17 @@ def _draft(request: PlanRequest, symbol: str) -> Refusal | None:
     order_id = client_order_id(request.strategy, request.session, symbol, 0)
     if not math.isfinite(target):
         reason = f"target quantity of {symbol} was {target}; expected a finite number of shares"
-        return Refusal(order_id, request.session, symbol, "buy", ZERO, reason)
+        return Refusal(order_id, request.session, symbol, "buy", ZERO, reason, "target_quantity")
     # Rounded as the market core rounds a trade, so that both name the same shares.
     difference = np.round(target - float(held), SHARE_DECIMALS)
     delta = _whole_lots(to_quantity(difference), target, held, request.lot_shares)
     if not delta:
         return None
     side: Side = "buy" if delta > 0 else "sell"
-    return Refusal(order_id, request.session, symbol, side, abs(delta), "")
+    reason = ""
+    if normalize_symbol(symbol) != symbol or symbol not in request.data_age_sessions:
+        reason = f"{symbol[:40]!r} is not a symbol of the data set; expected one that has bars"
+    return Refusal(order_id, request.session, symbol, side, abs(delta), reason)
 
 
 def _whole_lots(delta: Decimal, target: float, held: Decimal, lot_shares: float) -> Decimal:
@@ -119,27 +171,3 @@ def _whole_lots(delta: Decimal, target: float, held: Decimal, lot_shares: float)
         return -held
     lot = to_quantity(lot_shares)
     return (delta / lot).to_integral_value(ROUND_DOWN) * lot
-
-
-def _refusal_reason(draft: Refusal, request: PlanRequest, limits: RiskSpec) -> str:
-    symbol = draft.symbol
-    price = request.reference_price_usd.get(symbol, math.nan)
-    age = request.data_age_sessions.get(symbol)
-    notional = float(draft.quantity) * price
-    if draft.reason:
-        return draft.reason
-    if normalize_symbol(symbol) != symbol or age is None:
-        return f"{symbol[:40]!r} is not a symbol of the data set; expected one that has bars"
-    if not (math.isfinite(price) and price > 0):
-        return f"reference price of {symbol} was {price}; expected a positive close"
-    if age > limits.max_data_age_sessions:
-        return (
-            f"newest bar of {symbol} is {age} sessions old;"
-            f" expected at most max_data_age_sessions {limits.max_data_age_sessions}"
-        )
-    if notional > limits.max_order_notional_usd:
-        return (
-            f"notional was {notional:,.2f} USD; expected at most"
-            f" max_order_notional_usd {limits.max_order_notional_usd:,.2f}"
-        )
-    return ""

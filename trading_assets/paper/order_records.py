@@ -79,6 +79,9 @@ def refusal_fields(refusal: Refusal) -> dict[str, str]:
         "side": refusal.side,
         "quantity": text_of(refusal.quantity),
         "reason": refusal.reason,
+        "rule": refusal.rule,
+        "limit": refusal.limit,
+        "observed": refusal.observed,
     }
 
 
@@ -91,6 +94,9 @@ def refusal_from_fields(fields: Mapping[str, str]) -> Refusal:
         side=_side(fields["side"]),
         quantity=Decimal(fields["quantity"]),
         reason=fields["reason"],
+        rule=fields["rule"],
+        limit=fields["limit"],
+        observed=fields["observed"],
     )
 
 

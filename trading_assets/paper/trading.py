@@ -55,6 +55,10 @@ class SessionData:
         The time, and how to wait.
     run_id : str
         Which run this is, for the records.
+    permits_live : bool
+        Whether the environment permits this strategy to trade real money.
+    alpaca_url : str
+        Another address of Alpaca's dialect on this machine; empty for Alpaca itself.
     """
 
     session: date
@@ -68,6 +72,8 @@ class SessionData:
     credentials: Mapping[str, str]
     clock: Clock
     run_id: str = ""
+    permits_live: bool = False
+    alpaca_url: str = ""
 
 
 def trade_session(
@@ -97,7 +103,15 @@ def trade_session(
     now = data.clock.now()
     until = decision_time(calendar, data.session, strategy.paper.decision_minutes_before_open, now)
     market = market_until(data.session, data.bars, data.actions, market_data)
-    setup = BrokerSetup(strategy, calendar, data.account, data.credentials, data.clock)
+    setup = BrokerSetup(
+        strategy,
+        calendar,
+        data.account,
+        data.credentials,
+        data.clock,
+        data.permits_live,
+        data.alpaca_url,
+    )
     with ExitStack() as opened:
 
         def inputs(

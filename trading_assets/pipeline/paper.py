@@ -74,6 +74,8 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
                 credentials=credentials.read(),
                 clock=clock,
                 run_id=context.run.run_id,
+                permits_live=credentials.permits_live(declared.name),
+                alpaca_url=credentials.alpaca_url(),
             ),
         )
         inserted = _inserted_before(task)

@@ -15,7 +15,13 @@ from trading_assets.cores import usable_cores
 from trading_assets.lake.locks import LOCK_TIMEOUT_SECONDS
 from trading_assets.lake.store import Lake
 from trading_assets.pages import DEFAULT_URL, page_url
-from trading_assets.pipeline.settings import Settings, read_credentials, read_settings
+from trading_assets.pipeline.settings import (
+    Settings,
+    permits_live,
+    read_alpaca_url,
+    read_credentials,
+    read_settings,
+)
 
 RECORDED_PACKAGES = (
     "trading_assets",
@@ -132,6 +138,14 @@ class CredentialsResource(dg.ConfigurableResource):
     def read(self) -> dict[str, str]:
         """Return the keys that the environment has, by variable name."""
         return read_credentials()
+
+    def permits_live(self, strategy: str) -> bool:
+        """Return whether the environment permits a strategy to trade real money."""
+        return permits_live(strategy)
+
+    def alpaca_url(self) -> str:
+        """Return the address of a broker that stands for Alpaca, or an empty string."""
+        return read_alpaca_url()
 
 
 @cache

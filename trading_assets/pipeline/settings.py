@@ -33,6 +33,9 @@ LOCK_TIMEOUT = "TRADING_ASSETS_LOCK_TIMEOUT_SECONDS"
 FIXED_NOW = "TRADING_ASSETS_NOW"
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 SIGNING_KEY = "TRADING_ASSETS_AUDIT_KEY"
+LIVE_STRATEGIES = "TRADING_ASSETS_LIVE_STRATEGIES"
+# A broker on this machine that speaks Alpaca's dialect; other addresses are refused.
+ALPACA_URL = "TRADING_ASSETS_ALPACA_URL"
 CREDENTIALS = ("ALPACA_API_KEY", "ALPACA_SECRET_KEY")
 
 
@@ -163,9 +166,20 @@ def rebuilding_environment(settings: Settings, data: Path, now: datetime) -> dic
     return kept | changed | (roots if settings.private_roots else {})
 
 
+def read_alpaca_url() -> str:
+    """Return the address of a broker that stands for Alpaca, or an empty string."""
+    return os.environ.get(ALPACA_URL, "")
+
+
 def read_credentials() -> dict[str, str]:
     """Return the broker and data keys that the environment has."""
     return {name: os.environ[name] for name in CREDENTIALS if os.environ.get(name)}
+
+
+def permits_live(strategy: str) -> bool:
+    """Return whether the environment names a strategy that may trade real money."""
+    named = os.environ.get(LIVE_STRATEGIES, "").split(",")
+    return strategy in [name.strip() for name in named]
 
 
 def read_signing_key() -> bytes | None:
