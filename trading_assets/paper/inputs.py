@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trading_assets.bars.calendars.calendar import ExchangeCalendar
+from trading_assets.paper.account_folder import log_name
 from trading_assets.paper.audit import GENESIS_HASH, stated_genesis
 from trading_assets.paper.audit_log import AuditLog, AuditOrigin
 from trading_assets.paper.clock import SystemClock
@@ -70,18 +71,15 @@ class SessionInputs:
 
     def audit_log(self, session: date, stored: bytes) -> AuditLog:
         """Return the writer of a session's log, which goes on from `stored`."""
+        folder, name = DiskFolder(self.audit_folder), log_name(session.isoformat())
+        begun = stored or folder.read(name)
         before = GENESIS_HASH
-        if stored:
-            before = stated_genesis(stored)
+        if begun:
+            before = stated_genesis(begun)
         elif self.previous is not None:
             before = str(self.previous.summary["audit"]["hash"])
-        return AuditLog(
-            DiskFolder(self.audit_folder),
-            f"{session}.jsonl",
-            SystemClock(self.clock),
-            AuditOrigin(session_id=session.isoformat(), genesis=before),
-            stored,
-        )
+        origin = AuditOrigin(session_id=session.isoformat(), genesis=before)
+        return AuditLog(folder, name, SystemClock(self.clock), origin, stored)
 
 
 def decision_time(
