@@ -41,7 +41,7 @@ class AuditHead:
     hash: str
 
 
-def audit_records(log: bytes, genesis: str = GENESIS_HASH) -> list[dict[str, str]]:
+def audit_records(log: bytes, genesis: str | None = None) -> list[dict[str, str]]:
     """Return the records of an intact log.
 
     Parameters
@@ -49,24 +49,24 @@ def audit_records(log: bytes, genesis: str = GENESIS_HASH) -> list[dict[str, str
     log : bytes
         The whole log.
     genesis : str, optional
-        Hash that the first record goes on from.
+        Hash that the first record goes on from; by default the one that it says.
 
     Raises
     ------
     DataError
         If the chain is broken anywhere.
     """
-    problems = verify_audit(log, genesis=genesis)
+    problems = verify_audit(log, genesis=stated_genesis(log) if genesis is None else genesis)
     if problems:
         msg = f"audit log is damaged: {problems[0]}; restore the stored copy before going on"
         raise DataError(msg)
     return [json.loads(line) for line in log.splitlines()]
 
 
-def audit_head(log: bytes, genesis: str = GENESIS_HASH) -> AuditHead:
+def audit_head(log: bytes) -> AuditHead:
     """Return the head of an intact log."""
-    records = audit_records(log, genesis)
-    return AuditHead(len(records), records[-1]["hash"] if records else genesis)
+    records = audit_records(log)
+    return AuditHead(len(records), records[-1]["hash"] if records else GENESIS_HASH)
 
 
 def stated_genesis(log: bytes) -> str:

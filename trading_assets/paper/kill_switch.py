@@ -13,7 +13,13 @@ from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, cast
 
 from trading_assets.errors import DataError, UserError, shown
-from trading_assets.paper.audit import audit_records, canonical_record, record_hash, verify_audit
+from trading_assets.paper.audit import (
+    GENESIS_HASH,
+    audit_records,
+    canonical_record,
+    record_hash,
+    verify_audit,
+)
 from trading_assets.paper.audit_log import AuditLog, AuditOrigin
 from trading_assets.paper.clock import Clock
 from trading_assets.paper.log_folder import LogFolder
@@ -155,7 +161,7 @@ class KillSwitch:
         DataError
             If their log is damaged.
         """
-        return audit_records(split_torn_tail(self._folder.read(CONTROL_LOG))[0])
+        return audit_records(split_torn_tail(self._folder.read(CONTROL_LOG))[0], GENESIS_HASH)
 
     @contextmanager
     def _control(self) -> Generator[AuditLog]:
@@ -209,7 +215,7 @@ class KillSwitch:
         problems = verify_audit(control)
         if problems:
             return _unreadable(f"{self._folder.label}/{CONTROL_LOG} is damaged: {problems[0]}")
-        return self._since_marker(marker, audit_records(control))
+        return self._since_marker(marker, audit_records(control, GENESIS_HASH))
 
     def _since_marker(self, marker: _Marker, records: list[dict[str, str]]) -> SwitchState:
         """Return what the marker says, or a later record that says it more strictly."""

@@ -12,7 +12,7 @@ import pytest
 
 from trading_assets.errors import DataError
 from trading_assets.paper.account_memory import memory_before
-from trading_assets.paper.audit import audit_records, stated_genesis, verify_audit
+from trading_assets.paper.audit import audit_records, verify_audit
 from trading_assets.paper.fills import Fill
 from trading_assets.paper.ledger import Ledger, reconcile
 from trading_assets.paper.record import SessionRecord
@@ -299,11 +299,7 @@ def test_sessions_that_were_not_run_are_carried_without_orders(tmp_path: Path) -
     first = run_session(make_inputs(tmp_path, market, session_at(market, 8)))
     later = run_session(make_inputs(tmp_path, market, session_at(market, 14), first))
     assert later.differences == []
-    events = [
-        r
-        for r in audit_records(later.audit, stated_genesis(later.audit))
-        if r["event"] == "ACCOUNT_EVENT"
-    ]
+    events = [r for r in audit_records(later.audit) if r["event"] == "ACCOUNT_EVENT"]
     assert [(r["kind"], r["symbol"]) for r in events] == [("dividend", "BBB"), ("split", "AAA")]
     assert strategy.paper.gateway == "simulated"
 
@@ -351,9 +347,7 @@ def test_a_changed_broker_account_halts_the_next_session(tmp_path: Path) -> None
     assert record.status == "halted"
     assert "cash is" in record.differences[0]
     assert record.tables["orders"].is_empty()
-    assert "INTENT" not in {
-        r["event"] for r in audit_records(record.audit, stated_genesis(record.audit))
-    }
+    assert "INTENT" not in {r["event"] for r in audit_records(record.audit)}
 
 
 def test_a_symbol_without_a_bar_at_the_decision_keeps_its_quantity(tmp_path: Path) -> None:
