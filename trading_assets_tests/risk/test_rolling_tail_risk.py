@@ -36,8 +36,8 @@ def spec_of(method: TailRiskMethod, **values: object) -> TailRiskSpec:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("bar", [300, 301, 325, 349, 379])
-@pytest.mark.parametrize("altered", [0.5, -0.5, 0.0])
+@pytest.mark.parametrize("bar", [300, 325, 349, 379])
+@pytest.mark.parametrize("altered", [0.5, -0.5])
 def test_a_forecast_does_not_change_with_its_bar_or_later_ones(
     method: TailRiskMethod, bar: int, altered: float
 ):
