@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -352,6 +353,43 @@ def test_an_acknowledged_order_survives_the_death_of_the_broker(tmp_path: Path) 
         assert len(client.get("/v2/account/activities/FILL")) == 1
     finally:
         end(process, client)
+
+
+def test_no_acknowledged_order_is_lost_when_the_broker_dies_while_it_takes_them(
+    tmp_path: Path,
+) -> None:
+    spec_file = tmp_path / "spec.json"
+    spec_file.write_text(make_spec(tmp_path, before_open(FIRST), MARKET).model_dump_json())
+    process, client = start(spec_file)
+    threading.Timer(0.4, process.kill).start()
+    acknowledged: list[str] = []
+    try:
+        for number in range(100_000):
+            assert client.order(f"o-{number}").status_code == 200
+            acknowledged.append(f"o-{number}")
+    except requests.ConnectionError:
+        end(process, client)
+    book = Book(tmp_path / "book.sqlite")
+    found = [order.client_order_id for order in book.orders()]
+    assert len(acknowledged) > 3
+    assert found[: len(acknowledged)] == acknowledged
+    assert len(found) <= len(acknowledged) + 1
+    assert len(book.updates_after(0)) == len(found)
+    book.close()
+
+
+def test_two_processes_carry_a_session_once(tmp_path: Path) -> None:
+    path = tmp_path / "book.sqlite"
+    one, other = (open_gateway(MARKET, book=Book(path)) for _ in range(2))
+    one.send(market_order(FIRST, "AAA", Decimal(10)))
+    assert other.send(market_order(FIRST, "AAA", Decimal(10))).outcome == "refused"
+    assert len(other.orders(None)) == 1
+    assert one.has_closed(FIRST)
+    assert other.has_closed(FIRST)
+    assert other.account().quantity == {"AAA": 10}
+    assert len(one.activities(None, FIRST).fills) == 1
+    one.close()
+    other.close()
 
 
 def test_only_this_machine_can_reach_the_broker(client: Client) -> None:
