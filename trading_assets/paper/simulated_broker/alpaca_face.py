@@ -115,12 +115,7 @@ class AlpacaFace:
 
     def delete_orders(self) -> Reply:
         """Cancel every open order."""
-        answers: list[Json] = []
-        for booked in self.book.orders(is_open=True):
-            done = self.broker.cancel(booked.client_order_id)
-            # An exit may have gone with its entry.
-            status = done.http_status if isinstance(done, Refusal) else 200
-            answers.append({"id": uuid_of(booked.client_order_id), "status": status})
+        answers = [{"id": uuid_of(key), "status": 200} for key in self.broker.cancel_all()]
         return Reply(207, answers)
 
     def get_account(self) -> Reply:

@@ -179,6 +179,15 @@ class SimulatedBroker:
             self._record(changes, now, booked.order.session)
             return done
 
+    def cancel_all(self) -> list[str]:
+        """Cancel every open order in one transaction; return their client order ids."""
+        with self.book.transaction():
+            keys = [booked.client_order_id for booked in self.book.orders(is_open=True)]
+            for key in keys:
+                # An exit that went with its entry is refused, which changes nothing.
+                self.cancel(key)
+        return keys
+
     def acknowledge(self) -> None:
         """Show orders as accepted whose acknowledgement is due by the broker's clock."""
         if not self.behaviour.ack_seconds or self.clock is None:
@@ -243,6 +252,8 @@ class SimulatedBroker:
             raise DataError(msg)
         with self.book.transaction():
             account = self.book.account()
+            if account.as_of is not None and account.as_of >= bar.session:
+                return  # another process has carried it meanwhile
             open_orders = self.book.orders(is_open=True)
             is_due = any(order.order.session == bar.session for order in open_orders)
             books = books_of(account, self.market, row)

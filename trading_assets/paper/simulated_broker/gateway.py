@@ -66,8 +66,7 @@ class SimulatedGateway:
 
     def cancel_all(self) -> Answer:
         """Cancel every open order."""
-        for booked in self._book.orders(is_open=True):
-            self._broker.cancel(booked.client_order_id)
+        self._broker.cancel_all()
         return Answer("taken")
 
     def suspend(self) -> Answer:
