@@ -2,11 +2,11 @@
 
 What a POST did is often not known: a time-out, a 5xx or an unreadable answer may follow an accepted
 order. Such an outcome is `None`, and whoever asked has to look the order up. Keys travel in headers
-only and appear in no message.
+only and appear in no message, even where an answer repeats them.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -22,6 +22,8 @@ TIMEOUT_SECONDS = (3.05, 10.0)
 GET_ATTEMPTS = 4
 
 _LONGEST_WAIT_SECONDS = 60.0
+# A shorter text would be found in answers by chance; keys have 20 signs and more.
+_SHORTEST_KEY, _MASK = 8, "[key]"
 
 
 class Answer:
@@ -40,8 +42,9 @@ class Answer:
     @property
     def message(self) -> str:
         """The broker's own words, or the bare status."""
-        text = self.fields.get("message")
-        return str(text)[:200] if text else f"HTTP status {self.status}"
+        text = str(self.fields.get("message") or "")[:200]
+        plain = "".join(letter if letter.isprintable() else " " for letter in text)
+        return plain or f"HTTP status {self.status}"
 
 
 class AlpacaClient:
@@ -65,7 +68,8 @@ class AlpacaClient:
     MissingKeyError
         If a key is absent or empty.
     UserError
-        If the URL is neither paper nor loopback, or live without the switch.
+        If a key holds what no key can, or the URL is neither paper nor loopback, or live without
+        the switch.
     """
 
     def __init__(
@@ -77,10 +81,7 @@ class AlpacaClient:
         timeout_seconds: tuple[float, float] = TIMEOUT_SECONDS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        for name in KEY_NAMES:
-            if not credentials.get(name):
-                msg = f"{name} is not set; the Alpaca gateway needs it: add it to the environment"
-                raise MissingKeyError(msg)
+        self._keys = _checked_keys(credentials)
         self._base_url = _checked_url(base_url, permits_live=permits_live)
         self._timeout = timeout_seconds
         self._sleep = sleep
@@ -89,8 +90,8 @@ class AlpacaClient:
         self._http.trust_env = False
         self._http.headers.update(
             {
-                "APCA-API-KEY-ID": credentials["ALPACA_API_KEY"],
-                "APCA-API-SECRET-KEY": credentials["ALPACA_SECRET_KEY"],
+                "APCA-API-KEY-ID": self._keys[0],
+                "APCA-API-SECRET-KEY": self._keys[1],
                 "Accept": "application/json",
             }
         )
@@ -173,7 +174,38 @@ class AlpacaClient:
             return None, 0.0
         except requests.RequestException:
             return None, 0.0
-        return Answer(response.status_code, content), _wait_asked_for(response)
+        # A proxy may repeat what it was sent, headers included.
+        masked = _masked(content, [key for key in self._keys if len(key) >= _SHORTEST_KEY])
+        return Answer(response.status_code, masked), _wait_asked_for(response)
+
+
+def _checked_keys(credentials: Mapping[str, str]) -> tuple[str, str]:
+    for name in KEY_NAMES:
+        key = credentials.get(name)
+        if not key:
+            msg = f"{name} is not set; the Alpaca gateway needs it: add it to the environment"
+            raise MissingKeyError(msg)
+        if not key.isascii() or not key.isprintable() or " " in key:
+            msg = (
+                f"{name} holds a space, line end or other sign; expected none of them: set it anew"
+            )
+            raise UserError(msg)
+    api_key, secret_key = (credentials[name] for name in KEY_NAMES)
+    return api_key, secret_key
+
+
+def _masked(value: object, secrets: Sequence[str]) -> object:
+    """Return JSON values with every secret in their texts and names replaced."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, _MASK)
+        return value
+    if isinstance(value, list):
+        return [_masked(part, secrets) for part in cast("list[object]", value)]
+    if isinstance(value, dict):
+        fields = cast("dict[str, object]", value)
+        return {str(_masked(n, secrets)): _masked(part, secrets) for n, part in fields.items()}
+    return value
 
 
 def _wait_asked_for(response: requests.Response) -> float:

@@ -104,7 +104,9 @@ class TrainedPolicy:
     def __post_init__(self) -> None:
         if self.output not in _OUTPUTS:
             listed = ", ".join(_OUTPUTS)
-            msg = f"a policy's output was {shown(self.output)}; expected one of {listed}: train again"
+            msg = (
+                f"a policy's output was {shown(self.output)}; expected one of {listed}: train again"
+            )
             raise DataError(msg)
         if bool(self.levels) != (self.output == "levels"):
             msg = f"a policy with output {self.output} had levels {self.levels}; train again"
@@ -226,7 +228,7 @@ class TrainedPolicy:
             tensors=tensors,
             algorithm=card.algorithm,
             seed=card.seed,
-            history=tuple(Checkpoint(*values) for values in card.history),
+            history=tuple(Checkpoint(point[0], *point[1:]) for point in card.history),
             selected_steps=card.selected_steps,
             output=card.output,
             levels=card.levels,
