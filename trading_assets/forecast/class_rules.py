@@ -25,7 +25,7 @@ _DOWN, _FLAT, _UP = 0, 1, 2
 
 
 class _Rule(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class TercileRule(_Rule):

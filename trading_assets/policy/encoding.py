@@ -41,7 +41,10 @@ def encoder_of_card(card: Mapping[str, Any] | None) -> EncoderSpec | None:
     try:
         return TypeAdapter[EncoderSpec](EncoderSpec).validate_python(dict(card))
     except ValidationError as error:
-        msg = f"a policy's encoder was {shown(dict(card))}, which is none of this version; train again"
+        msg = (
+            f"a policy's encoder was {shown(dict(card))}, which is none of this version; train"
+            " again"
+        )
         raise DataError(msg) from error
 
 

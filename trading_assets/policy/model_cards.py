@@ -14,6 +14,7 @@ from trading_assets.feature_specs import FeaturesSpec
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
 _Level = Annotated[float, Field(ge=-1, le=1)]
+# Steps, score and, where there is a constraint, its share and multiplier.
 _Point = tuple[_Count, float] | tuple[_Count, float, float] | tuple[_Count, float, float, float]
 
 

@@ -228,7 +228,7 @@ class TrainedPolicy:
             tensors=tensors,
             algorithm=card.algorithm,
             seed=card.seed,
-            history=tuple(Checkpoint(*values) for values in card.history),
+            history=tuple(Checkpoint(point[0], *point[1:]) for point in card.history),
             selected_steps=card.selected_steps,
             output=card.output,
             levels=card.levels,

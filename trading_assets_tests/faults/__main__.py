@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from trading_assets_tests.benchmarks.figures import Figure, keep
 from trading_assets_tests.faults import system_calls
+from trading_assets_tests.faults.bundles import Times, sweep_bundles
 from trading_assets_tests.faults.corruption import Amounts, sweep_corruption
 from trading_assets_tests.faults.dagster_backfill import sweep_dagster_kills
 from trading_assets_tests.faults.full_disk import sweep_file_limits, sweep_small_disk
@@ -21,6 +22,8 @@ SEED = 0
 AMOUNTS = Amounts(bit_flips=140, truncations=24, zeroed_blocks=16)
 FEWER = Amounts(bit_flips=40, truncations=8, zeroed_blocks=4)
 FEWEST_ALTERED = 1_000
+TIMES = Times(bit_flips=20, truncations=12)
+FEWEST_BUNDLES = 200
 RANDOM_KILLS = 60
 LOG_ALTERATIONS = 10_000
 DAGSTER_KILLS = 50
@@ -45,6 +48,16 @@ def corrupt(root: Path) -> Tally:
     keep(Figure("bars.corruption_tried", tally.tried, "files"))
     keep(Figure("bars.corruption_detected", detected, "files"))
     tally.merge(sweep_corruption(root / "others", FEWER, SEED, of_tables=False))
+    return tally
+
+
+def alter_bundles(root: Path) -> Tally:
+    """Alter model bundles in more than ten thousand ways, forged hashes among them."""
+    tally = sweep_bundles(root, TIMES, SEED)
+    refused = tally.tried - len(tally.harmed)
+    print(f"{tally.tried} altered bundles, {refused} refused")
+    keep(Figure("paper.bundles_tried", tally.tried, "bundles"))
+    keep(Figure("paper.bundles_refused", refused, "bundles"))
     return tally
 
 
@@ -109,6 +122,7 @@ def alter(root: Path) -> Tally:
 
 SWEEPS: dict[str, Callable[[Path], Tally]] = {
     "corruption": corrupt,
+    "bundles": alter_bundles,
     "kills": kill,
     "overlap": overlap,
     "disk": refuse,

@@ -22,6 +22,7 @@ class Broker:
     clock: dict[str, Any]
     faults: list[tuple[int | str | None, str, bool]] = field(default_factory=list)
     get_faults: list[int] = field(default_factory=list)
+    get_body: str = "<html>no</html>"
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     activities: list[dict[str, Any]] = field(default_factory=list)
     positions: list[dict[str, Any]] = field(default_factory=list)
@@ -97,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.broker.paths.append(self.path)
         self.broker.headers.append(dict(self.headers))
         if self.broker.get_faults:
-            self.answer(self.broker.get_faults.pop(0), "<html>no</html>")
+            self.answer(self.broker.get_faults.pop(0), self.broker.get_body)
             return
         found = self.broker.found(self.path)
         if found is None:
