@@ -13,10 +13,10 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 import pytest
+from trading_assets.paper.alpaca_client import AlpacaClient
 
 from trading_assets.errors import UserError
 from trading_assets.paper import alpaca_client
-from trading_assets.paper.alpaca_client import AlpacaClient
 from trading_assets_tests.bars.alpaca.market_data_server import Fault, MarketDataServer
 from trading_assets_tests.faults.canaries import CANARIES, canaries_in
 from trading_assets_tests.paper.loopback import Broker, serving
