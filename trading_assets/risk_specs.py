@@ -5,11 +5,12 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from trading_assets.declared import Declared, SectorName, Symbol
+from trading_assets.sizing_specs import DrawdownLadderSpec
 
 # Alpaca answers 200 requests a minute and account; one more is refused.
 MOST_MESSAGES_PER_MINUTE = 199
 # Declared of a paper account alone: no weight, and so no training and no backtest, depends on it.
-PAPER_LIMITS = ("orders", "breakers")
+PAPER_LIMITS = ("orders", "breakers", "drawdown_ladder")
 
 
 class OrderLimitsSpec(Declared):
@@ -172,6 +173,9 @@ class RiskSpec(Declared):
     )
     orders: OrderLimitsSpec = Field(default_factory=OrderLimitsSpec)
     breakers: BreakersSpec = Field(default_factory=BreakersSpec)
+    drawdown_ladder: DrawdownLadderSpec | None = Field(
+        default=None, description="What a drawdown of the paper account takes, if anything."
+    )
 
     @model_validator(mode="after")
     def _limits_leave_room(self) -> Self:

@@ -1,7 +1,7 @@
 """From the account and the last known closes to a decision and an order plan."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -16,6 +16,7 @@ from trading_assets.paper.order_plan import OrderPlan, PlanRequest, plan_orders
 from trading_assets.paper.orders import ZERO
 from trading_assets.paper.pretrade_facts import facts_of_account
 from trading_assets.policy.decision import Decision
+from trading_assets.risk.drawdown_ladder import Rung, limit_to_rung
 from trading_assets.risk.limits import WeightLimits, declared_limits
 from trading_assets.risk.order_limits import OrderLimits
 from trading_assets.risk.projection import project_weights
@@ -45,7 +46,28 @@ class DecidedSession:
     remembered: Mapping[str, Any]
 
 
-def decide_session(inputs: SessionInputs, account: Account) -> DecidedSession:
+def known_row(inputs: SessionInputs) -> int:
+    """Return the row of the market at whose close the session is decided.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    known = int(np.searchsorted(inputs.market.sessions, np.datetime64(inputs.session, "D"))) - 1
+    if known < 0:
+        msg = f"the market has no bar before {inputs.session}; expected earlier ones to decide on"
+        raise DataError(msg)
+    return known
+
+
+def decide_session(
+    inputs: SessionInputs,
+    account: Account,
+    rung: Rung = "full_size",
+    *,
+    is_reducing: bool = False,
+) -> DecidedSession:
     """Decide on what is known at the close before the session, and plan its orders.
 
     Parameters
@@ -54,6 +76,10 @@ def decide_session(inputs: SessionInputs, account: Account) -> DecidedSession:
         Market, declaration and decision function; the session's own bar is not looked at.
     account : Account
         Cash, holdings and orders before the session's own.
+    rung : Rung
+        What the drawdown ladder allows.
+    is_reducing : bool
+        Whether only orders that reduce positions may be sent.
 
     Raises
     ------
@@ -62,10 +88,7 @@ def decide_session(inputs: SessionInputs, account: Account) -> DecidedSession:
     """
     market, strategy = inputs.market, inputs.strategy
     opening = account.state(None if account.opened is None else account.opened.as_of)
-    known = int(np.searchsorted(market.sessions, np.datetime64(inputs.session, "D"))) - 1
-    if known < 0:
-        msg = f"the market has no bar before {inputs.session}; expected earlier ones to decide on"
-        raise DataError(msg)
+    known = known_row(inputs)
     closes = last_known_closes(market, known)
     books = book_of_account(opening, market.symbols, closes)
     sizing, notional = strategy.policy.sizing, strategy.paper.initial_cash_usd
@@ -77,7 +100,7 @@ def decide_session(inputs: SessionInputs, account: Account) -> DecidedSession:
     decision = inputs.decide(held_by_symbol, decision_session, before)
     _check_decision(inputs, decision, decision_session)
     _check_sums(inputs, decision, held_by_symbol)
-    targets = _targets(decision, market.symbols, closes)
+    targets = _on_rung(_targets(decision, market.symbols, closes), held, rung)
     weights = np.array([[target.weight for target in targets]])
     quantity = decide_quantities(books, weights, market.close[known], sizing, notional)[0]
     request = PlanRequest(
@@ -88,6 +111,7 @@ def decide_session(inputs: SessionInputs, account: Account) -> DecidedSession:
         reference_price_usd={target.symbol: target.reference_price_usd for target in targets},
         data_age_sessions=_data_ages(inputs, market.close[: known + 1]),
         lot_shares=strategy.costs.lot_shares,
+        is_reducing=is_reducing,
     )
     limits = OrderLimits.from_declared(strategy.risk, strategy.policy.position)
     facts = facts_of_account(account, opening, strategy, market, closes, known)
@@ -136,6 +160,24 @@ def _targets(decision: Decision, symbols: tuple[str, ...], closes: Floats) -> tu
         raw, weight = float(decision.raw_weights[at]), float(decision.weights[at])
         targets.append(Target(symbol, raw, weight, decision.binding_limits[at], close))
     return tuple(targets)
+
+
+def _on_rung(targets: tuple[Target, ...], held: Floats, rung: Rung) -> tuple[Target, ...]:
+    """Return the targets that the drawdown ladder allows."""
+    if rung == "full_size":
+        return targets
+    wanted = np.array([target.weight for target in targets])
+    limited = limit_to_rung(wanted, held, rung)
+    return tuple(
+        replace(
+            target,
+            weight=float(weight),
+            binding_limits="+".join(filter(None, (target.binding_limits, "drawdown_ladder"))),
+        )
+        if weight != target.weight
+        else target
+        for target, weight in zip(targets, limited.tolist(), strict=True)
+    )
 
 
 def _check_decision(inputs: SessionInputs, decision: Decision, decision_session: date) -> None:

@@ -11,6 +11,7 @@ from trading_assets.paper.audit import GENESIS_HASH
 from trading_assets.paper.audit_log import AuditLog
 from trading_assets.paper.clock import Clock
 from trading_assets.paper.gateways import Gateway
+from trading_assets.paper.guards import Guard
 from trading_assets.paper.kill_switch import KillSwitch
 from trading_assets.paper.record import SessionRecord
 from trading_assets.policy.decision import Decision
@@ -70,6 +71,11 @@ class SessionInputs:
     folder: AccountFolder
     clock: Clock
     run_id: str = ""
+
+    @property
+    def guard(self) -> Guard:
+        """What stops the account by itself."""
+        return Guard(self.name, self.strategy.risk, self.folder.logs, self.switch)
 
     @property
     def switch(self) -> KillSwitch:

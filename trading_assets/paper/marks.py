@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from trading_assets.errors import DataError
 from trading_assets.paper.ledger import AccountState
 from trading_assets.simulation.core import Floats
 from trading_assets.simulation.market import Market
@@ -47,7 +48,16 @@ def market_values(state: AccountState, market: Market, row: int) -> dict[str, De
         The market; the close is taken with all its digits, as the market core does.
     row : int
         Row whose close is known.
+
+    Raises
+    ------
+    DataError
+        If a holding is no symbol of the market.
     """
+    strangers = sorted({*state.quantity} - {*market.symbols})
+    if strangers:
+        msg = f"the account holds {', '.join(strangers)}; expected only symbols of the data set"
+        raise DataError(msg)
     closes = dict(zip(market.symbols, last_known_closes(market, row).tolist(), strict=True))
     return {
         symbol: quantity * Decimal(repr(closes[symbol]))

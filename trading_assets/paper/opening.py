@@ -7,18 +7,20 @@ looked up before it is sent. Nothing leaves before our books and the broker's ag
 from datetime import date
 
 from trading_assets.errors import DataError
-from trading_assets.paper.deciding import DecidedSession, decide_session
+from trading_assets.paper.deciding import DecidedSession, decide_session, known_row
 from trading_assets.paper.decision_records import kept_decision, note_decision
 from trading_assets.paper.inputs import SessionInputs, orders_since
 from trading_assets.paper.journal import Journal
 from trading_assets.paper.kill_switch import KillSwitch
 from trading_assets.paper.ledger import AccountState
+from trading_assets.paper.marks import market_values
 from trading_assets.paper.order_desk import OrderDesk
 from trading_assets.paper.order_records import state_fields
 from trading_assets.paper.orders import ZERO
 from trading_assets.paper.reconciliation import Span, find_differences, read_broker
 from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.recording import Outcome, make_record
+from trading_assets.risk.breakers import Observations
 
 
 def open_session(inputs: SessionInputs) -> SessionRecord:
@@ -78,7 +80,12 @@ def _decide(inputs: SessionInputs, journal: Journal) -> tuple[Outcome, DecidedSe
         reason = "ledger and broker differ"
         inputs.switch.halt("reconciliation", f"{reason}: {'; '.join(differences)}")
         return Outcome("halted", reason, tuple(differences)), None
-    decided = decide_session(inputs, journal.account)
+    guard = inputs.guard
+    tripped = guard.before_decision(_observations(inputs, journal))
+    if tripped:
+        return Outcome("halted", tripped), None
+    is_reducing = inputs.switch.state().state == "REDUCING"
+    decided = decide_session(inputs, journal.account, guard.state().rung, is_reducing=is_reducing)
     note_decision(journal, decided, inputs.gateway.receiver, f"{inputs.name}-{inputs.session}")
     inputs.folder.checkpoint(inputs.session, journal.head)
     return Outcome("awaiting_fill", ""), decided
@@ -90,6 +97,14 @@ def why_halted(switch: KillSwitch) -> str:
         return ""
     standing = switch.state()
     return f"the account is halted by {standing.by}: {standing.reason}; a named person re-arms it"
+
+
+def _observations(inputs: SessionInputs, journal: Journal) -> Observations:
+    state = journal.account.state(_as_of(journal))
+    values = market_values(state, inputs.market, known_row(inputs))
+    equity = state.cash_usd + sum(values.values(), ZERO)
+    # The equity at the last closes is the first of this session.
+    return Observations(inputs.clock.now(), equity_usd=equity, session_equity_usd=equity)
 
 
 def _missed_by_our_clock(inputs: SessionInputs) -> str:
@@ -146,6 +161,7 @@ def _send(
 
     desk = OrderDesk(journal, inputs.gateway, inputs.clock, why_not)
     desk.send_all(list(decided.plan.orders), is_first_try=is_first_try)
+    inputs.guard.after_sending()
 
 
 def _stop(

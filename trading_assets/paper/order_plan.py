@@ -61,6 +61,8 @@ class PlanRequest:
         Sessions from the symbol's newest bar to `session`; 1 when the bar is the session before's.
     lot_shares : float
         Smallest tradable quantity; 0 allows 1e-9 shares.
+    is_reducing : bool
+        Whether only orders that bring a position nearer to zero may be sent.
     """
 
     strategy: str
@@ -70,6 +72,7 @@ class PlanRequest:
     reference_price_usd: Mapping[str, float]
     data_age_sessions: Mapping[str, int]
     lot_shares: float = 0.0
+    is_reducing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,17 @@ def _draft(request: PlanRequest, symbol: str) -> Refusal | None:
     reason = ""
     if normalize_symbol(symbol) != symbol or symbol not in request.data_age_sessions:
         reason = f"{symbol[:40]!r} is not a symbol of the data set; expected one that has bars"
+    if request.is_reducing and not reason and not _is_reduction(held, delta):
+        reason = (
+            f"the account only reduces positions, and {side} {abs(delta)} of {symbol} would not;"
+            " expected an order that brings it nearer to zero"
+        )
+        return Refusal(order_id, request.session, symbol, side, abs(delta), reason, "reducing")
     return Refusal(order_id, request.session, symbol, side, abs(delta), reason)
+
+
+def _is_reduction(held: Decimal, delta: Decimal) -> bool:
+    return held * delta < 0 and abs(delta) <= abs(held)
 
 
 def _whole_lots(delta: Decimal, target: float, held: Decimal, lot_shares: float) -> Decimal:

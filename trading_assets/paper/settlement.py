@@ -1,5 +1,6 @@
 """The second half of a session: book what the broker reports, reconcile, and mark at the close."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
@@ -17,6 +18,7 @@ from trading_assets.paper.reconciliation import Span, find_differences, read_bro
 from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.recording import head_of
 from trading_assets.paper.tables import fills_table, final_orders, positions_table
+from trading_assets.risk.breakers import Counts, Observations
 from trading_assets.schema import TABLES, conform
 from trading_assets.simulation.market import Market, row_of
 
@@ -55,6 +57,7 @@ def settle_session(inputs: SessionInputs, record: SessionRecord) -> SessionRecor
         tables = {**record.tables, **_tables(record, closed, inputs.market, row)}
         figures = _figures(tables, closed)
         journal.note_once("ACCOUNT", **{name: str(value) for name, value in figures.items()})
+        inputs.guard.after_close(_observations(inputs, record, closed, figures))
         journal.note_once("STOP", session=record.session.isoformat(), status="settled")
         journal.flush()
         inputs.folder.checkpoint(record.session, journal.head, is_final=True)
@@ -94,15 +97,35 @@ def _catch_up(inputs: SessionInputs, journal: Journal, record: SessionRecord) ->
     return None if unfinished(journal, known) else strangers
 
 
+def _observations(
+    inputs: SessionInputs, record: SessionRecord, closed: _Closed, figures: Mapping[str, str | int]
+) -> Observations:
+    orders = closed.journal.account.orders.values()
+    answered = [state for state in orders if state.status not in ("intended", "not_sent")]
+    return Observations(
+        at=inputs.clock.now(),
+        equity_usd=Decimal(figures["equity_usd"]),
+        session_equity_usd=_equity_before(inputs, record),
+        counts=Counts(
+            orders=len(answered),
+            rejected=sum(state.status == "rejected" for state in answered),
+        ),
+    )
+
+
+def _equity_before(inputs: SessionInputs, record: SessionRecord) -> Decimal:
+    market, opening = inputs.market, record.opening
+    if opening.as_of is None:
+        return opening.cash_usd
+    held = market_values(opening, market, row_of(market, opening.as_of))
+    return opening.cash_usd + sum(held.values(), ZERO)
+
+
 def _memory(
     inputs: SessionInputs, record: SessionRecord, closed: _Closed, equity_usd: Decimal
 ) -> dict[str, Any]:
     """Return what policies remember of the account after the session."""
-    market, opening = inputs.market, record.opening
-    before = opening.cash_usd
-    if opening.as_of is not None:
-        held = market_values(opening, market, row_of(market, opening.as_of))
-        before += sum(held.values(), ZERO)
+    before = _equity_before(inputs, record)
     strategy = inputs.strategy
     is_constant = strategy.policy.sizing == "constant_notional"
     base = Decimal(repr(strategy.paper.initial_cash_usd)) if is_constant else before

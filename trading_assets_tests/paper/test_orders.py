@@ -5,12 +5,20 @@ from decimal import Decimal
 import pytest
 
 from trading_assets.errors import DataError
-from trading_assets.paper.order_plan import PlanRequest, plan_orders
+from trading_assets.paper import order_plan
+from trading_assets.paper.order_plan import OrderPlan, PlanRequest
 from trading_assets.paper.orders import Order, client_order_id
+from trading_assets.risk.account_facts import AccountFacts
+from trading_assets.risk.order_limits import OrderLimits
 from trading_assets.risk_specs import RiskSpec
 
 SESSION = date(2020, 3, 3)
 LIMITS = RiskSpec(max_order_notional_usd=10_000)
+
+
+def plan_orders(asked: PlanRequest, risk: RiskSpec) -> OrderPlan:
+    limits = OrderLimits.from_declared(risk, "long_only")
+    return order_plan.plan_orders(asked, limits, AccountFacts(held=asked.held))
 
 
 def request(
@@ -74,7 +82,7 @@ def test_the_longest_id_fits_the_broker() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"price": math.nan}, "reference price of AAA was nan"),
+        ({"price": math.nan}, "reference price of AAA was NaN"),
         ({"price": 0.0}, "reference price of AAA was 0.0"),
         ({"price": -1.0}, "reference price of AAA was -1.0"),
         ({"data_age_sessions": {"AAA": 2}}, "2 sessions old"),
