@@ -121,6 +121,21 @@ def test_shares_that_an_open_order_sells_cannot_be_sold_again() -> None:
     assert gateway.account().quantity == {}
 
 
+def test_exits_that_wait_for_their_entry_speak_for_no_shares() -> None:
+    gateway = open_gateway(MARKET)
+    gateway.send(buy("10"))
+    gateway.has_closed(FIRST)
+    entry = replace(buy("10", number=1, day=NEXT), time_in_force="gtc", bracket=BRACKET)
+    assert gateway.send(entry).outcome == "taken"
+    assert gateway.send(buy("-10", number=2, day=NEXT)).outcome == "taken"
+    gateway.has_closed(NEXT)
+    third = session_at(MARKET, 8)
+    assert gateway.account().quantity == {"AAA": 10}
+    assert "available: 0" in gateway.send(buy("-1", day=third)).reason
+    gateway.cancel(f"{entry.client_order_id}-stop_loss")
+    assert gateway.send(buy("-10", day=third)).outcome == "taken"
+
+
 def test_an_order_for_a_session_that_is_over_is_refused() -> None:
     gateway = open_gateway(MARKET)
     gateway.send(buy())

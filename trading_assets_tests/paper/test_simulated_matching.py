@@ -298,6 +298,7 @@ def test_pieces_of_a_fill_add_up_to_it(seed: int) -> None:
             whole.account().cash_usd,
             dict(whole.account().quantity),
         )
+        assert not any(event.kind == "rounding" for event in told.events)
         ids = [fill.execution_id for fill in told.fills]
         assert len(ids) == len(set(ids))
     assert n_pieces > 60
@@ -324,3 +325,28 @@ def test_a_halted_symbol_is_not_traded() -> None:
     gateway.has_closed(SESSION)
     assert status_of(gateway, "halted") == "expired"
     assert gateway.account().quantity == {}
+
+
+def test_amounts_on_a_tie_are_rounded_as_the_core_rounds_them() -> None:
+    market = make_market(60, decimals=None)
+    # Of such numbers, two in a hundred are rounded otherwise as decimals than as floats.
+    unlike = np.array([8.1327025, 32.6846335, 16.5276355, 66.0824965, 32.3734895, 257.2997925])
+    ties = np.resize(unlike, (60, 3))
+    plain = {"split_ratio": np.ones_like(ties), "cash_per_share": ties / 1024}
+    market = replace(market, open=ties, close=ties, **plain)
+    gateway = open_gateway(market, make_strategy(costs=FREE))
+    first = session_at(market, 6)
+    for row in range(6, 60):
+        for symbol in market.symbols:
+            assert gateway.send(market_order(session_at(market, row), symbol, Decimal(1))).order
+        assert gateway.has_closed(session_at(market, row))
+    told = gateway.activities(session_at(market, 5), session_at(market, 59))
+    assert {event.kind for event in told.events} == {"dividend"}
+    ledger = Ledger(Decimal(1_000_000), {})
+    for event in told.events:
+        ledger.book_event(event)
+    for fill in told.fills:
+        ledger.book_fill(fill)
+    assert ledger.cash_usd == gateway.account().cash_usd
+    assert len(told.fills) == 3 * 54
+    assert told.fills[0].filled_at.date() == first
