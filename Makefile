@@ -21,8 +21,9 @@ $(READY): pyproject.toml constraints.txt | $(BIN)/python
 demo: setup
 	$(BIN)/trading-assets run us_equities
 
+# A worker for each core; the tests of a file share what they prepare, so they stay together.
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: setup
 	$(BIN)/pytest -m slow

@@ -103,10 +103,8 @@ class TrainedPolicy:
 
     def __post_init__(self) -> None:
         if self.output not in _OUTPUTS:
-            listed = ", ".join(_OUTPUTS)
-            msg = (
-                f"a policy's output was {shown(self.output)}; expected one of {listed}: train again"
-            )
+            names = ", ".join(_OUTPUTS)
+            msg = f"a policy's output was {shown(self.output)}; expected {names}: train again"
             raise DataError(msg)
         if bool(self.levels) != (self.output == "levels"):
             msg = f"a policy with output {self.output} had levels {self.levels}; train again"

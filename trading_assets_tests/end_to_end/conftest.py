@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from trading_assets_tests.end_to_end.projects import Project
+from trading_assets_tests.faults.canaries import CANARIES
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class FinishedProject:
 def tiny_project(tmp_path_factory: pytest.TempPathFactory) -> FinishedProject:
     """Only to be read: a test that changes something takes `own_project`."""
     project = Project.tiny(tmp_path_factory.mktemp("tiny"))
-    return FinishedProject(project, project.trading_assets("run", "tiny"))
+    return FinishedProject(project, project.trading_assets("run", "tiny", **CANARIES))
 
 
 @pytest.fixture

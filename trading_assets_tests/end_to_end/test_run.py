@@ -13,6 +13,7 @@ from trading_assets.bars.validation.expectations import EXPECTATIONS
 from trading_assets.periods import add_months
 from trading_assets_tests.end_to_end.conftest import FinishedProject
 from trading_assets_tests.end_to_end.projects import FOLD, SESSION
+from trading_assets_tests.faults.canaries import canaries_in
 
 MONTHS = [add_months(date(2006, 1, 1), n).isoformat() for n in range(27)]
 PARTITIONS = {
@@ -210,3 +211,9 @@ def _signed(fill: dict[str, Decimal | str]) -> Decimal:
     quantity = fill["quantity"]
     assert isinstance(quantity, Decimal)
     return quantity if fill["side"] == "buy" else -quantity
+
+
+def test_keys_in_the_environment_are_found_nowhere(tiny_project: FinishedProject) -> None:
+    first, folder = tiny_project.first_run, tiny_project.project.folder
+    assert list(folder.rglob("mlflow*"))
+    assert canaries_in(folder, {"stdout": first.stdout, "stderr": first.stderr}) == []
