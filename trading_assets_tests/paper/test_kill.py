@@ -141,6 +141,7 @@ def test_what_the_first_request_leaves_open_is_cancelled_by_name(tmp_path: Path)
     result = kill(tmp_path, broker)
     assert "cancel o-1" in broker.calls
     assert "cancel o-0" not in broker.calls
+    assert broker.calls.count("cancel_all") == 1
     assert result.cancelled == ("o-1",)
     assert result.is_verified
 
@@ -160,6 +161,7 @@ def test_cancels_are_sent_again_until_they_are_taken(tmp_path: Path, answer: Ans
     )
     result = kill(tmp_path, broker)
     assert broker.calls.count("cancel_all") == 4
+    assert broker.calls[:4] == ["cancel_all", "orders", "cancel o-0", "cancel o-1"]
     assert result.is_verified
     assert result.problems == ()
     assert set(result.cancelled) == {"o-0", "o-1"}

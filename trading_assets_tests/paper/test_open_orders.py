@@ -30,7 +30,15 @@ def test_a_damaged_log_still_tells_what_may_be_open(tmp_path: Path) -> None:
     with open_log(tmp_path / "log") as log:
         log.append_batch(intents(3))
         lines = log.content().splitlines()
-    damaged = [b"[" * 100_000, b"\xff", b"3", b'{"client_order_id": 3}', b"{}", *lines[1:], b'{"ev']
+    damaged = [
+        b"[" * 100_000,
+        b"\xff",
+        b"3",
+        b'{"event": "INTENT", "client_order_id": []}',
+        b"{}",
+        *lines[1:],
+        b'{"ev',
+    ]
     assert open_order_ids([b"\n".join(damaged)]) == ("order-1", "order-2")
 
 

@@ -11,15 +11,17 @@ from trading_assets.errors import UserError
 from trading_assets.paper.account_folder import account_folder, signing_key_path
 from trading_assets.paper.clock import SystemClock
 from trading_assets.paper.gateways import Gateway
+from trading_assets.paper.kill import KillLimits
 from trading_assets.paper.kill_switch import KillSwitch
 from trading_assets.paper.signing_keys import Signer, load_signer
 from trading_assets.paper.witness import Witness
 from trading_assets_tests.lake.samples import open_lake
 from trading_assets_tests.paper.audit_disks import intents, open_log
-from trading_assets_tests.paper.test_kill import FakeBroker, broker_of
+from trading_assets_tests.paper.test_kill import UNCLEAR, FakeBroker, broker_of
 
 NAME = "us_equities_paper"
 SESSION = "2020-01-02"
+LITTLE = KillLimits(deadline_seconds=0.3)
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +68,17 @@ def test_killing_with_a_broker_names_what_was_cancelled(
     assert "the broker says that no order is open" in told
     assert broker.calls[-1] == "close"
     assert switch_in(data).is_halted
+
+
+def test_killing_fails_while_an_order_is_open(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = broker_of(1, ignored_by_all={"o-0"}, answers={"o-0": [UNCLEAR] * 100})
+    monkeypatch.setattr("trading_assets.paper.kill.KillLimits", lambda: LITTLE)
+    assert killed(broker) == 1
+    told = capsys.readouterr().out
+    assert "1 orders still open\n  o-0" in told
+    assert "not verified" in told
 
 
 def test_killing_fails_where_the_broker_is_out_of_reach_and_the_halt_stands(
