@@ -87,6 +87,16 @@ class OnlineFeatures:
         if month_of(next_session) != self._month:
             self._begin(self._bars, self._actions, self._series, next_session)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The volatility, then the features in column order."""
+        return self._engine.names
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols that are held, in order; a session with another one begins anew."""
+        return tuple(self._held)
+
     def update(
         self, bars: pl.DataFrame, actions: pl.DataFrame, series: pl.DataFrame
     ) -> pl.DataFrame:
@@ -107,6 +117,16 @@ class OnlineFeatures:
             If the bars are of no session or of several, of one that is not after those held, or
             name a symbol twice.
         """
+        rows, values = self.advance(bars, actions, series)
+        return tabulate(rows, self._engine.names, values)
+
+    def advance(
+        self, bars: pl.DataFrame, actions: pl.DataFrame, series: pl.DataFrame
+    ) -> tuple[pl.DataFrame, NDArray[np.float32]]:
+        """Return the bars by symbol, and `names` (K, 1 + F) of each, nan where unknown.
+
+        Takes what `update` takes, and refuses what it refuses.
+        """
         session = _session_of(bars, self._last_session)
         rows = bars.sort("symbol")
         symbols: list[str] = rows["symbol"].to_list()
@@ -126,7 +146,7 @@ class OnlineFeatures:
         parts = [places[k : k + each] for k in range(0, len(places), each)]
         values = np.concatenate(list(self._threads.map(self._tables.advance, parts)))
         self._last_session = session
-        return _table(rows, self._engine.names, values)
+        return rows, np.where(np.isfinite(values), values, np.float32(np.nan))
 
     def _begin(
         self,
@@ -208,10 +228,11 @@ def _session_of(bars: pl.DataFrame, last: date | None) -> date:
     return sessions[0]
 
 
-def _table(rows: pl.DataFrame, names: Sequence[str], values: NDArray[np.float32]) -> pl.DataFrame:
-    known = np.where(np.isfinite(values), values, np.nan).T.copy()
+def tabulate(rows: pl.DataFrame, names: Sequence[str], values: NDArray[np.float32]) -> pl.DataFrame:
+    """Return the table `features` of a session's bars by symbol and of what `advance` returned."""
     columns = (
-        pl.Series(name, column, nan_to_null=True) for name, column in zip(names, known, strict=True)
+        pl.Series(name, column, nan_to_null=True)
+        for name, column in zip(names, values.T.copy(), strict=True)
     )
     keys = (rows[name] for name in TABLES["features"].names)
     return conform("features", pl.DataFrame([*keys, *columns]))

@@ -228,7 +228,7 @@ class Forecaster:
         self._require_later(sessions)
         self._require_window(panel, sessions)
         rows = self.rows_to_serve(panel, sessions)
-        inputs = self._apply(panel, tables)
+        inputs = self.see(panel, tables)
         with one_seeded_thread(self._card.seed):
             parts = [self.say(inputs, chunk) for chunk in _by_session(rows)]
         predicted = PredictedRows(rows, join_predictions(parts))
@@ -243,7 +243,7 @@ class Forecaster:
         """
         is_usable = find_usable(panel, self._is_counted())
         rows = rows.where(is_usable[rows.symbol, rows.session])
-        inputs = self._apply(panel, tables)
+        inputs = self.see(panel, tables)
         with one_seeded_thread(self._card.seed):
             said = self.say(inputs, rows)
         predicted = PredictedRows(rows, said)
@@ -257,11 +257,15 @@ class Forecaster:
     def model_inputs(self, tables: ForecastTables) -> tuple[Panel, torch.Tensor]:
         """Return the panel of features and what the models see of it, float32 (N, I, T)."""
         panel = build_panel(tables.features, self.feature_names)
-        return panel, self._apply(panel, tables)
+        return panel, self.see(panel, tables)
 
     def full_panel(self, tables: ForecastTables) -> Panel:
         """Return the panel of all columns that the transforms take, a fractional difference too."""
         return self._completed(build_panel(tables.features, self.feature_names), tables)
+
+    def see(self, panel: Panel, tables: ForecastTables) -> torch.Tensor:
+        """Return what the models see of a panel of the declared features, float32 (N, I, T)."""
+        return self._models.transforms.apply(self._completed(panel, tables).values)
 
     def rows_to_serve(self, panel: Panel, sessions: Sequence[date]) -> Rows:
         """Return the rows of a panel at sessions that have a forecast, oldest first."""
@@ -303,9 +307,6 @@ class Forecaster:
             return panel
         prices: Prices = adjust_symbols(tables.bars, tables.actions)
         return add_difference(panel, prices, order)
-
-    def _apply(self, panel: Panel, tables: ForecastTables) -> torch.Tensor:
-        return self._models.transforms.apply(self._completed(panel, tables).values)
 
     def _require_later(self, sessions: Sequence[date]) -> None:
         last = self.trained_to
