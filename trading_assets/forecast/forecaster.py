@@ -140,6 +140,11 @@ class Forecaster:
         return self._card.declared
 
     @property
+    def seed(self) -> int:
+        """Seed that whatever the models draw starts from."""
+        return self._card.seed
+
+    @property
     def temperature(self) -> float:
         """Temperature of the served candidate's probabilities."""
         return self._card.temperature
@@ -225,7 +230,7 @@ class Forecaster:
             in the window the forecaster was trained on, or was not issued by the state.
         """
         panel = build_panel(tables.features, self.feature_names)
-        self._require_later(sessions)
+        self.require_later(sessions)
         self._require_window(panel, sessions)
         rows = self.rows_to_serve(panel, sessions)
         inputs = self.see(panel, tables)
@@ -241,7 +246,7 @@ class Forecaster:
 
         Rows that lack most of the features known where the part was trained are left out.
         """
-        is_usable = find_usable(panel, self._is_counted())
+        is_usable = self.find_usable(panel)
         rows = rows.where(is_usable[rows.symbol, rows.session])
         inputs = self.see(panel, tables)
         with one_seeded_thread(self._card.seed):
@@ -271,6 +276,10 @@ class Forecaster:
         """Return the rows of a panel at sessions that have a forecast, oldest first."""
         declared = replace(panel, values=panel.values[:, : len(self.feature_names)])
         return rows_at(declared, sessions, self.window_bars, self._is_counted())
+
+    def find_usable(self, panel: Panel) -> NDArray[np.bool_]:
+        """Return which rows (N, T) of a panel of the declared features know enough of them."""
+        return find_usable(panel, self._is_counted())
 
     def say(self, inputs: torch.Tensor, rows: Rows) -> Predictions:
         """Return what the served model says at rows of inputs float32 (N, I, T), tempered."""
@@ -308,7 +317,14 @@ class Forecaster:
         prices: Prices = adjust_symbols(tables.bars, tables.actions)
         return add_difference(panel, prices, order)
 
-    def _require_later(self, sessions: Sequence[date]) -> None:
+    def require_later(self, sessions: Sequence[date]) -> None:
+        """Refuse to forecast sessions that the model was trained on.
+
+        Raises
+        ------
+        DataError
+            Naming the first of them.
+        """
         last = self.trained_to
         seen = [session for session in sessions if session <= last]
         if seen:

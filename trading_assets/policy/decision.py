@@ -352,7 +352,6 @@ def asked_sessions(
     sessions: Sequence[date], shown: Sequence[date], past: ConformalState | None
 ) -> list[date]:
     """Return the sessions up to a decision that need a forecast: those shown or not yet made."""
-    # The last ones, as both are: a session is looked up in a set, of which there may be thousands.
     among = set(shown)
     return [day for day in sessions if day in among or (past is not None and past.session < day)]
 
