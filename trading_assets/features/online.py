@@ -1,5 +1,6 @@
 """Features bar by bar: each session's rows from what was held before, equal to the batch."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -128,7 +129,7 @@ class OnlineFeatures:
         Takes what `update` takes, and refuses what it refuses.
         """
         session = _session_of(bars, self._last_session)
-        rows = bars.sort("symbol")
+        rows = _by_symbol(bars)
         symbols: list[str] = rows["symbol"].to_list()
         if month_of(session) != self._month or not self._held.keys() >= set(symbols):
             self._begin(self._bars, self._actions, self._series, session, symbols)
@@ -144,9 +145,30 @@ class OnlineFeatures:
             self._tables.put_around(places, self._market.advance(returns))
         each = -(-len(places) // (_PARTS_A_THREAD * self._n_threads))
         parts = [places[k : k + each] for k in range(0, len(places), each)]
-        values = np.concatenate(list(self._threads.map(self._tables.advance, parts)))
+        values = np.concatenate(self._advance(parts))
         self._last_session = session
         return rows, np.where(np.isfinite(values), values, np.float32(np.nan))
+
+    def _advance(self, parts: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
+        """Advance parts of the symbols, here and on the threads that are free to help."""
+        waiting = deque(enumerate(parts))
+        found: dict[int, NDArray[np.float32]] = {}
+
+        def work() -> None:
+            while True:
+                try:
+                    number, part = waiting.popleft()
+                except IndexError:
+                    return
+                found[number] = self._tables.advance(part)
+
+        helpers = [self._threads.submit(work) for _ in range(self._n_threads - 1)]
+        work()
+        for helper in helpers:
+            # On a busy machine one may not have begun when all is done.
+            if not helper.cancel():
+                helper.result()
+        return [found[number] for number in range(len(parts))]
 
     def _begin(
         self,
@@ -201,8 +223,15 @@ class OnlineFeatures:
             self._memory.learn(series, date.min)
 
 
+def _by_symbol(bars: pl.DataFrame) -> pl.DataFrame:
+    # A sort of polars waits for threads, which takes longer than a session's rows.
+    symbols: list[str] = bars["symbol"].to_list()
+    order = sorted(range(len(symbols)), key=symbols.__getitem__)
+    return bars if order == list(range(len(order))) else bars[order]
+
+
 def _bars_of(rows: pl.DataFrame, session: date) -> Iterator[tuple[str, Bar]]:
-    known = rows["knowledge_time"].to_physical().to_list()
+    known: list[int] = rows["knowledge_time"].to_numpy().astype(np.int64).tolist()
     columns = [rows[name].to_list() for name in _PRICES]
     for symbol, at, *prices in zip(rows["symbol"].to_list(), known, *columns, strict=True):
         yield symbol, Bar(session, at, *prices)

@@ -1,6 +1,6 @@
 """From predictions of scaled returns to rows of the table `forecasts`, with their intervals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -131,7 +131,7 @@ def tabulate(
     scale = panel.volatility[rows.symbol, rows.session] * np.sqrt(horizon_bars)
     keys = features.select("symbol", "session", "knowledge_time")[
         panel.table_row[rows.symbol, rows.session]
-    ]
+    ].get_columns()
     columns = stored_columns(said, limits, scale)
     return lay_out(keys, columns, limits, (window, model)).sort("symbol", "session")
 
@@ -145,7 +145,7 @@ def stored_columns(
 
 
 def lay_out(
-    keys: pl.DataFrame,
+    keys: Sequence[pl.Series],
     columns: Mapping[str, NDArray[np.float32]],
     limits: Limits,
     origin: tuple[str, str],
@@ -154,7 +154,7 @@ def lay_out(
 
     Parameters
     ----------
-    keys : DataFrame
+    keys : sequence of Series
         symbol, session and knowledge_time of each row.
     columns : mapping of str to float32 (n,)
         What `stored_columns` returned.
@@ -164,14 +164,17 @@ def lay_out(
         Window and model.
     """
     window, model = origin
-    table = keys.with_columns(
-        pl.lit(window).alias("window"),
-        pl.lit(model).alias("model"),
+    count = len(limits.sets)
+    # Put together as it is: expressions would wait for threads, which takes longer than the rows.
+    table = [
+        *keys,
+        pl.Series("window", [window] * count, pl.String),
+        pl.Series("model", [model] * count, pl.String),
         *(pl.Series(name, value) for name, value in columns.items()),
         pl.Series("prediction_set", limits.sets, pl.Int8),
         pl.Series("abstains", limits.abstains, pl.Boolean),
-    )
-    return conform("forecasts", table)
+    ]
+    return conform("forecasts", pl.DataFrame(table))
 
 
 def in_returns(said: Predictions, limits: tuple[Array, Array], scale: Array) -> dict[str, Array]:

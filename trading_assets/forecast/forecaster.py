@@ -140,11 +140,6 @@ class Forecaster:
         return self._card.declared
 
     @property
-    def seed(self) -> int:
-        """Seed that whatever the models draw starts from."""
-        return self._card.seed
-
-    @property
     def temperature(self) -> float:
         """Temperature of the served candidate's probabilities."""
         return self._card.temperature

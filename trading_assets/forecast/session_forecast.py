@@ -25,7 +25,7 @@ from trading_assets.forecast.newest_labels import HeldPrices, NewBars
 from trading_assets.forecast.outcomes import Outcome, as_days, known_by
 from trading_assets.forecast.prediction_sets import abstains, prediction_sets
 from trading_assets.forecast.predictions import Predictions
-from trading_assets.forecast.seeded_thread import one_seeded_thread
+from trading_assets.forecast.seeded_thread import one_thread
 from trading_assets.forecast.tables import ForecastTables
 from trading_assets.schema import TABLES
 
@@ -118,8 +118,10 @@ class SessionForecaster:
             for outcome in known
             if self._memory.is_waited_for(outcome)
         ]
-        inputs = forecaster.see(panel, tables)
-        self._past = inputs[:, :, inputs.shape[2] - before :]
+        inputs = forecaster.see(panel, tables).numpy()
+        # The window that the next session's own inputs complete.
+        self._window = np.zeros((*inputs.shape[:2], before + 1), np.float32)
+        self._window[:, :, :before] = inputs[:, :, inputs.shape[2] - before :]
         self._has_difference = order is not None
         self._prices = HeldPrices(tables.bars, tables.actions, panel, spec, order)
         self._columns = [names.index(name) for name in forecaster.feature_names]
@@ -127,8 +129,7 @@ class SessionForecaster:
         self._places = {name: place for place, name in enumerate(self._symbols)}
         # The networks are loaded at their first forecast.
         every = np.arange(len(self._symbols))
-        shown = torch.cat([self._past[:, :, :1], self._past], dim=2)
-        self._say(shown, Rows(every, np.full(len(every), before)))
+        self._say(Rows(every, np.full(len(every), before)))
 
     def forecast(
         self, bars: pl.DataFrame, values: Values, actions: Mapping[str, Sequence[Action]]
@@ -155,14 +156,15 @@ class SessionForecaster:
         new = NewBars(session, places, prices, actions)
         panel = self._panel_of(session, places, values)
         (found,) = np.nonzero(self._forecaster.find_usable(panel)[:, 0])
-        rows = Rows(found, np.full(len(found), self._past.shape[2]))
-        said = self._say(self._inputs_of(panel, new), rows)
+        self._show(panel, new)
+        said = self._say(Rows(found, np.full(len(found), self._window.shape[2] - 1)))
         symbols = [self._symbols[place] for place in found]
         require_predictions(symbols, np.repeat(panel.sessions, len(symbols)), said)
         limits = self._limits(int(as_days(panel.sessions)[0]), symbols, said, new)
         scale = panel.volatility[found, 0] * np.sqrt(self._forecaster.horizon_bars)
         columns = stored_columns(said, limits, scale)
-        keys = bars.select("symbol", "session", "knowledge_time")[np.searchsorted(places, found)]
+        at = np.searchsorted(places, found)
+        keys = [bars[name][at] for name in ("symbol", "session", "knowledge_time")]
         state = self._memory.values()
         return SessionForecast(
             lay_out(keys, columns, limits, ("test", FORECASTER)), columns, symbols, state
@@ -178,19 +180,20 @@ class SessionForecaster:
         days = np.array([session], dtype="datetime64[D]")
         return Panel(days, self._symbols, own, volatility, np.full((count, 1), -1))
 
-    def _inputs_of(self, panel: Panel, new: NewBars) -> torch.Tensor:
-        """Return the window of inputs (N, I, window_bars) that ends with the session."""
+    def _show(self, panel: Panel, new: NewBars) -> None:
+        """Complete the window with the session's inputs."""
         values = panel.values
         if self._has_difference:
             column = np.full((len(values), 1, 1), np.nan, np.float32)
             column[new.places, 0, 0] = self._prices.differences_of(new)
             values = np.concatenate((values, column), axis=1)
         last = self._forecaster.models.transforms.apply(values)
-        return torch.cat([self._past, last], dim=2)
+        self._window[:, :, -1] = last[:, :, 0].numpy()
 
-    def _say(self, inputs: torch.Tensor, rows: Rows) -> Predictions:
-        with one_seeded_thread(self._forecaster.seed):
-            return self._forecaster.say(inputs, rows)
+    def _say(self, rows: Rows) -> Predictions:
+        # Models draw nothing when they say something.
+        with one_thread():
+            return self._forecaster.say(torch.from_numpy(self._window), rows)
 
     def _limits(self, day: int, symbols: Sequence[str], said: Predictions, new: NewBars) -> Limits:
         quantile = threshold = 0.0

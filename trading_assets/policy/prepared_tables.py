@@ -1,12 +1,13 @@
 """What was known when a decision was prepared, and whether what comes later only adds to it."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 
 from trading_assets.features.scrambling import FeatureInputs
 
+_ONE_DAY = timedelta(days=1)
 _BAR = ("symbol", "session")
 _ACTION = ("symbol", "ex_date", "kind", "knowledge_time")
 _VALUE = ("series", "symbol", "event_time", "session", "revision")
@@ -90,14 +91,11 @@ class PreparedTables:
             ("action", "ex_date", arrived.actions),
             ("value of a series", "session", arrived.series),
         ):
-            days = rows[column]
-            after = pl.Series([self.last if name == "action" else self.session])
-            is_early = days <= after[0] if name == "action" else days < after[0]
-            is_other = is_early | (days > self.session)
-            if is_other.any():
-                msg = (
-                    f"a {name} of {days.filter(is_other)[0]} came when {self.session} was prepared"
-                )
+            days: list[date] = rows[column].to_list()
+            first = self.last + _ONE_DAY if name == "action" else self.session
+            others = [day for day in days if not first <= day <= self.session]
+            if others:
+                msg = f"a {name} of {others[0]} came when {self.session} was prepared"
                 raise UnpreparedError(msg)
         actions = arrived.actions
         if len(self.announced):
