@@ -14,7 +14,8 @@ from trading_assets.paper.account_memory import memory_after, memory_before
 from trading_assets.policy.bundle import Bundle
 from trading_assets.policy.decision import Account, decide
 from trading_assets.policy.online_decision import DecisionInputs
-from trading_assets_tests.features.test_online import ACTIONS, BARS, SERIES, SESSIONS
+from trading_assets_tests.features.test_online import ACTIONS, SERIES, SESSIONS
+from trading_assets_tests.features.test_online import BARS as LISTED_BARS
 from trading_assets_tests.policy.tasks import make_policy, make_strategy
 
 SYMBOLS = ("AAA", "BBB", "CCC", "LATE", "OLD")
@@ -30,13 +31,21 @@ NAMES = (
     "rsi_14",
     "close_in_range",
 )
-TABLES = FeatureInputs(BARS, ACTIONS, SERIES)
 FIRST = SESSIONS.index(date(2006, 5, 22))
 DAYS = SESSIONS[FIRST:]
+# Days without a bar, on one of which a dividend of CCC and on another a split of AAA goes ex.
+HALTED = {"CCC": [DAYS[4], *DAYS[13:16]], "AAA": [DAYS[30]], "BBB": DAYS[18:25]}
+BARS = LISTED_BARS.filter(
+    ~pl.any_horizontal(
+        (pl.col("symbol") == name) & pl.col("session").is_in(days) for name, days in HALTED.items()
+    )
+)
+TABLES = FeatureInputs(BARS, ACTIONS, SERIES)
 
 
-def strategy_of(policy=None, forecast=None):
+def strategy_of(policy=None, forecast=None, risk=None):
     return make_strategy(
+        risk=risk or {"max_weight": 0.5, "max_gross": 0.9},
         features={"names": NAMES, "module": "trading_assets_tests.features.own_examples"},
         forecast={
             "window_bars": 12,
@@ -68,9 +77,9 @@ def train(strategy, served="network"):
     )
 
 
-def bundle_of(strategy, forecaster, units=(0, 0), encoder=None):
+def bundle_of(strategy, forecaster, units=(0, 0), encoder=None, symbols=SYMBOLS):
     policies = [
-        make_policy(strategy, SYMBOLS, seed, memory_units=count, encoder=encoder)
+        make_policy(strategy, symbols, seed, memory_units=count, encoder=encoder)
         for seed, count in enumerate(units)
     ]
     return Bundle.from_parts(strategy, NAMES, forecaster, {"ppo": policies})
