@@ -120,7 +120,7 @@ class SessionForecaster:
         ]
         inputs = forecaster.see(panel, tables).numpy()
         # The window that the next session's own inputs complete.
-        self._window = np.zeros((*inputs.shape[:2], before + 1), np.float32)
+        self._window: Values = np.zeros((*inputs.shape[:2], before + 1), np.float32)
         self._window[:, :, :before] = inputs[:, :, inputs.shape[2] - before :]
         self._has_difference = order is not None
         self._prices = HeldPrices(tables.bars, tables.actions, panel, spec, order)

@@ -183,11 +183,9 @@ class PreparedSession:
         rules, count = self._rules, len(self._rules.symbols)
         tradable = np.ones(count, dtype=np.bool_)
         unknown = np.full((1, count), np.nan)
-        columns: tuple[str, ...] = (*FORECAST_COLUMNS, VOLATILITY_COLUMN)
-        observed, said = (
-            dict.fromkeys(rules.observed_features, unknown),
-            dict.fromkeys(columns, unknown),
-        )
+        observed = dict.fromkeys(rules.observed_features, unknown)
+        columns: list[str] = [*FORECAST_COLUMNS, VOLATILITY_COLUMN]
+        said: dict[str, Floats] = dict.fromkeys(columns, unknown)
         newest = context_of(observed, said, rules, tradable[None])
         context = np.concatenate((self._context, newest)).reshape(1, -1)
         none = TABLES["forecasts"].empty()

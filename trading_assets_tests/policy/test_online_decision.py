@@ -163,6 +163,21 @@ def test_sessions_that_were_missed_are_made_up_for(bundle, missed):
     require_same(found.decision, whole(inputs))
 
 
+def test_what_came_true_of_bars_that_were_filled_in_later_is_learned(bundle):
+    is_missing = (pl.col("symbol") == "BBB") & pl.col("session").is_in(DAYS[3:6])
+    holed = replace(TABLES, bars=TABLES.bars.filter(~is_missing))
+    run = Days(bundle, DAYS[:6], tables=holed)
+    for inputs in run:
+        decision = whole(inputs)
+        run.settle(decision)
+    state = decision.forecast_state
+    assert {w["symbol"] for w in state["issued"][-5]["waiting"]} == {"BBB"}
+    inputs = at(bundle, DAY, forecast_state=state)
+    found = OnlineDecider.prepare(inputs.asked, upto(DAY)).decide(inputs)
+    assert found.path == "online"
+    require_same(found.decision, whole(inputs))
+
+
 def test_a_company_that_was_renamed_is_decided_on_under_its_name_now(bundle, forecaster):
     trained = tuple("OLDNAME" if name == "BBB" else name for name in SYMBOLS)
     own = bundle_of(strategy_of(), forecaster, symbols=trained)
