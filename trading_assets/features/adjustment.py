@@ -51,6 +51,8 @@ def list_actions(actions: pl.DataFrame) -> dict[str, list[Action]]:
 
     Dividends precede a split of the same ex-date, because cash is stated for one old share.
     """
+    if actions.is_empty():
+        return {}
     columns = ["symbol", "ex_date", "kind", "split_ratio", "cash_usd"]
     by_symbol: dict[str, list[Action]] = {}
     for symbol, ex_date, _, ratio, cash in (

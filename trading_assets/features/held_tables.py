@@ -103,8 +103,10 @@ class HeldTables:
 
     def put_around(self, places: Sequence[int], around: Mapping[str, Array]) -> None:
         """Give the symbols' next rows the market's inputs, (K,) in the order of the symbols."""
+        at = np.array(places, dtype=np.int64)
+        rows = self._rows[at]
         for slot, name in self._around.items():
-            self._tables[places, slot, self._rows[places]] = around[name]
+            self._tables[at, slot, rows] = around[name]
 
     def advance(self, places: Sequence[int]) -> Values:
         """Return the features (K, 1 + F) of the next row of some symbols, nan where unknown."""

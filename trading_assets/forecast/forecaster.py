@@ -225,10 +225,10 @@ class Forecaster:
             in the window the forecaster was trained on, or was not issued by the state.
         """
         panel = build_panel(tables.features, self.feature_names)
-        self._require_later(sessions)
+        self.require_later(sessions)
         self._require_window(panel, sessions)
         rows = self.rows_to_serve(panel, sessions)
-        inputs = self._apply(panel, tables)
+        inputs = self.see(panel, tables)
         with one_seeded_thread(self._card.seed):
             parts = [self.say(inputs, chunk) for chunk in _by_session(rows)]
         predicted = PredictedRows(rows, join_predictions(parts))
@@ -241,9 +241,9 @@ class Forecaster:
 
         Rows that lack most of the features known where the part was trained are left out.
         """
-        is_usable = find_usable(panel, self._is_counted())
+        is_usable = self.find_usable(panel)
         rows = rows.where(is_usable[rows.symbol, rows.session])
-        inputs = self._apply(panel, tables)
+        inputs = self.see(panel, tables)
         with one_seeded_thread(self._card.seed):
             said = self.say(inputs, rows)
         predicted = PredictedRows(rows, said)
@@ -257,16 +257,24 @@ class Forecaster:
     def model_inputs(self, tables: ForecastTables) -> tuple[Panel, torch.Tensor]:
         """Return the panel of features and what the models see of it, float32 (N, I, T)."""
         panel = build_panel(tables.features, self.feature_names)
-        return panel, self._apply(panel, tables)
+        return panel, self.see(panel, tables)
 
     def full_panel(self, tables: ForecastTables) -> Panel:
         """Return the panel of all columns that the transforms take, a fractional difference too."""
         return self._completed(build_panel(tables.features, self.feature_names), tables)
 
+    def see(self, panel: Panel, tables: ForecastTables) -> torch.Tensor:
+        """Return what the models see of a panel of the declared features, float32 (N, I, T)."""
+        return self._models.transforms.apply(self._completed(panel, tables).values)
+
     def rows_to_serve(self, panel: Panel, sessions: Sequence[date]) -> Rows:
         """Return the rows of a panel at sessions that have a forecast, oldest first."""
         declared = replace(panel, values=panel.values[:, : len(self.feature_names)])
         return rows_at(declared, sessions, self.window_bars, self._is_counted())
+
+    def find_usable(self, panel: Panel) -> NDArray[np.bool_]:
+        """Return which rows (N, T) of a panel of the declared features know enough of them."""
+        return find_usable(panel, self._is_counted())
 
     def say(self, inputs: torch.Tensor, rows: Rows) -> Predictions:
         """Return what the served model says at rows of inputs float32 (N, I, T), tempered."""
@@ -304,10 +312,14 @@ class Forecaster:
         prices: Prices = adjust_symbols(tables.bars, tables.actions)
         return add_difference(panel, prices, order)
 
-    def _apply(self, panel: Panel, tables: ForecastTables) -> torch.Tensor:
-        return self._models.transforms.apply(self._completed(panel, tables).values)
+    def require_later(self, sessions: Sequence[date]) -> None:
+        """Refuse to forecast sessions that the model was trained on.
 
-    def _require_later(self, sessions: Sequence[date]) -> None:
+        Raises
+        ------
+        DataError
+            Naming the first of them.
+        """
         last = self.trained_to
         seen = [session for session in sessions if session <= last]
         if seen:

@@ -56,6 +56,15 @@ def difference_weights(order: float) -> Array:
     return np.array(weights)
 
 
+def return_weights(order: float) -> Array:
+    """Return the weights (k,) of log returns, newest first, that sum to the difference of prices.
+
+    They are the partial sums of `difference_weights`.
+    """
+    weights = difference_weights(order)
+    return np.cumsum(weights[:-1]) if order > 0 else np.ones(MOST_BARS - 1)
+
+
 def difference_prices(bars: SymbolBars, order: float) -> Array:
     """Return sum_k w_k ln(P_(t-k) / P_ref), (T,), nan until all its bars exist; known at close t.
 
@@ -64,8 +73,7 @@ def difference_prices(bars: SymbolBars, order: float) -> Array:
     returns, by partial sums of the weights, and is added up in the same order for every row, so its
     bytes depend on no bar outside.
     """
-    weights = difference_weights(order)
-    partial = np.cumsum(weights[:-1]) if order > 0 else np.ones(MOST_BARS - 1)
+    partial = return_weights(order)
     count, reach = len(bars.log_return), len(partial)
     total = np.full(count, np.nan)
     if count <= reach:

@@ -12,11 +12,17 @@ def one_seeded_thread(seed: int) -> Generator[torch.Generator]:
 
     Yields a generator of that seed; modules built inside draw from the local seed.
     """
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), one_thread():
         torch.manual_seed(seed)
-        torch.set_num_threads(1)
-        try:
-            yield torch.Generator().manual_seed(seed)
-        finally:
-            torch.set_num_threads(threads)
+        yield torch.Generator().manual_seed(seed)
+
+
+@contextmanager
+def one_thread() -> Generator[None]:
+    """Run torch on one thread; for what draws nothing, whose seed need not be kept."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

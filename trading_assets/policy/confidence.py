@@ -4,6 +4,8 @@ A factor is in [0, 1], known at the decision's close, and multiplies a raw weigh
 does not ask which way the weight points: an agent may trade against a forecast.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -38,16 +40,27 @@ def confidence_factors(
     sessions : datetime64[D] (T,)
         Rows asked for.
     """
-    if rules.confidence_sizing == "none":
+    columns = confidence_columns(rules)
+    if not columns:
         return None
+    return factors_of(panels_of(forecasts, rules.symbols, sessions, columns), rules)
+
+
+def confidence_columns(rules: DecisionRules) -> tuple[str, ...]:
+    """Return the columns of `forecasts` that factors are made of; none where there are none."""
     if rules.confidence_sizing == "twice_confidence":
-        panels = panels_of(forecasts, rules.symbols, sessions, ("p_down", "p_up"))
-        return doubled_edge(panels["p_down"], panels["p_up"])
-    if not rules.uses_forecasts:
-        return None
-    total, error = "sigma_return", "sigma_expected_return"
-    panels = panels_of(forecasts, rules.symbols, sessions, (total, error))
-    return shrinkage(_TYPICAL_SHARE * panels[total], panels[error])
+        return ("p_down", "p_up")
+    if rules.confidence_sizing == "none" or not rules.uses_forecasts:
+        return ()
+    return ("sigma_return", "sigma_expected_return")
+
+
+def factors_of(panels: Mapping[str, Floats], rules: DecisionRules) -> Floats:
+    """Return factors float64 (T, N) of panels (T, N) of `confidence_columns`, nan without a row."""
+    first, second = (panels[name] for name in confidence_columns(rules))
+    if rules.confidence_sizing == "twice_confidence":
+        return doubled_edge(first, second)
+    return shrinkage(_TYPICAL_SHARE * first, second)
 
 
 def shrinkage(prior: Floats, error: Floats) -> Floats:

@@ -75,6 +75,43 @@ class Decision:
     forecast_state: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a decision knows of the account, as in `decide`."""
+
+    held_weights: Mapping[str, float]
+    remembered: Remembered | None = None
+    carried: Carried | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenSession:
+    """What a decision knows of a session beside the account.
+
+    Attributes
+    ----------
+    session : date
+        At whose close is decided.
+    context : float32 (1, ...)
+        Rows of `build_context` that are shown, the newest last, side by side.
+    tradable : bool (N,)
+        Symbols that may be held.
+    factors : float64 (1, N), optional
+        `confidence_factors` of the session.
+    forecasts : DataFrame
+        Table `forecasts` of the session.
+    forecast_state : mapping
+        What the next session's intervals go on from.
+    """
+
+    session: date
+    context: NDArray[np.float32]
+    tradable: NDArray[np.bool_]
+    factors: Floats | None
+    forecasts: pl.DataFrame
+    forecast_state: Mapping[str, Any]
+
+
 def decide(  # noqa: PLR0913  one argument for each input of a decision
     bundle: Bundle,
     bars: pl.DataFrame,
@@ -121,21 +158,15 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
     """
     from trading_assets.features.compute import compute_features
 
-    rules = bundle.rules if symbols is None else replace(bundle.rules, symbols=tuple(symbols))
-    if rules.latency_bars != 1:
-        msg = (
-            f"policies decide for an open {rules.latency_bars} bars ahead, and a session fills at"
-            " the next one; declare costs.latency_bars 1 and train again"
-        )
-        raise DataError(msg)
+    rules = rules_now(bundle, symbols)
     known = bars.filter(pl.col("session") <= decision_session)
     tradable = tradable_at(known, rules.symbols, decision_session)
     sessions = known["session"].unique().sort().to_list()
-    shown = _shown_sessions(sessions, rules)
+    shown = shown_sessions(sessions, rules)
     entitled = actions.filter(pl.col("ex_date") <= decision_session)
     forecaster = read_forecaster(bundle)
-    past = _past_forecasts(bundle, rules.symbols, forecast_state, sessions)
-    asked = [day for day in sessions if day in shown or (past is not None and past.session < day)]
+    past = past_forecasts(bundle, rules.symbols, forecast_state, sessions)
+    asked = asked_sessions(sessions, shown, past)
     n_needed = forecaster.count_sessions(len(asked)) if forecaster else len(shown)
     features = compute_features(
         known,
@@ -153,17 +184,51 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
         np.array(shown, dtype="datetime64[D]"),
         np.array([tradable_at(known, rules.symbols, session) for session in shown]),
     ).reshape(1, -1)
-    held = np.array([_held_row(held_weights, rules)])
-    tracked = show_remembered(rules.trackers, remembered)
-    acting = Acting(bundle.members, 1)
-    if carried is not None:
-        acting.carry_on(carried)
-    wanted = acting.raw_weights(build_observation(context, held, rules, tracked))
     own = forecasts.filter(pl.col("session") == decision_session)
     at = np.array([decision_session], dtype="datetime64[D]")
-    raw = size_by_factors(wanted, confidence_factors(own, rules, at))[0]
-    decided = _decision(decision_session, rules, tradable, (raw, held[0]), (own, bundle.digest))
-    return replace(decided, carried=acting.carried(), forecast_state=after)
+    factors = confidence_factors(own, rules, at)
+    seen = SeenSession(decision_session, context, tradable, factors, own, after)
+    return decide_on_what_is_seen(bundle, rules, seen, Account(held_weights, remembered, carried))
+
+
+def decide_on_what_is_seen(
+    bundle: Bundle, rules: DecisionRules, seen: SeenSession, account: Account
+) -> Decision:
+    """Return the decision of a bundle's members on what they see of a session and the account.
+
+    Raises
+    ------
+    DataError
+        As `decide` does of the account.
+    """
+    held = np.array([_held_row(account.held_weights, rules)])
+    tracked = show_remembered(rules.trackers, account.remembered)
+    acting = Acting(bundle.members, 1)
+    if account.carried is not None:
+        acting.carry_on(account.carried)
+    wanted = acting.raw_weights(build_observation(seen.context, held, rules, tracked))
+    raw = size_by_factors(wanted, seen.factors)[0]
+    origin = seen.forecasts, bundle.digest
+    decided = _decision(seen.session, rules, seen.tradable, (raw, held[0]), origin)
+    return replace(decided, carried=acting.carried(), forecast_state=seen.forecast_state)
+
+
+def rules_now(bundle: Bundle, symbols: Sequence[str] | None) -> DecisionRules:
+    """Return a bundle's rules under the names that its symbols have now.
+
+    Raises
+    ------
+    DataError
+        If its policies were trained for a later fill than the next open.
+    """
+    rules = bundle.rules if symbols is None else replace(bundle.rules, symbols=tuple(symbols))
+    if rules.latency_bars != 1:
+        msg = (
+            f"policies decide for an open {rules.latency_bars} bars ahead, and a session fills at"
+            " the next one; declare costs.latency_bars 1 and train again"
+        )
+        raise DataError(msg)
+    return rules
 
 
 def narrow_decision(decision: Decision, symbols: Sequence[str]) -> Decision:
@@ -267,7 +332,14 @@ def tradable_at(
     return np.array([found.get(symbol, False) for symbol in symbols])
 
 
-def _shown_sessions(sessions: Sequence[date], rules: DecisionRules) -> Sequence[date]:
+def shown_sessions(sessions: Sequence[date], rules: DecisionRules) -> Sequence[date]:
+    """Return those of the sessions up to a decision that policies are shown.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than they are shown.
+    """
     if len(sessions) < rules.window_bars:
         msg = (
             f"{len(sessions)} sessions up to {sessions[-1]} have bars and the policies are shown"
@@ -277,7 +349,15 @@ def _shown_sessions(sessions: Sequence[date], rules: DecisionRules) -> Sequence[
     return sessions[-rules.window_bars :]
 
 
-def _past_forecasts(
+def asked_sessions(
+    sessions: Sequence[date], shown: Sequence[date], past: ConformalState | None
+) -> list[date]:
+    """Return the sessions up to a decision that need a forecast: those shown or not yet made."""
+    among = set(shown)
+    return [day for day in sessions if day in among or (past is not None and past.session < day)]
+
+
+def past_forecasts(
     bundle: Bundle,
     symbols: Sequence[str],
     forecast_state: Mapping[str, Any] | None,

@@ -22,7 +22,7 @@ from trading_assets.simulation.core import Floats
 from trading_assets.simulation.market import panels_of
 from trading_assets.simulation.rewards.reward import Rows
 
-_FORECAST_COLUMNS = (
+FORECAST_COLUMNS = (
     "p_down",
     "p_flat",
     "p_up",
@@ -80,16 +80,31 @@ def build_context(
             " features.names or take them out of policy.observed_features"
         )
         raise DataError(msg)
-    shape = (len(sessions), len(rules.symbols))
-    blocks: list[Floats] = []
+    observed: dict[str, Floats] = {}
+    forecast: dict[str, Floats] = {}
     if rules.observed_features:
-        panels = panels_of(features, rules.symbols, sessions, rules.observed_features)
-        blocks += [panels[name] for name in rules.observed_features]
+        observed = panels_of(features, rules.symbols, sessions, rules.observed_features)
     if rules.uses_forecasts:
-        panels = panels_of(forecasts, rules.symbols, sessions, _FORECAST_COLUMNS)
-        known = panels_of(features, rules.symbols, sessions, (VOLATILITY_COLUMN,))
-        blocks += show_forecasts({**panels, **known})
-    values = np.stack(blocks, axis=-1) if blocks else np.zeros((*shape, 0))
+        forecast = panels_of(forecasts, rules.symbols, sessions, FORECAST_COLUMNS)
+        forecast |= panels_of(features, rules.symbols, sessions, (VOLATILITY_COLUMN,))
+    return context_of(observed, forecast, rules, tradable)
+
+
+def context_of(
+    observed: Mapping[str, Floats],
+    forecast: Mapping[str, Floats],
+    rules: DecisionRules,
+    tradable: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """Return `build_context` of panels float64 (T, N), nan where there is no row or a null.
+
+    `observed` are the observed features, `forecast` the `FORECAST_COLUMNS` and the volatility,
+    where forecasts are shown.
+    """
+    blocks = [observed[name] for name in rules.observed_features]
+    if rules.uses_forecasts:
+        blocks += show_forecasts(forecast)
+    values = np.stack(blocks, axis=-1) if blocks else np.zeros((*tradable.shape, 0))
     return assemble_context(values, tradable)
 
 

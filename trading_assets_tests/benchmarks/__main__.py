@@ -5,6 +5,7 @@ import sys
 from trading_assets_tests.benchmarks import (
     backtests,
     bars,
+    decisions,
     environments,
     features,
     forecasts,
@@ -18,7 +19,7 @@ from trading_assets_tests.benchmarks import (
 )
 
 STAGES = spine.STAGES | bars.STAGES | ingest.STAGES | features.STAGES | leaks.STAGES
-STAGES |= forecasts.STAGES | environments.STAGES | trainings.STAGES
+STAGES |= forecasts.STAGES | environments.STAGES | trainings.STAGES | decisions.STAGES
 STAGES |= backtests.STAGES | reports.STAGES | pretrade.STAGES | tail_risks.STAGES
 
 

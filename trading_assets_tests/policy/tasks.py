@@ -81,7 +81,7 @@ def no_forecasts():
     return TABLES["forecasts"].empty()
 
 
-def make_policy(strategy, symbols=SYMBOLS, seed=0, memory_units=0, encoder=None):
+def make_policy(strategy, symbols=SYMBOLS, seed=0, memory_units=0, encoder=None, hidden_units=8):
     """Return an untrained policy with random weights."""
     rules = declared_rules(strategy, symbols)
     rng = np.random.default_rng(seed)
@@ -95,7 +95,7 @@ def make_policy(strategy, symbols=SYMBOLS, seed=0, memory_units=0, encoder=None)
         tensors |= {f"memory.{name}": shape for name, shape in shapes.items()}
         n_inputs = memory_units
     tensors = {name: rng.normal(0, 0.6, s).astype(np.float32) for name, s in tensors.items()}
-    sizes = [n_inputs, 8, 8, len(symbols)]
+    sizes = [n_inputs, hidden_units, hidden_units, len(symbols)]
     for name, before, after in zip(
         ("hidden_0", "hidden_1", "action"), sizes[:-1], sizes[1:], strict=True
     ):
