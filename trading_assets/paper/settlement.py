@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from trading_assets.paper.account_memory import memory_after
+from trading_assets.paper.cost_tables import with_costs
 from trading_assets.paper.inputs import SessionInputs, orders_since
 from trading_assets.paper.journal import Journal
 from trading_assets.paper.ledger import AccountEvent, AccountState
@@ -58,7 +59,7 @@ def settle_session(inputs: SessionInputs, record: SessionRecord) -> SessionRecor
         journal.note_once("STOP", session=record.session.isoformat(), status="settled")
         journal.flush()
         inputs.folder.checkpoint(record.session, journal.head, is_final=True)
-        return replace(
+        settled = replace(
             record,
             status="settled",
             closing=closed.state,
@@ -73,6 +74,7 @@ def settle_session(inputs: SessionInputs, record: SessionRecord) -> SessionRecor
                 "audit": head_of(journal),
             },
         )
+        return with_costs(settled, inputs.market, inputs.strategy.costs)
 
 
 @dataclass(frozen=True, slots=True)

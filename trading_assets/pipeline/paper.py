@@ -2,6 +2,7 @@
 
 import socket
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -11,6 +12,7 @@ from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.governance import champion_files
 from trading_assets.pipeline.market_tables import read_market
+from trading_assets.pipeline.paper_metadata import session_metadata
 from trading_assets.pipeline.resources import CredentialsResource, LakeResource
 from trading_assets.pipeline.task import Task, report_partitions
 
@@ -84,7 +86,7 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         head = AuditHead(int(traded.summary["audit"]["count"]), traded.summary["audit"]["hash"])
         broken = verify_audit(traded.audit, head, stated_genesis(traded.audit))
         return dg.MaterializeResult(
-            metadata=_metadata(task, traded),
+            metadata=session_metadata(task, traded),
             check_results=[
                 check(reconciled, traded.differences),
                 check(intact, broken),
@@ -132,7 +134,13 @@ def read_session(lake: Lake, asset: str, session: str) -> Any:
     """
     from trading_assets.paper.record import SESSION_TABLES, SessionRecord
 
-    tables = {name: lake.read(asset, [session], name, allow_failed=True) for name in SESSION_TABLES}
+    record = lake.record(asset, session)
+    stored = {Path(file.name).stem for file in record.files} if record else set(SESSION_TABLES)
+    tables = {
+        name: lake.read(asset, [session], name, allow_failed=True)
+        for name in SESSION_TABLES
+        if name in stored
+    }
     return SessionRecord.from_files(tables, lake.read_blobs(asset, session, allow_failed=True))
 
 
@@ -172,24 +180,3 @@ def _write(task: Task, record: Any) -> Any:
         as_of=task.now,
         inputs=task.refs(task.key),
     )
-
-
-def _metadata(task: Task, traded: Any) -> dict[str, Any]:
-    account, fills = traded.tables["account"], traded.tables["fills"]
-    numbers: dict[str, Any] = {}
-    if len(account):
-        row = account.row(0, named=True)
-        numbers = {name: float(row[name]) for name in ("equity_usd", "cash_usd", "fees_usd")}
-    return {
-        "status": traded.status,
-        "orders": len(traded.tables["orders"]),
-        "fills": len(fills),
-        "decided_by": _decided_by(traded),
-        "audit_records": traded.audit.count(b"\n"),
-        **numbers,
-    }
-
-
-def _decided_by(traded: Any) -> str:
-    decisions = traded.tables["decisions"]
-    return str(decisions["decided_by"][0]) if len(decisions) else "nobody"
