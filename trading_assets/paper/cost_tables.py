@@ -21,6 +21,15 @@ from trading_assets.strategy import CostsSpec
 
 # In a settled record's summary: the sums, or why there are none.
 COSTS = "costs"
+# Columns of `order_costs` that sum to its `shortfall_usd`.
+COST_PARTS = (
+    "delay_usd",
+    "spread_usd",
+    "impact_usd",
+    "timing_usd",
+    "opportunity_usd",
+    "fees_usd",
+)
 
 
 def with_costs(record: SessionRecord, market: Market, costs: CostsSpec) -> SessionRecord:

@@ -20,6 +20,8 @@ from trading_assets.paper.reconciliation import Span, find_differences, read_bro
 from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.recording import Outcome, make_record
 
+_START_FACTS = ("model_digest", "config_digest", "code_version")
+
 
 def open_session(inputs: SessionInputs) -> SessionRecord:
     """Decide the session and send its orders, unless something forbids it.
@@ -79,7 +81,8 @@ def _decide(inputs: SessionInputs, journal: Journal) -> tuple[Outcome, DecidedSe
         inputs.switch.halt("reconciliation", f"{reason}: {'; '.join(differences)}")
         return Outcome("halted", reason, tuple(differences)), None
     decided = decide_session(inputs, journal.account)
-    note_decision(journal, decided, inputs.gateway.receiver, f"{inputs.name}-{inputs.session}")
+    decision_id = f"{inputs.name}-{inputs.session}"
+    note_decision(journal, decided, inputs.gateway.receiver, decision_id, inputs.facts)
     inputs.folder.checkpoint(inputs.session, journal.head)
     return Outcome("awaiting_fill", ""), decided
 
@@ -123,6 +126,7 @@ def _note_start(journal: Journal, inputs: SessionInputs, opening: AccountState) 
         session=inputs.session.isoformat(),
         receiver=inputs.gateway.receiver,
         decision_time=inputs.decision_time.isoformat(),
+        **{name: inputs.facts[name] for name in _START_FACTS if inputs.facts.get(name)},
         **state_fields(opening),
     )
     journal.flush()

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from trading_assets.lake.store import Lake
+from trading_assets.lake.store import InputRef, Lake
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.governance import champion_files
@@ -54,6 +54,7 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         session = date.fromisoformat(task.key)
         data = declared.trading.market_data
         bars, actions = read_market(task)
+        refs = task.refs(task.key)
         clock = SystemClock(lake.now)
         traded = trade_session(
             declared.name,
@@ -78,6 +79,7 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
                 run_id=context.run.run_id,
                 permits_live=credentials.permits_live(declared.name),
                 alpaca_url=credentials.alpaca_url(),
+                facts=_facts(task, refs),
             ),
         )
         inserted = _inserted_before(task)
@@ -95,6 +97,19 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         )
 
     return [paper_session]
+
+
+def _facts(task: Task, refs: list[InputRef]) -> dict[str, str]:
+    """Return the digests of what the session is decided on, for its audit records."""
+    from trading_assets.paper.why import data_digest
+
+    features = f"{task.declared.name}/features"
+    return {
+        "config_digest": task.node.declaration_digest,
+        "code_version": task.node.code_version,
+        "features_digest": data_digest(ref for ref in refs if ref.asset == features),
+        "data_digest": data_digest(refs),
+    }
 
 
 def _witness(task: Task, account: str, clock: Any) -> Any:
@@ -146,7 +161,10 @@ def read_session(lake: Lake, asset: str, session: str) -> Any:
 
 def _stored(task: Task, *, before: bool) -> Any:
     asset, lake = task.node.key, task.lake
-    found = lake.latest_before(asset, task.key) if before else lake.record(asset, task.key)
+    # A session whose books differed goes on from its own ledger all the same: what differed is
+    # found again before anything is sent.
+    newest = lake.latest_before(asset, task.key, allow_failed=True)
+    found = newest if before else lake.record(asset, task.key)
     return None if found is None else read_session(lake, asset, found.partition)
 
 
