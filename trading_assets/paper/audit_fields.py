@@ -260,8 +260,8 @@ EVENTS: dict[str, AuditEvent] = {
     ),
     "ACCEPT_DIFFERENCE": AuditEvent(
         "A named person took the broker's cash or shares for true.",
-        ("event_id", "kind", "session", "by", "reason"),
-        ("symbol", "quantity_change", "cash_usd"),
+        ("event_id", "kind", "by", "reason", "difference"),
+        ("session", "symbol", "quantity_change", "cash_usd"),
     ),
     "HALT": AuditEvent(
         "Nothing more may be sent.", ("reason",), ("by", "rule"), ("since", "session")

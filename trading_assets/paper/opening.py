@@ -7,6 +7,7 @@ looked up before it is sent. Nothing leaves before our books and the broker's ag
 from datetime import date
 
 from trading_assets.errors import DataError
+from trading_assets.paper.acceptance import strangers_left, take_over_accepted
 from trading_assets.paper.deciding import DecidedSession, decide_session
 from trading_assets.paper.decision_records import kept_decision, note_decision
 from trading_assets.paper.inputs import SessionInputs, orders_since
@@ -139,7 +140,16 @@ def _reconcile(inputs: SessionInputs, journal: Journal) -> list[str]:
     as_of = _as_of(journal)
     span = Span(as_of, inputs.session, orders_since(inputs, as_of))
     strangers = read_broker(journal, inputs.gateway, span)
-    return [*strangers, *find_differences(journal, inputs.gateway, inputs.session)]
+    found = _differences(inputs, journal, strangers)
+    switch, logs = inputs.switch, inputs.folder.logs
+    if found and take_over_accepted(journal, inputs.gateway, strangers, switch, logs):
+        return _differences(inputs, journal, strangers)
+    return found
+
+
+def _differences(inputs: SessionInputs, journal: Journal, strangers: list[str]) -> list[str]:
+    left = strangers_left(journal, strangers)
+    return [*left, *find_differences(journal, inputs.gateway, inputs.session)]
 
 
 def _send(

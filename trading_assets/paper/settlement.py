@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from trading_assets.paper.acceptance import strangers_left
 from trading_assets.paper.account_memory import memory_after
 from trading_assets.paper.cost_tables import with_costs
 from trading_assets.paper.inputs import SessionInputs, orders_since
@@ -93,7 +94,7 @@ def _catch_up(inputs: SessionInputs, journal: Journal, record: SessionRecord) ->
     span = Span(record.opening.as_of, record.session, since)
     strangers = read_broker(journal, inputs.gateway, span)
     known = {order.client_order_id: order for order in inputs.gateway.orders(since)}
-    return None if unfinished(journal, known) else strangers
+    return None if unfinished(journal, known) else strangers_left(journal, strangers)
 
 
 def _memory(
