@@ -83,6 +83,14 @@ def show_risk(options: Namespace) -> int:
     return 0
 
 
+def explain(options: Namespace) -> int:
+    """Print the card of one order: what it was decided on, and its records back to the bars."""
+    from trading_assets.pipeline.show_why import print_card
+
+    print_card(options.strategy, options.session.isoformat(), options.symbol)
+    return 0
+
+
 def verify_logs(options: Namespace) -> int:
     """Hold an account's audit logs against their chain and their checkpoints."""
     from trading_assets.paper.account_folder import account_folder, session_logs

@@ -25,6 +25,7 @@ from trading_assets.columns import (
 from trading_assets.cross_validation_schema import CROSS_VALIDATION_TABLES
 from trading_assets.errors import DataError
 from trading_assets.explanation_schema import EXPLANATION_TABLES
+from trading_assets.paper_schema import PAPER_TABLES
 from trading_assets.replay_schema import REPLAY_TABLES
 
 
@@ -243,70 +244,6 @@ TABLES: dict[str, Table] = {
         ),
         key=("scenario", "level", "portfolio"),
     ),
-    "decisions": Table(
-        (
-            SESSION,
-            SYMBOL,
-            Column("decision_time", UTC_TIME, "Time up to which data was used, UTC"),
-            Column("reference_price_usd", pl.Float64, "Last close before the decision, USD"),
-            Column("raw_weight", pl.Float64, "Weight before limits"),
-            Column("weight", pl.Float64, "Weight after limits"),
-            Column("binding_limits", pl.String, "Names of the limits that changed it, or empty"),
-            Column("decided_by", pl.String, "Digest of the bundle, or the declared fallback"),
-        ),
-        key=("session", "symbol"),
-    ),
-    "orders": Table(
-        (
-            SESSION,
-            Column("client_order_id", pl.String, "Deterministic id of the order"),
-            SYMBOL,
-            Column("side", pl.String, "`buy` or `sell`"),
-            Column("quantity", pl.Decimal(38, 9), "Shares asked for"),
-            Column("order_type", pl.String, "`market`, `limit`, `stop` or `stop_limit`"),
-            Column("time_in_force", pl.String, "`opg`, `day`, `cls`, `ioc` or `gtc`"),
-            Column("limit_price_usd", pl.Decimal(38, 6), "Limit, USD; null without one"),
-            Column("stop_price_usd", pl.Decimal(38, 6), "Stop, USD; null without one"),
-            Column("status", pl.String, "Furthest status known"),
-            Column("filled_quantity", pl.Decimal(38, 9), "Shares filled"),
-            Column("reason", pl.String, "Why it was refused, or empty"),
-        ),
-        key=("client_order_id",),
-    ),
-    "fills": Table(
-        (
-            SESSION,
-            Column("execution_id", pl.String, "Id of the fill, applied once"),
-            Column("client_order_id", pl.String, "Order that was filled"),
-            SYMBOL,
-            Column("side", pl.String, "`buy` or `sell`"),
-            Column("quantity", pl.Decimal(38, 9), "Shares"),
-            Column("price_usd", pl.Decimal(38, 6), "Price, USD"),
-            Column("cost_usd", pl.Decimal(38, 6), "Fees and slippage booked with the fill, USD"),
-            Column("filled_at", UTC_TIME, "Time of the fill, UTC"),
-        ),
-        key=("execution_id",),
-    ),
-    "positions": Table(
-        (
-            SESSION,
-            SYMBOL,
-            Column("quantity", pl.Decimal(38, 9), "Shares held at the session's close"),
-            Column("close_usd", pl.Decimal(38, 6), "Closing price, USD"),
-            Column("market_value_usd", pl.Decimal(38, 6), "Quantity times close, USD"),
-        ),
-        key=("session", "symbol"),
-    ),
-    "account": Table(
-        (
-            SESSION,
-            Column("cash_usd", pl.Decimal(38, 6), "Cash at the session's close, USD"),
-            Column("equity_usd", pl.Decimal(38, 6), "Cash and positions at the close, USD"),
-            Column("fees_usd", pl.Decimal(38, 6), "Costs of the session's fills, USD"),
-            Column("dividends_usd", pl.Decimal(38, 6), "Cash from corporate actions, USD"),
-        ),
-        key=("session",),
-    ),
     "drift": Table(
         (
             Column("feature", pl.String, "Feature compared"),
@@ -319,6 +256,7 @@ TABLES: dict[str, Table] = {
     ),
     **EXPLANATION_TABLES,
     **CROSS_VALIDATION_TABLES,
+    **PAPER_TABLES,
     **REPLAY_TABLES,
 }
 

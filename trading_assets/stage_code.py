@@ -183,10 +183,19 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "governance",
         "pipeline/governance.py",
     ),
-    "paper": (*SCHEMA_CODE, *LEARNING_ROOMS, "risk", "governance", "paper", "pipeline/paper.py"),
+    "paper": (
+        *SCHEMA_CODE,
+        "paper_schema.py",
+        *LEARNING_ROOMS,
+        "risk",
+        "governance",
+        "paper",
+        "pipeline/paper.py",
+    ),
     # Stage `paper`, but it trades nothing.
     "session_replay": (
         *SCHEMA_CODE,
+        "paper_schema.py",
         "replay_schema.py",
         *LEARNING_ROOMS,
         "risk",

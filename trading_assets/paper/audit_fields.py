@@ -155,6 +155,7 @@ EVENTS: dict[str, AuditEvent] = {
             "opening_as_of",
             "opening_positions",
             "previous_head",
+            "code_version",
             "broker_clock",
             "mode",
         ),
@@ -177,13 +178,29 @@ EVENTS: dict[str, AuditEvent] = {
         "A decision was made; its targets and intents belong to it.",
         ("decision_id",),
         DECISION_FIELDS,
-        ("decided_by", "targets", "orders", "refusals", "remembered", "session", "data_digest"),
+        (
+            "decided_by",
+            "targets",
+            "orders",
+            "refusals",
+            "remembered",
+            "session",
+            "data_digest",
+            "code_version",
+        ),
     ),
     "DECISION": AuditEvent(
         "The target of one symbol.",
         ("symbol", "weight"),
         DECISION_FIELDS,
-        ("raw_weight", "binding_limits", "reference_price_usd", "decided_by", "session"),
+        (
+            "raw_weight",
+            "binding_limits",
+            "reference_price_usd",
+            "decided_by",
+            "session",
+            "forecast",
+        ),
     ),
     "RISK_BLOCK": AuditEvent(
         "A limit kept an order from being sent.",
@@ -243,8 +260,8 @@ EVENTS: dict[str, AuditEvent] = {
     ),
     "ACCEPT_DIFFERENCE": AuditEvent(
         "A named person took the broker's cash or shares for true.",
-        ("event_id", "kind", "session", "by", "reason"),
-        ("symbol", "quantity_change", "cash_usd"),
+        ("event_id", "kind", "by", "reason", "difference"),
+        ("session", "symbol", "quantity_change", "cash_usd"),
     ),
     "HALT": AuditEvent(
         "Nothing more may be sent.", ("reason",), ("by", "rule"), ("since", "session")

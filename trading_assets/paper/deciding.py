@@ -1,7 +1,7 @@
 """From the account and the last known closes to a decision and an order plan."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -15,6 +15,7 @@ from trading_assets.paper.marks import last_known_closes
 from trading_assets.paper.order_plan import OrderPlan, PlanRequest, plan_orders
 from trading_assets.paper.orders import ZERO
 from trading_assets.paper.pretrade_facts import facts_of_account
+from trading_assets.paper.target_facts import target_facts
 from trading_assets.policy.decision import Decision
 from trading_assets.risk.drawdown_ladder import Rung, limit_to_rung
 from trading_assets.risk.limits import WeightLimits, declared_limits
@@ -27,13 +28,18 @@ _LIMIT_TOLERANCE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was decided for one symbol, and the last close known then."""
+    """What was decided for one symbol, and the last close known then.
+
+    `facts` says what it was decided on, by the names of `TARGET_FACTS`; what is not known is
+    absent.
+    """
 
     symbol: str
     raw_weight: float
     weight: float
     binding_limits: str
     reference_price_usd: float
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,8 @@ def decide_session(
     decision = inputs.decide(held_by_symbol, decision_session, before)
     _check_decision(inputs, decision, decision_session)
     _check_sums(inputs, decision, held_by_symbol)
-    targets = _on_rung(_targets(decision, market.symbols, closes), held, rung)
+    facts_by_symbol = target_facts(decision, market, known, inputs.calendar)
+    targets = _on_rung(_targets(decision, market.symbols, closes, facts_by_symbol), held, rung)
     weights = np.array([[target.weight for target in targets]])
     quantity = decide_quantities(books, weights, market.close[known], sizing, notional)[0]
     request = PlanRequest(
@@ -149,16 +156,22 @@ def book_of_account(opening: AccountState, symbols: tuple[str, ...], closes: Flo
     )
 
 
-def _targets(decision: Decision, symbols: tuple[str, ...], closes: Floats) -> tuple[Target, ...]:
+def _targets(
+    decision: Decision,
+    symbols: tuple[str, ...],
+    closes: Floats,
+    facts: Mapping[str, Mapping[str, str]],
+) -> tuple[Target, ...]:
     place = {symbol: index for index, symbol in enumerate(decision.symbols)}
     targets: list[Target] = []
     for symbol, close in zip(symbols, closes.tolist(), strict=True):
         at = place.get(symbol)
         if at is None:
-            targets.append(Target(symbol, 0.0, 0.0, "", close))
+            targets.append(Target(symbol, 0.0, 0.0, "", close, facts[symbol]))
             continue
         raw, weight = float(decision.raw_weights[at]), float(decision.weights[at])
-        targets.append(Target(symbol, raw, weight, decision.binding_limits[at], close))
+        limits = decision.binding_limits[at]
+        targets.append(Target(symbol, raw, weight, limits, close, facts[symbol]))
     return tuple(targets)
 
 

@@ -5,8 +5,10 @@ or none. Orders leave only after it.
 """
 
 import json
+from collections.abc import Mapping
 
 from trading_assets.paper.deciding import DecidedSession, Target
+from trading_assets.paper.inputs import DECISION_FACTS
 from trading_assets.paper.journal import Journal
 from trading_assets.paper.order_plan import OrderPlan
 from trading_assets.paper.order_records import (
@@ -15,10 +17,15 @@ from trading_assets.paper.order_records import (
     refusal_fields,
     refusal_from_fields,
 )
+from trading_assets.paper.target_facts import TARGET_FACTS
 
 
 def note_decision(
-    journal: Journal, decided: DecidedSession, receiver: str, decision_id: str
+    journal: Journal,
+    decided: DecidedSession,
+    receiver: str,
+    decision_id: str,
+    facts: Mapping[str, str] | None = None,
 ) -> None:
     """Make a decision durable: targets, refusals, intents, and that this was all of it.
 
@@ -32,11 +39,16 @@ def note_decision(
         Where the orders go.
     decision_id : str
         What the decision is called.
+    facts : mapping of str to str, optional
+        What it was made from, by the names of `DECISION_FACTS`.
     """
+    known = {name: text for name, text in (facts or {}).items() if name in DECISION_FACTS and text}
+    of_each = {name: known[name] for name in ("model_digest", "config_digest") if name in known}
     for target in decided.targets:
         journal.note(
             "DECISION",
             **_target_fields(target),
+            **of_each,
             decided_by=decided.decided_by,
             decision_id=decision_id,
         )
@@ -46,6 +58,7 @@ def note_decision(
         journal.note("INTENT", **order_fields(order), receiver=receiver, decision_id=decision_id)
     journal.tell(
         "DECIDED",
+        **known,
         decision_id=decision_id,
         decided_by=decided.decided_by,
         targets=str(len(decided.targets)),
@@ -83,8 +96,10 @@ def _target_fields(target: Target) -> dict[str, str]:
         "symbol": target.symbol,
         "raw_weight": repr(target.raw_weight),
         "weight": repr(target.weight),
+        "target_weight": repr(target.weight),
         "binding_limits": target.binding_limits,
         "reference_price_usd": repr(target.reference_price_usd),
+        **target.facts,
     }
 
 
@@ -95,4 +110,5 @@ def _target_from_fields(record: dict[str, str]) -> Target:
         weight=float(record["weight"]),
         binding_limits=record["binding_limits"],
         reference_price_usd=float(record["reference_price_usd"]),
+        facts={name: record[name] for name in TARGET_FACTS if record.get(name)},
     )

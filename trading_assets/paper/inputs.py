@@ -1,7 +1,7 @@
 """What a paper session is made from: data, declaration, broker, clock and who decides."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,10 @@ from trading_assets.paper.record import SessionRecord
 from trading_assets.policy.decision import Decision
 from trading_assets.simulation.market import Market
 from trading_assets.strategy import Strategy
+
+# Digests that the records of a decision name: of the bundle, the declared values, the code of the
+# stage, the features and all stored data that it was made from.
+DECISION_FACTS = ("model_digest", "config_digest", "code_version", "features_digest", "data_digest")
 
 # From the account's weights at the last close, the session whose close was last known, and the
 # summary of the settled session before, if there was one.
@@ -56,6 +60,8 @@ class SessionInputs:
         The time, and how to wait.
     run_id : str
         Which run this is, for the records; empty where nobody counts runs.
+    facts : mapping of str to str
+        What is known of the decision before it is made, by the names of `DECISION_FACTS`.
     """
 
     name: str
@@ -71,6 +77,7 @@ class SessionInputs:
     folder: AccountFolder
     clock: Clock
     run_id: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def guard(self) -> Guard:

@@ -6,7 +6,7 @@ does not fit or is missing means HALTED. No model, database or broker is needed.
 """
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -127,18 +127,23 @@ class KillSwitch:
                 self._mark(SwitchState("REDUCING", by, reason), self._now(), log.head.hash)
         return self.state()
 
-    def rearm(self, by: str, reason: str) -> SwitchState:
+    def rearm(
+        self, by: str, reason: str, accepted: Sequence[Mapping[str, str]] = ()
+    ) -> SwitchState:
         """Let all orders pass again.
 
         Parameters
         ----------
         by, reason : str
             Name of the person who allows it, and why it is safe.
+        accepted : sequence of mapping of str to str, optional
+            Differences between our books and the broker's that this person takes for true, as
+            fields of ACCEPT_DIFFERENCE without id, name and reason.
 
         Raises
         ------
         UserError
-            If name or reason is empty.
+            If name or reason is empty, or differences are accepted for an account that trades.
         DataError
             If the log of changes is damaged or cannot be written; then the state stays.
         """
@@ -147,11 +152,40 @@ class KillSwitch:
                 msg = f"{name} was {shown(text)}; expected who allows trading again and why"
                 raise UserError(msg)
         with self._control() as log:
+            if self.state().state == "ACTIVE" and accepted:
+                msg = "the account is ACTIVE; expected a halted one: differences halt it"
+                raise UserError(msg)
             if self.state().state != "ACTIVE":
+                # Ids that no other rearming has: the log's head is never the same again.
+                prefix = f"accepted-{log.head.hash[:16]}"
+                for number, fields in enumerate(accepted):
+                    event_id = f"{prefix}-{number}"
+                    log.append(
+                        "ACCEPT_DIFFERENCE", **fields, event_id=event_id, by=by, reason=reason
+                    )
                 log.append("REARM", by=by, reason=reason)
                 self._mark(SwitchState("ACTIVE", by, reason), self._now(), log.head.hash)
         self._pending = None
         return self.state()
+
+    def accepted(self) -> tuple[dict[str, str], ...]:
+        """Return the differences accepted with the newest rearming, unless it was halted since.
+
+        Raises
+        ------
+        DataError
+            If the log of changes is damaged.
+        """
+        standing: list[dict[str, str]] = []
+        noted: list[dict[str, str]] = []
+        for record in self.history():
+            if record["event"] == "ACCEPT_DIFFERENCE":
+                noted.append(record)
+            elif record["event"] == "REARM":
+                standing, noted = noted, []
+            elif record["event"] == "HALT":
+                standing, noted = [], []
+        return tuple(standing)
 
     def history(self) -> list[dict[str, str]]:
         """Return the records of all changes, oldest first.

@@ -7,6 +7,7 @@ looked up before it is sent. Nothing leaves before our books and the broker's ag
 from datetime import date
 
 from trading_assets.errors import DataError
+from trading_assets.paper.acceptance import strangers_left, take_over_accepted
 from trading_assets.paper.deciding import DecidedSession, decide_session, known_row
 from trading_assets.paper.decision_records import kept_decision, note_decision
 from trading_assets.paper.inputs import SessionInputs, orders_since
@@ -21,6 +22,8 @@ from trading_assets.paper.reconciliation import Span, find_differences, read_bro
 from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.recording import Outcome, make_record
 from trading_assets.risk.breakers import Observations
+
+_START_FACTS = ("model_digest", "config_digest", "code_version")
 
 
 def open_session(inputs: SessionInputs) -> SessionRecord:
@@ -86,7 +89,8 @@ def _decide(inputs: SessionInputs, journal: Journal) -> tuple[Outcome, DecidedSe
         return Outcome("halted", tripped), None
     is_reducing = inputs.switch.state().state == "REDUCING"
     decided = decide_session(inputs, journal.account, guard.state().rung, is_reducing=is_reducing)
-    note_decision(journal, decided, inputs.gateway.receiver, f"{inputs.name}-{inputs.session}")
+    decision_id = f"{inputs.name}-{inputs.session}"
+    note_decision(journal, decided, inputs.gateway.receiver, decision_id, inputs.facts)
     inputs.folder.checkpoint(inputs.session, journal.head)
     return Outcome("awaiting_fill", ""), decided
 
@@ -138,6 +142,7 @@ def _note_start(journal: Journal, inputs: SessionInputs, opening: AccountState) 
         session=inputs.session.isoformat(),
         receiver=inputs.gateway.receiver,
         decision_time=inputs.decision_time.isoformat(),
+        **{name: inputs.facts[name] for name in _START_FACTS if inputs.facts.get(name)},
         **state_fields(opening),
     )
     journal.flush()
@@ -150,7 +155,16 @@ def _reconcile(inputs: SessionInputs, journal: Journal) -> list[str]:
     as_of = _as_of(journal)
     span = Span(as_of, inputs.session, orders_since(inputs, as_of))
     strangers = read_broker(journal, inputs.gateway, span)
-    return [*strangers, *find_differences(journal, inputs.gateway, inputs.session)]
+    found = _differences(inputs, journal, strangers)
+    switch, logs = inputs.switch, inputs.folder.logs
+    if found and take_over_accepted(journal, inputs.gateway, strangers, switch, logs):
+        return _differences(inputs, journal, strangers)
+    return found
+
+
+def _differences(inputs: SessionInputs, journal: Journal, strangers: list[str]) -> list[str]:
+    left = strangers_left(journal, strangers)
+    return [*left, *find_differences(journal, inputs.gateway, inputs.session)]
 
 
 def _send(

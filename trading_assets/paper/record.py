@@ -16,7 +16,9 @@ from trading_assets.schema import TABLES, conform
 
 Status = Literal["settled", "awaiting_fill", "missed", "halted"]
 
-SESSION_TABLES = ("decisions", "orders", "fills", "positions", "account")
+SESSION_TABLES = ("decisions", "orders", "fills", "positions", "account", "order_costs")
+# Those that a record of an earlier release lacks.
+_LATER_TABLES = ("order_costs",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class SessionRecord:
     closing : AccountState or None
         The ledger after its close; None unless settled.
     tables : mapping of str to DataFrame
-        The tables of `SESSION_TABLES`; fills, positions and account are empty unless settled.
+        The tables of `SESSION_TABLES`; all but decisions and orders are empty unless settled.
     audit : bytes
         The audit log.
     summary : mapping
@@ -89,6 +91,8 @@ class SessionRecord:
     ) -> "SessionRecord":
         """Read a record that was stored as tables and the files of `to_files`.
 
+        A table that earlier releases did not have may be missing; it is empty then.
+
         Raises
         ------
         DataError
@@ -102,7 +106,7 @@ class SessionRecord:
                 status=values.pop("status"),
                 opening=_state_from_json(values.pop("opening")),
                 closing=None if closing is None else _state_from_json(closing),
-                tables={name: conform(name, tables[name]) for name in SESSION_TABLES},
+                tables={name: conform(name, _table(tables, name)) for name in SESSION_TABLES},
                 audit=files["audit.jsonl"],
                 summary=values,
             )
@@ -120,6 +124,12 @@ class SessionRecord:
 def empty_tables() -> dict[str, pl.DataFrame]:
     """Return the session's tables without rows."""
     return {name: TABLES[name].empty() for name in SESSION_TABLES}
+
+
+def _table(tables: Mapping[str, pl.DataFrame], name: str) -> pl.DataFrame:
+    if name in _LATER_TABLES and name not in tables:
+        return TABLES[name].empty()
+    return tables[name]
 
 
 def _state_to_json(state: AccountState) -> dict[str, Any]:

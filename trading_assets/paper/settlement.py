@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from trading_assets.paper.acceptance import strangers_left
 from trading_assets.paper.account_memory import memory_after
+from trading_assets.paper.cost_tables import with_costs
 from trading_assets.paper.inputs import SessionInputs, orders_since
 from trading_assets.paper.journal import Journal
 from trading_assets.paper.ledger import AccountEvent, AccountState
@@ -61,7 +63,7 @@ def settle_session(inputs: SessionInputs, record: SessionRecord) -> SessionRecor
         journal.note_once("STOP", session=record.session.isoformat(), status="settled")
         journal.flush()
         inputs.folder.checkpoint(record.session, journal.head, is_final=True)
-        return replace(
+        settled = replace(
             record,
             status="settled",
             closing=closed.state,
@@ -76,6 +78,7 @@ def settle_session(inputs: SessionInputs, record: SessionRecord) -> SessionRecor
                 "audit": head_of(journal),
             },
         )
+        return with_costs(settled, inputs.market, inputs.strategy.costs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ def _catch_up(inputs: SessionInputs, journal: Journal, record: SessionRecord) ->
     span = Span(record.opening.as_of, record.session, since)
     strangers = read_broker(journal, inputs.gateway, span)
     known = {order.client_order_id: order for order in inputs.gateway.orders(since)}
-    return None if unfinished(journal, known) else strangers
+    return None if unfinished(journal, known) else strangers_left(journal, strangers)
 
 
 def _observations(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -59,6 +59,8 @@ class SessionData:
         Whether the environment permits this strategy to trade real money.
     alpaca_url : str
         Another address of Alpaca's dialect on this machine; empty for Alpaca itself.
+    facts : mapping of str to str
+        Digests of what the session reads, by the names of `DECISION_FACTS`.
     """
 
     session: date
@@ -74,6 +76,7 @@ class SessionData:
     run_id: str = ""
     permits_live: bool = False
     alpaca_url: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def trade_session(
@@ -133,6 +136,7 @@ def trade_session(
                 folder=data.account,
                 clock=data.clock,
                 run_id=data.run_id,
+                facts={**data.facts, "model_digest": _model_digest(data.champion)},
             )
 
         return _trade(data, market_data, market, inputs)
@@ -201,6 +205,12 @@ def market_until(
         declared_volatility(market_data),
         delisting_returns(market_data, known),
     )
+
+
+def _model_digest(champion: Mapping[str, bytes]) -> str:
+    """Return the digest of the bundle that decides; empty where the fallback does."""
+    record = record_of(champion)
+    return "" if record is None or record.is_fallback else record.champion
 
 
 def _decider(

@@ -2,15 +2,17 @@
 
 import socket
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from trading_assets.lake.store import Lake
+from trading_assets.lake.store import InputRef, Lake
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
 from trading_assets.pipeline.governance import champion_files
 from trading_assets.pipeline.market_tables import read_market
+from trading_assets.pipeline.paper_metadata import session_metadata
 from trading_assets.pipeline.resources import CredentialsResource, LakeResource
 from trading_assets.pipeline.task import Task, report_partitions
 
@@ -52,6 +54,7 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         session = date.fromisoformat(task.key)
         data = declared.trading.market_data
         bars, actions = read_market(task)
+        refs = task.refs(task.key)
         clock = SystemClock(lake.now)
         traded = trade_session(
             declared.name,
@@ -76,6 +79,7 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
                 run_id=context.run.run_id,
                 permits_live=credentials.permits_live(declared.name),
                 alpaca_url=credentials.alpaca_url(),
+                facts=_facts(task, refs),
             ),
         )
         inserted = _inserted_before(task)
@@ -84,7 +88,7 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         head = AuditHead(int(traded.summary["audit"]["count"]), traded.summary["audit"]["hash"])
         broken = verify_audit(traded.audit, head, stated_genesis(traded.audit))
         return dg.MaterializeResult(
-            metadata=_metadata(task, traded),
+            metadata=session_metadata(task, traded),
             check_results=[
                 check(reconciled, traded.differences),
                 check(intact, broken),
@@ -93,6 +97,19 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         )
 
     return [paper_session]
+
+
+def _facts(task: Task, refs: list[InputRef]) -> dict[str, str]:
+    """Return the digests of what the session is decided on, for its audit records."""
+    from trading_assets.paper.why import data_digest
+
+    features = f"{task.declared.name}/features"
+    return {
+        "config_digest": task.node.declaration_digest,
+        "code_version": task.node.code_version,
+        "features_digest": data_digest(ref for ref in refs if ref.asset == features),
+        "data_digest": data_digest(refs),
+    }
 
 
 def _witness(task: Task, account: str, clock: Any) -> Any:
@@ -132,13 +149,22 @@ def read_session(lake: Lake, asset: str, session: str) -> Any:
     """
     from trading_assets.paper.record import SESSION_TABLES, SessionRecord
 
-    tables = {name: lake.read(asset, [session], name, allow_failed=True) for name in SESSION_TABLES}
+    record = lake.record(asset, session)
+    stored = {Path(file.name).stem for file in record.files} if record else set(SESSION_TABLES)
+    tables = {
+        name: lake.read(asset, [session], name, allow_failed=True)
+        for name in SESSION_TABLES
+        if name in stored
+    }
     return SessionRecord.from_files(tables, lake.read_blobs(asset, session, allow_failed=True))
 
 
 def _stored(task: Task, *, before: bool) -> Any:
     asset, lake = task.node.key, task.lake
-    found = lake.latest_before(asset, task.key) if before else lake.record(asset, task.key)
+    # A session whose books differed goes on from its own ledger all the same: what differed is
+    # found again before anything is sent.
+    newest = lake.latest_before(asset, task.key, allow_failed=True)
+    found = newest if before else lake.record(asset, task.key)
     return None if found is None else read_session(lake, asset, found.partition)
 
 
@@ -172,24 +198,3 @@ def _write(task: Task, record: Any) -> Any:
         as_of=task.now,
         inputs=task.refs(task.key),
     )
-
-
-def _metadata(task: Task, traded: Any) -> dict[str, Any]:
-    account, fills = traded.tables["account"], traded.tables["fills"]
-    numbers: dict[str, Any] = {}
-    if len(account):
-        row = account.row(0, named=True)
-        numbers = {name: float(row[name]) for name in ("equity_usd", "cash_usd", "fees_usd")}
-    return {
-        "status": traded.status,
-        "orders": len(traded.tables["orders"]),
-        "fills": len(fills),
-        "decided_by": _decided_by(traded),
-        "audit_records": traded.audit.count(b"\n"),
-        **numbers,
-    }
-
-
-def _decided_by(traded: Any) -> str:
-    decisions = traded.tables["decisions"]
-    return str(decisions["decided_by"][0]) if len(decisions) else "nobody"
