@@ -187,7 +187,7 @@ def test_no_session_at_the_broker_writes_a_key(
         ("wrong keys", scripted(before_open(faults={"GET": [echoing(401)]}))),
         ("forbidden", scripted(before_open(faults={"GET": [echoing(403)]}))),
         ("out of order", scripted(before_open(faults={"GET": [echoing(500)] * 4}))),
-        ("another address", scripted(before_open(faults={"GET": [echoing(301)]}))),
+        ("another address", scripted(before_open(faults={"GET": [echoing(301)] * 4}))),
         ("no answer to orders", scripted(Forgetful(silent.clock, faults=silent.faults))),
         ("nothing", simulated(world)),
     ):

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ import dagster as dg
 import pytest
 
 from trading_assets.paper import alpaca_session
+from trading_assets.paper.alpaca_session import AlpacaSession
 from trading_assets.paper.alpaca_transport import PATIENCE
 from trading_assets.paper.clock import SystemClock
-from trading_assets_tests.paper.alpaca_double import HEALTHY, AlpacaDouble
+from trading_assets_tests.paper.alpaca_double import AlpacaDouble
 from trading_assets_tests.pipeline import live_world
 from trading_assets_tests.pipeline.live_world import LiveWorld, failures_of, ny, open_world
 
 PAPER = "tiny/paper_session"
-# A Thursday, on which its session is decided, and the session before it.
-DAY, BEFORE = "2022-07-28", "2022-07-27"
+# A Tuesday, on which its session is decided, and the session before it.
+DAY, BEFORE = "2022-08-02", "2022-08-01"
 MORNING = ny(DAY, "09:15")
 
 
@@ -36,6 +38,9 @@ def alpaca_world(root: Path, account: str = "paper") -> Generator[LiveWorld]:
             [request] = world.tick("nightly_retrain", now)
             assert isinstance(request, dg.RunRequest)
             assert failures_of(world.execute(request, now)) == []
+            # Sessions of the fallback name their features and do not read them.
+            for month in world.records("validated_bars"):
+                world.store(world.key("features"), month, blobs={"nothing.json": b"{}"})
             yield world
 
 
@@ -51,31 +56,27 @@ def reach(patch: pytest.MonkeyPatch, url: str) -> None:
     patch.setenv("TRADING_ASSETS_ALPACA_URL", url)
     patch.setattr(SystemClock, "sleep", lambda self, seconds: None)
     quick = replace(PATIENCE, connect_s=0.5, read_s=0.3)
-    patch.setattr(
-        alpaca_session,
-        "AlpacaSession",
-        functools.partial(_SESSION, patience=quick),
-    )
+    patch.setattr(alpaca_session, "AlpacaSession", functools.partial(AlpacaSession, patience=quick))
 
 
-_SESSION = alpaca_session.AlpacaSession
-
-
-def before_open(**changes: Any) -> AlpacaDouble:
-    """Return a broker whose clock shows the decision's moment."""
+def before_open(day: str = DAY, **changes: Any) -> AlpacaDouble:
+    """Return a broker whose clock shows the decision's moment of a day."""
     clock = {
-        "timestamp": MORNING.isoformat(),
+        "timestamp": ny(day, "09:15").isoformat(),
         "is_open": False,
-        "next_open": f"{DAY}T09:30:00-04:00",
-        "next_close": f"{DAY}T16:00:00-04:00",
+        "next_open": ny(day, "09:30").isoformat(),
+        "next_close": ny(day, "16:00").isoformat(),
     }
-    return AlpacaDouble(clock=clock, account=dict(HEALTHY), **changes)
+    return AlpacaDouble(**{"clock": clock, **changes})
 
 
 def trade(
-    world: LiveWorld, day: str = DAY, tags: dict[str, str] | None = None
+    world: LiveWorld,
+    day: str = DAY,
+    tags: dict[str, str] | None = None,
+    now: datetime = MORNING,
 ) -> dg.ExecuteInProcessResult:
-    """Materialize a session in the morning of the day."""
+    """Materialize a session, in the morning of the day above unless told otherwise."""
     key = dg.AssetKey(PAPER.split("/"))
     request = dg.RunRequest(asset_selection=[key], partition_key=day, tags=tags or {})
-    return world.execute(request, MORNING)
+    return world.execute(request, now)
