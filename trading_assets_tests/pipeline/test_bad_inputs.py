@@ -1,6 +1,7 @@
 """What is wrong before a session at a real broker: one sentence, a record of it, nothing sent."""
 
 from collections.abc import Callable, Generator
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -82,8 +83,9 @@ def change_a_card(world: LiveWorld, patch: pytest.MonkeyPatch) -> None:
     passed = challenger_files(bundle, passes=True)
     chosen = choose_champion({}, passed, date.fromisoformat(DAY), "equal_weight", MORNING)
     files = dict(chosen.to_files())
-    [card] = [name for name in files if name.endswith("ppo/seed-0/card.json")]
-    files[card] = files[card].replace(b"ppo", b"sac")
+    [card] = [name for name in files if name.endswith("ppo/seed-3/card.json")]
+    files[card] = files[card].replace(b'"ppo"', b'"sac"')
+    assert files[card] != chosen.to_files()[card]
     world.store("tiny/champion", DAY, blobs=files)
 
 
@@ -220,7 +222,7 @@ CASES = [
     ),
     failing(
         "a card that does not verify",
-        "card.json",
+        "ppo/seed-3/card.json' are missing, added or changed; expected the hashes",
         "START",
         "RECONCILE",
         "STOP",
@@ -249,7 +251,7 @@ def logged(world: LiveWorld, day: str) -> list[dict[str, str]]:
 
 
 def run(world: LiveWorld, case: Case, patch: pytest.MonkeyPatch) -> tuple[AlpacaDouble, list[str]]:
-    with serving(before_open(case.day, **case.broker)) as broker:
+    with serving(before_open(case.day, **deepcopy(case.broker))) as broker:
         reach(patch, broker.url)
         case.prepare(world, patch)
         result = trade(world, case.day, now=case.now)
@@ -296,7 +298,7 @@ def test_nothing_is_sent_and_one_sentence_says_why(
         assert orders["reason"].to_list() == [block["reason"]]
 
 
-@pytest.mark.parametrize("name", ["wrong keys", "refused after the start", "weights of nan"])
+@pytest.mark.parametrize("name", ["wrong keys", "a clock that says nothing", "weights of nan"])
 def test_a_session_that_failed_twice_says_it_once_and_is_traded_when_all_is_well(
     world: LiveWorld, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
