@@ -194,7 +194,7 @@ def _on_rung(targets: tuple[Target, ...], held: Floats, rung: Rung) -> tuple[Tar
 
 
 def _check_decision(inputs: SessionInputs, decision: Decision, decision_session: date) -> None:
-    """Refuse a decision on later data, on strange symbols, or outside the limits."""
+    """Refuse a decision on later data, on strange symbols, not finite, or outside the limits."""
     risk, who = inputs.strategy.risk, decision.decided_by
     if decision.session != decision_session:
         msg = f"{who} decided at the close of {decision.session}; expected {decision_session}"
@@ -203,6 +203,7 @@ def _check_decision(inputs: SessionInputs, decision: Decision, decision_session:
     if strangers:
         msg = f"{who} weighs {', '.join(strangers)}; expected symbols of the market"
         raise DataError(msg)
+    _check_finite(decision)
     sizes = np.abs(decision.weights)
     if inputs.strategy.policy.position == "long_only" and (
         (decision.weights < -_LIMIT_TOLERANCE).any()
@@ -216,6 +217,19 @@ def _check_decision(inputs: SessionInputs, decision: Decision, decision_session:
             f" expected at most max_weight {risk.max_weight} and max_gross {risk.max_gross}"
         )
         raise DataError(msg)
+
+
+def _check_finite(decision: Decision) -> None:
+    """Refuse weights that no comparison with a limit would refuse."""
+    for name, weights in (("weight", decision.weights), ("raw weight", decision.raw_weights)):
+        strange = np.flatnonzero(~np.isfinite(weights)).tolist()
+        if strange:
+            msg = (
+                f"{decision.decided_by} decided a {name} of {weights[strange[0]]} for"
+                f" {decision.symbols[strange[0]]}; expected finite numbers: check the bars it saw"
+                " and its model, or let another champion decide"
+            )
+            raise DataError(msg)
 
 
 def _check_sums(

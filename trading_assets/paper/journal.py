@@ -80,6 +80,10 @@ class Journal:
         if not self.has(event, **fields):
             self.note(event, **fields)
 
+    def forget(self) -> None:
+        """Drop what was noted and is not durable: what it belongs to has failed."""
+        self._noted = []
+
     def tell(self, event: str, **fields: str) -> None:
         """Note it and make it durable, with all that was noted before."""
         self.note(event, **fields)

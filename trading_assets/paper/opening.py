@@ -6,8 +6,9 @@ looked up before it is sent. Nothing leaves before our books and the broker's ag
 
 from datetime import date
 
-from trading_assets.errors import DataError
+from trading_assets.errors import DataError, UserError
 from trading_assets.paper.acceptance import strangers_left, take_over_accepted
+from trading_assets.paper.audit_log import AuditWriteError
 from trading_assets.paper.deciding import DecidedSession, decide_session, known_row
 from trading_assets.paper.decision_records import kept_decision, note_decision
 from trading_assets.paper.inputs import SessionInputs, orders_since
@@ -56,18 +57,24 @@ def open_session(inputs: SessionInputs) -> SessionRecord:
             unasked = _opening_state(inputs) or AccountState(None, ZERO, {})
             outcome = Outcome("missed", missed, knows_account=_opening_state(inputs) is not None)
             return _stop(inputs, journal, unasked, outcome)
-        # A log that was begun says itself what it was opened with.
-        opening = journal.account.opened or _opening_state(inputs) or inputs.gateway.account()
-        _note_start(journal, inputs, opening)
-        if decided is None:
-            outcome, decided = _decide(inputs, journal)
+        is_first_try = decided is None
+        try:
+            # A log that was begun says itself what it was opened with.
+            opening = journal.account.opened or _opening_state(inputs) or inputs.gateway.account()
+            _note_start(journal, inputs, opening)
+            outcome = Outcome("awaiting_fill", "")
             if decided is None:
-                return _stop(inputs, journal, opening, outcome)
-            _send(inputs, journal, decided, is_first_try=True)
-        else:
-            _send(inputs, journal, decided, is_first_try=False)
+                outcome, decided = _decide(inputs, journal)
+        except AuditWriteError:
+            raise
+        except UserError as error:
+            _note_failure(inputs, journal, error)
+            raise
+        if decided is None:
+            return _stop(inputs, journal, opening, outcome)
+        _send(inputs, journal, decided, is_first_try=is_first_try)
         inputs.folder.checkpoint(inputs.session, journal.head)
-        return make_record(inputs, journal, opening, Outcome("awaiting_fill", ""), decided)
+        return make_record(inputs, journal, opening, outcome, decided)
 
 
 def _decide(inputs: SessionInputs, journal: Journal) -> tuple[Outcome, DecidedSession | None]:
@@ -176,6 +183,15 @@ def _send(
     desk = OrderDesk(journal, inputs.gateway, inputs.clock, why_not)
     desk.send_all(list(decided.plan.orders), is_first_try=is_first_try)
     inputs.guard.after_sending()
+
+
+def _note_failure(inputs: SessionInputs, journal: Journal, error: UserError) -> None:
+    """Leave on record why the session did not start; it can be run again."""
+    session, reason = inputs.session.isoformat(), str(error)
+    journal.forget()
+    journal.note_once("STOP", session=session, status="failed", reason=reason)
+    journal.flush()
+    inputs.folder.checkpoint(inputs.session, journal.head)
 
 
 def _stop(

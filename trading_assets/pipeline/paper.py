@@ -53,6 +53,8 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         task = Task.begin(context, lake, declared, "paper_session")
         session = date.fromisoformat(task.key)
         data = declared.trading.market_data
+        # What is missing is refused before anything is sent.
+        inputs = task.refs(task.key)
         bars, actions = read_market(task)
         refs = task.refs(task.key)
         clock = SystemClock(lake.now)
@@ -83,7 +85,7 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
             ),
         )
         inserted = _inserted_before(task)
-        records = _commit(task, traded)
+        records = _commit(task, traded, inputs)
         report_partitions(context, records)
         head = AuditHead(int(traded.summary["audit"]["count"]), traded.summary["audit"]["hash"])
         broken = verify_audit(traded.audit, head, stated_genesis(traded.audit))
@@ -180,15 +182,15 @@ def _inserted_before(task: Task) -> list[str]:
     return [f"{later} was recorded first and started from an account without {task.key}"]
 
 
-def _commit(task: Task, traded: Any) -> list[Any]:
+def _commit(task: Task, traded: Any, inputs: Any) -> list[Any]:
     """Commit the session and, in the same transaction, the one before if this run settled it."""
-    writes = [_write(task, traded)]
+    writes = [_write(task, traded, inputs)]
     if traded.settled_previous is not None:
-        writes.insert(0, _write(task, traded.settled_previous))
+        writes.insert(0, _write(task, traded.settled_previous, inputs))
     return task.commit(writes)[-1:]
 
 
-def _write(task: Task, record: Any) -> Any:
+def _write(task: Task, record: Any, inputs: Any) -> Any:
     return task.write(
         record.session.isoformat(),
         record.tables,
@@ -196,5 +198,5 @@ def _write(task: Task, record: Any) -> Any:
         verdict="failed" if record.differences else "passed",
         reasons=record.differences,
         as_of=task.now,
-        inputs=task.refs(task.key),
+        inputs=inputs,
     )

@@ -1,38 +1,60 @@
 """Keys of the environment are sent to broker and market data, and appear nowhere else."""
 
 import base64
-import functools
 import gzip
 import json
 import logging
 import sqlite3
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
-from trading_assets.paper.alpaca_client import AlpacaClient
 
+from trading_assets.bars.actions.companies import actions_by_company
 from trading_assets.errors import UserError
-from trading_assets.paper import alpaca_client
-from trading_assets_tests.bars.alpaca.market_data_server import Fault, MarketDataServer
+from trading_assets.paper.alpaca_account import choose_account
+from trading_assets.paper.alpaca_gateway import AlpacaGateway
+from trading_assets.paper.alpaca_hours import DecisionWindow
+from trading_assets.paper.alpaca_session import AlpacaSession
+from trading_assets.paper.alpaca_transport import PATIENCE
+from trading_assets.paper.gateways import BrokerError
+from trading_assets.paper.simulated_broker.alpaca_app import SetClock, build_app
+from trading_assets.paper.simulated_broker.book import Book
+from trading_assets.paper.simulated_broker.broker import SimulatedBroker
+from trading_assets.paper.simulated_broker.http_guard import Keys
+from trading_assets.paper.simulated_broker.server import serving as serving_app
+from trading_assets.paper.trading import market_until
+from trading_assets_tests.bars.alpaca.market_data_server import (
+    Fault as MarketDataFault,
+)
+from trading_assets_tests.bars.alpaca.market_data_server import (
+    MarketDataServer,
+)
 from trading_assets_tests.faults.canaries import CANARIES, canaries_in
-from trading_assets_tests.paper.loopback import Broker, serving
+from trading_assets_tests.paper.alpaca_double import AlpacaDouble, Fault, ToldClock, serving
+from trading_assets_tests.paper.fixtures import CALENDAR
+from trading_assets_tests.paper.scripted import make_order
 from trading_assets_tests.pipeline import live_world
-from trading_assets_tests.pipeline.live_world import LiveWorld, failures_of, ny, open_world
+from trading_assets_tests.pipeline.alpaca_world import (
+    DAY,
+    MORNING,
+    alpaca_world,
+    before_open,
+    reach,
+    trade,
+)
+from trading_assets_tests.pipeline.live_world import DATA, LiveWorld, failures_of, open_world
 
-DAY = "2022-07-28"
-MORNING = ny(DAY, "09:15")
-PAPER = "tiny/paper_session"
 ECHO = json.dumps({"code": 1, "message": f"bad key {' or '.join(CANARIES.values())} given"})
-BEFORE_OPEN = {
-    "timestamp": f"{DAY}T09:15:00-04:00",
-    "is_open": False,
-    "next_open": f"{DAY}T09:30:00-04:00",
-    "next_close": f"{DAY}T16:00:00-04:00",
-}
+NO_SERVER = "http://127.0.0.1:9"
 
 
 @pytest.fixture(autouse=True)
@@ -41,14 +63,25 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, key)
 
 
-@pytest.fixture
-def broker() -> Iterator[Broker]:
-    with serving(Broker(dict(BEFORE_OPEN))) as running:
-        yield running
+def echoing(status: int | str, body: str = ECHO) -> Fault:
+    """An answer that repeats the keys, in its headers as well."""
+    told = {"X-Request-ID": CANARIES["ALPACA_API_KEY"], "Location": f"{NO_SERVER}/{body[:80]}"}
+    return Fault(status, body, headers=told)
 
 
-def connect(url: str) -> AlpacaClient:
-    return AlpacaClient(CANARIES, url, timeout_seconds=(0.5, 0.2), sleep=lambda seconds: None)
+@contextmanager
+def connected(url: str) -> Generator[AlpacaGateway]:
+    session = AlpacaSession(
+        choose_account(CANARIES, url),
+        clock=ToldClock(),
+        rng=Random(1),
+        patience=replace(PATIENCE, connect_s=0.5, read_s=0.2),
+    )
+    gateway = AlpacaGateway(session, CALENDAR, DecisionWindow(timedelta(minutes=15)))
+    try:
+        yield gateway
+    finally:
+        gateway.close()
 
 
 def told(error: BaseException) -> str:
@@ -56,24 +89,21 @@ def told(error: BaseException) -> str:
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 422, 429, 500, 503])
-@pytest.mark.parametrize("body", [ECHO, f"<html>{ECHO}</html>", ECHO[:40], json.dumps([ECHO])])
+@pytest.mark.parametrize(
+    "body", [ECHO, f"<html>{ECHO}</html>", ECHO[:-5], json.dumps([ECHO])], ids=str.__len__
+)
 def test_no_answer_of_the_broker_brings_a_key_into_a_message(
-    broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture, status: int, body: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, status: int, body: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    broker.get_faults = [status] * 4
-    broker.get_body = body
-    broker.faults = [(status, body, False)]
-    client = connect(broker.url)
-    texts = {"client": repr(client)}
-    try:
-        texts["answer"] = client.get("/v2/account").message
-    except UserError as error:
-        texts["error"] = told(error)
-    answer = client.post("/v2/orders", {"client_order_id": "one"})
-    texts["posted"] = "nothing" if answer is None else answer.message
-    client.close()
-    assert CANARIES["ALPACA_SECRET_KEY"] in str(broker.headers)
+    faults = {"GET": [echoing(status, body) for _ in range(4)], "POST": [echoing(status, body)]}
+    with serving(AlpacaDouble(faults=faults)) as broker, connected(broker.url) as gateway:
+        texts = {"session": repr(gateway._session) + repr(gateway._session.account)}
+        with pytest.raises(BrokerError) as caught:
+            gateway.blocked()
+        texts["error"] = told(caught.value)
+        texts["posted"] = repr(gateway.send(make_order()))
+    assert CANARIES["ALPACA_SECRET_KEY"] in str(broker.seen)
     assert canaries_in(tmp_path, {**texts, "log": caplog.text}) == []
 
 
@@ -81,71 +111,96 @@ def test_no_missing_server_brings_a_key_into_a_message(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    client = connect("http://127.0.0.1:9")
-    with pytest.raises(UserError) as caught:
-        client.get("/v2/account")
-    assert client.post("/v2/orders", {}) is None
-    assert canaries_in(tmp_path, {"error": told(caught.value), "log": caplog.text}) == []
+    with connected(NO_SERVER) as gateway:
+        with pytest.raises(BrokerError) as caught:
+            gateway.account()
+        answer = gateway.send(make_order())
+    assert answer.outcome == "unclear"
+    texts = {"error": told(caught.value), "answer": repr(answer), "log": caplog.text}
+    assert canaries_in(tmp_path, texts) == []
 
 
 @pytest.mark.parametrize("sign", ["\n", "\x00", "\u20ac", " "])
 def test_a_key_that_cannot_be_sent_is_named_and_not_shown(tmp_path: Path, sign: str) -> None:
     keys = {**CANARIES, "ALPACA_SECRET_KEY": CANARIES["ALPACA_SECRET_KEY"] + sign}
     with pytest.raises(UserError, match="ALPACA_SECRET_KEY holds") as caught:
-        AlpacaClient(keys)
+        choose_account(keys)
     assert canaries_in(tmp_path, {"error": told(caught.value)}) == []
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveWorld]:
+def world(tmp_path: Path) -> Iterator[LiveWorld]:
     """Months of bars, and a session to be decided at Alpaca's paper account."""
-    paper = "market_data: tiny_daily\n  paper: {gateway: alpaca}"
-    declared = live_world.STRATEGY.replace("market_data: tiny_daily", paper)
-    monkeypatch.setattr(live_world, "STRATEGY", declared)
-    with open_world(tmp_path / "world", "on_drift") as opened:
-        now = ny(DAY, "01:00")
-        for _ in range(3):
-            [request] = opened.tick("nightly_retrain", now)
-            assert isinstance(request, dg.RunRequest)
-            assert failures_of(opened.execute(request, now)) == []
+    with alpaca_world(tmp_path / "world") as opened:
         yield opened
+
+
+class Forgetful(AlpacaDouble):
+    """Never says what became of an order, and repeats the keys when asked."""
+
+    def take(
+        self, method: str, address: str, headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[Fault | None, int, Any]:
+        taken = super().take(method, address, headers, body)
+        return (echoing(500), 0, None) if "by_client_order_id" in address else taken
+
+
+@contextmanager
+def scripted(double: AlpacaDouble) -> Generator[str]:
+    with serving(double) as broker:
+        yield broker.url
+    assert CANARIES["ALPACA_API_KEY"] in str(double.seen)
+
+
+@contextmanager
+def simulated(world: LiveWorld) -> Generator[str]:
+    """Serve the simulated broker on the world's bars, and see that it took an order."""
+    lake = world.lake
+    bars = lake.read(f"{DATA}/validated_bars", list(world.records("validated_bars")))
+    actions = actions_by_company(lake.read(f"{DATA}/corporate_actions", [None]))
+    strategy = world.declared.trading
+    market = market_until(date.fromisoformat(DAY), bars, actions, world.declared.market)
+    broker = SimulatedBroker(Book(), strategy, market, CALENDAR, None, SetClock(MORNING))
+    keys = Keys(CANARIES["ALPACA_API_KEY"], CANARIES["ALPACA_SECRET_KEY"])
+    with serving_app(build_app(broker, keys, 100_000)) as url:
+        yield url
+    assert len(broker.book.orders()) == 1
+
+
+@contextmanager
+def no_server() -> Generator[str]:
+    yield NO_SERVER
 
 
 def test_no_session_at_the_broker_writes_a_key(
     world: LiveWorld,
-    broker: Broker,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG, "urllib3")
-    broker.get_body = ECHO
     texts: dict[str, str] = {}
-    # (what is wrong, answers to GETs, answers to POSTs); the last session is sent.
-    for what, gets, posts in (
-        ("no server", [], []),
-        ("wrong keys", [401], []),
-        ("forbidden", [403], []),
-        ("out of order", [500] * 4, []),
-        ("no answer to orders", [], [("hang", "", False)] * 9),
-        ("nothing", [], []),
+    silent = before_open(faults={"POST": [Fault("hang")] * 9})
+    # What is wrong; the last session is sent.
+    for what, broker in (
+        ("no server", no_server()),
+        ("wrong keys", scripted(before_open(faults={"GET": [echoing(401)]}))),
+        ("forbidden", scripted(before_open(faults={"GET": [echoing(403)]}))),
+        ("out of order", scripted(before_open(faults={"GET": [echoing(500)] * 4}))),
+        ("another address", scripted(before_open(faults={"GET": [echoing(301)] * 4}))),
+        ("no answer to orders", scripted(Forgetful(silent.clock, faults=silent.faults))),
+        ("nothing", simulated(world)),
     ):
-        url = "http://127.0.0.1:9" if what == "no server" else broker.url
-        client = functools.partial(
-            AlpacaClient, base_url=url, timeout_seconds=(0.5, 0.2), sleep=lambda seconds: None
-        )
-        monkeypatch.setattr(alpaca_client, "AlpacaClient", client)
-        broker.get_faults, broker.faults = gets, posts
-        request = dg.RunRequest(asset_selection=[dg.AssetKey(PAPER.split("/"))], partition_key=DAY)
-        result = world.execute(request, MORNING)
+        with broker as url:
+            reach(monkeypatch, url)
+            result = trade(world)
         failures = failures_of(result)
-        assert bool(failures) == (what != "nothing"), failures
+        assert bool(failures) == (what != "nothing"), (what, failures)
         texts |= {
             f"events of {what}": "\n".join(str(event) for event in result.all_events),
             f"failures of {what}": "\n".join(failures),
             f"run of {what}": str(world.instance.get_run_by_id(result.run_id)),
         }
-    assert CANARIES["ALPACA_API_KEY"] in str(broker.headers)
     printed = capfd.readouterr()
     texts |= {"stdout": printed.out, "stderr": printed.err, "log": caplog.text}
     assert canaries_in(world.root, texts) == []
@@ -154,13 +209,13 @@ def test_no_session_at_the_broker_writes_a_key(
 def test_market_data_that_refuses_writes_no_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with MarketDataServer(faults=[Fault(403, ECHO)] * 4) as server:
+    with MarketDataServer(faults=[MarketDataFault(403, ECHO)] * 4) as server:
         source = f"{{kind: alpaca, feed: iex, url: '{server.url}'}}"
         bars = live_world.MARKET_DATA.replace("{kind: world, seed: 7}", source)
         assert bars != live_world.MARKET_DATA
         monkeypatch.setattr(live_world, "MARKET_DATA", bars)
         with open_world(tmp_path / "world", "on_drift") as world:
-            key = dg.AssetKey([live_world.DATA, "raw_bars"])
+            key = dg.AssetKey([DATA, "raw_bars"])
             request = dg.RunRequest(asset_selection=[key], partition_key="2022-06-01")
             result = world.execute(request, MORNING)
             failures = failures_of(result)
