@@ -20,6 +20,8 @@ from trading_assets.paper.reconciliation import Span, find_differences, read_bro
 from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.recording import Outcome, make_record
 
+_DIFFER = "ledger and broker differ"
+
 
 def open_session(inputs: SessionInputs) -> SessionRecord:
     """Decide the session and send its orders, unless something forbids it.
@@ -60,6 +62,7 @@ def open_session(inputs: SessionInputs) -> SessionRecord:
                 return _stop(inputs, journal, opening, outcome)
             _send(inputs, journal, decided, is_first_try=True)
         else:
+            _reconcile_unsent(inputs, journal)
             _send(inputs, journal, decided, is_first_try=False)
         inputs.folder.checkpoint(inputs.session, journal.head)
         return make_record(inputs, journal, opening, Outcome("awaiting_fill", ""), decided)
@@ -73,11 +76,9 @@ def _decide(inputs: SessionInputs, journal: Journal) -> tuple[Outcome, DecidedSe
     refusal = inputs.gateway.refusal(inputs.session)
     if refusal:
         return Outcome("missed", refusal), None
-    differences = _reconcile(inputs, journal)
+    differences = _reconcile_or_halt(inputs, journal)
     if differences:
-        reason = "ledger and broker differ"
-        inputs.switch.halt("reconciliation", f"{reason}: {'; '.join(differences)}")
-        return Outcome("halted", reason, tuple(differences)), None
+        return Outcome("halted", _DIFFER, tuple(differences)), None
     decided = decide_session(inputs, journal.account)
     note_decision(journal, decided, inputs.gateway.receiver, f"{inputs.name}-{inputs.session}")
     inputs.folder.checkpoint(inputs.session, journal.head)
@@ -128,6 +129,21 @@ def _note_start(journal: Journal, inputs: SessionInputs, opening: AccountState) 
     journal.flush()
 
 
+def _reconcile_unsent(inputs: SessionInputs, journal: Journal) -> None:
+    """Reconcile again where an interrupted run left orders that may still have to be sent."""
+    orders = journal.account.orders.values()
+    if any(state.status in ("intended", "unknown") for state in orders):
+        _reconcile_or_halt(inputs, journal)
+
+
+def _reconcile_or_halt(inputs: SessionInputs, journal: Journal) -> list[str]:
+    """Return where ledger and broker differ; then the account is halted and nothing is sent."""
+    differences = _reconcile(inputs, journal)
+    if differences:
+        inputs.switch.halt("reconciliation", f"{_DIFFER}: {'; '.join(differences)}")
+    return differences
+
+
 def _reconcile(inputs: SessionInputs, journal: Journal) -> list[str]:
     blocked = inputs.gateway.blocked()
     if blocked:
@@ -142,7 +158,8 @@ def _send(
     inputs: SessionInputs, journal: Journal, decided: DecidedSession, *, is_first_try: bool
 ) -> None:
     def why_not() -> str:
-        return why_halted(inputs.switch) or inputs.gateway.refusal(inputs.session)
+        # The switch comes last: it may be thrown while the broker is asked.
+        return inputs.gateway.refusal(inputs.session) or why_halted(inputs.switch)
 
     desk = OrderDesk(journal, inputs.gateway, inputs.clock, why_not)
     desk.send_all(list(decided.plan.orders), is_first_try=is_first_try)
