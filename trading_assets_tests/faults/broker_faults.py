@@ -80,7 +80,7 @@ class BrokerFaults:
     ) -> "BrokerFaults":
         """Return the faults of a world; something strange happens in those that are disturbed."""
         strange = str(rng.choice(STRANGE)) if is_disturbed else ""
-        row = int(rng.integers(rows.start + 1, rows.stop))
+        row = rows.start + 1 + int(rng.integers(max(len(rows) - 1, 1)))
         rate = float(rng.choice([0.0, 0.4, 0.8]))
         return cls(rng, broker, rate, strange, row, bool(rng.random() < 0.4))
 

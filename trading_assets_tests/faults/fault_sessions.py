@@ -7,11 +7,9 @@ the schedule and a person would, until it is settled, or halted where it has to 
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import date
-
-import numpy as np
 
 from trading_assets.errors import DataError
+from trading_assets.paper.audit_log import AuditWriteError
 from trading_assets.paper.gateways import BrokerError
 from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.session import run_session
@@ -66,13 +64,13 @@ def run_world(seed: int, n_sessions: int = 4, crash_at: int | None = None) -> Ta
     """
     world = World.draw(seed, n_sessions, crash_at)
     tally = Tally()
-    if not all(_trade(world, row, tally) for row in world.rows):
+    if not all(trade(world, row, tally) for row in world.rows):
         return tally
     problems = _sent_too_late(world)
     if world.thrower.sent_before is not None:
         world.calm()
         world.account_folder().switch.rearm("A. Person", "the drill is over")
-        if not _trade(world, world.rows.stop, tally):
+        if not trade(world, world.rows.stop, tally):
             return tally
     tally.crashes += world.crash.crashes
     tally.faults.update(world.network.faults)
@@ -85,7 +83,7 @@ def run_world(seed: int, n_sessions: int = 4, crash_at: int | None = None) -> Ta
     return tally
 
 
-def _trade(world: World, row: int, tally: Tally) -> bool:
+def trade(world: World, row: int, tally: Tally) -> bool:
     """Run a session before its bar is there, and after; return whether all went as it has to."""
     tally.sessions += 1
     market = world.market_at(row)
@@ -100,44 +98,46 @@ def _trade(world: World, row: int, tally: Tally) -> bool:
     return True
 
 
-def _run_until_done(
-    world: World, row: int, known: Market, tally: Tally, *, is_known: bool
-) -> str:
-    session = session_at(world.market, row)
-    stored = world.record(session)
+def _run_until_done(world: World, row: int, known: Market, tally: Tally, *, is_known: bool) -> str:
+    """Return why a session could not be brought to its end, or an empty string."""
+    stored = world.record(session_at(world.market, row))
     if is_known and stored is not None and stored.status == "halted":
         return ""
-    error = ""
     world.broker.market = known
+    waits = ""
     for attempt in range(MOST_ATTEMPTS):
         if attempt == CALM_AFTER:
             world.calm()
         if attempt and world.faults.is_within and not is_known:
             world.happen(row)
         tally.attempts += 1
-        try:
-            if is_known:
-                world.change_executions(session)
-            record = run_session(world.inputs(row, known))
-            problem = _unexpected(world, record, row, is_known=is_known)
-            if problem:
-                return problem
-            if is_known and record.status == "awaiting_fill":
-                error = "awaiting_fill"
-                continue
-            world.store(record)
-        except SimulatedCrash as crash:
-            error = f"crash {crash}"
-        except (BrokerError, OSError) as failure:
-            error = repr(failure)
-        except DataError as failure:
-            error = repr(failure)
-            if "Audit" not in type(failure).__name__:
-                return error
-        else:
-            tally.halted += record.status == "halted"
-            return ""
-    return f"not done after {MOST_ATTEMPTS} attempts: {error}"
+        waits, problem = _attempt(world, row, known, tally, is_known=is_known)
+        if problem or not waits:
+            return problem
+    return f"not done after {MOST_ATTEMPTS} attempts: {waits}"
+
+
+def _attempt(
+    world: World, row: int, known: Market, tally: Tally, *, is_known: bool
+) -> tuple[str, str]:
+    """Run a session once; return what it waits for, and what must not be."""
+    if is_known:
+        world.change_executions(session_at(world.market, row))
+    try:
+        record = run_session(world.inputs(row, known))
+        problem = _unexpected(world, record, row, is_known=is_known)
+        if problem or (is_known and record.status == "awaiting_fill"):
+            return "a fill", problem
+        world.store(record)
+    except SimulatedCrash as crash:
+        return f"crash {crash}", ""
+    except (BrokerError, OSError) as failure:
+        return repr(failure), ""
+    except DataError as failure:
+        is_unwritten = isinstance(failure, AuditWriteError)
+        return repr(failure), "" if is_unwritten else repr(failure)
+    tally.halted += record.status == "halted"
+    return "", ""
 
 
 def _unexpected(world: World, record: SessionRecord, row: int, *, is_known: bool) -> str:

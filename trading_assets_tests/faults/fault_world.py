@@ -114,10 +114,12 @@ class World:
             session_at(market, row): rng.uniform(low, 0.32, 3)
             for row in range(len(market.sessions))
         }
-        kind = "none" if is_calm else str(apart.choice(["none", "kill", "strange"], p=[0.5, 0.3, 0.2]))
+        kind = (
+            "none" if is_calm else str(apart.choice(["none", "kill", "strange"], p=[0.5, 0.3, 0.2]))
+        )
         faults = BrokerFaults.draw(apart, broker, rows, is_disturbed=kind == "strange")
         thrower = Thrower.draw(apart, folder, network.sends, is_thrown=kind == "kill")
-        renamed = int(apart.integers(rows.start + 1, rows.stop)) if apart.random() < 0.25 else 0
+        renamed = rows.start + 1 + int(apart.integers(n_sessions)) if apart.random() < 0.25 else 0
         world = cls(
             seed=seed,
             rows=rows,
