@@ -26,6 +26,8 @@ from trading_assets.risk.breakers import Observations
 
 _START_FACTS = ("model_digest", "config_digest", "code_version")
 
+_DIFFER = "ledger and broker differ"
+
 
 def open_session(inputs: SessionInputs) -> SessionRecord:
     """Decide the session and send its orders, unless something forbids it.
@@ -65,6 +67,8 @@ def open_session(inputs: SessionInputs) -> SessionRecord:
             outcome = Outcome("awaiting_fill", "")
             if decided is None:
                 outcome, decided = _decide(inputs, journal)
+            else:
+                _reconcile_unsent(inputs, journal)
         except AuditWriteError:
             raise
         except UserError as error:
@@ -85,11 +89,9 @@ def _decide(inputs: SessionInputs, journal: Journal) -> tuple[Outcome, DecidedSe
     refusal = inputs.gateway.refusal(inputs.session)
     if refusal:
         return Outcome("missed", refusal), None
-    differences = _reconcile(inputs, journal)
+    differences = _reconcile_or_halt(inputs, journal)
     if differences:
-        reason = "ledger and broker differ"
-        inputs.switch.halt("reconciliation", f"{reason}: {'; '.join(differences)}")
-        return Outcome("halted", reason, tuple(differences)), None
+        return Outcome("halted", _DIFFER, tuple(differences)), None
     guard = inputs.guard
     tripped = guard.before_decision(_observations(inputs, journal))
     if tripped:
@@ -155,6 +157,21 @@ def _note_start(journal: Journal, inputs: SessionInputs, opening: AccountState) 
     journal.flush()
 
 
+def _reconcile_unsent(inputs: SessionInputs, journal: Journal) -> None:
+    """Reconcile again where an interrupted run left orders that may still have to be sent."""
+    orders = journal.account.orders.values()
+    if any(state.status in ("intended", "unknown") for state in orders):
+        _reconcile_or_halt(inputs, journal)
+
+
+def _reconcile_or_halt(inputs: SessionInputs, journal: Journal) -> list[str]:
+    """Return where ledger and broker differ; then the account is halted and nothing is sent."""
+    differences = _reconcile(inputs, journal)
+    if differences:
+        inputs.switch.halt("reconciliation", f"{_DIFFER}: {'; '.join(differences)}")
+    return differences
+
+
 def _reconcile(inputs: SessionInputs, journal: Journal) -> list[str]:
     blocked = inputs.gateway.blocked()
     if blocked:
@@ -178,7 +195,8 @@ def _send(
     inputs: SessionInputs, journal: Journal, decided: DecidedSession, *, is_first_try: bool
 ) -> None:
     def why_not() -> str:
-        return why_halted(inputs.switch) or inputs.gateway.refusal(inputs.session)
+        # The switch comes last: it may be thrown while the broker is asked.
+        return inputs.gateway.refusal(inputs.session) or why_halted(inputs.switch)
 
     desk = OrderDesk(journal, inputs.gateway, inputs.clock, why_not)
     desk.send_all(list(decided.plan.orders), is_first_try=is_first_try)

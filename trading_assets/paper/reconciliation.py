@@ -49,7 +49,8 @@ def read_broker(journal: Journal, gateway: Gateway, span: Span) -> list[str]:
     Returns
     -------
     list of str
-        Orders and executions at the broker that are not ours, one sentence each.
+        Orders and executions at the broker that are not ours, and executions of sessions that have
+        ended that were undone since; one sentence each.
     """
     changes = [(update.change, update.order) for update in gateway.updates() if update.change]
     known = {order.client_order_id: order for order in gateway.orders(span.orders_since)}
@@ -61,11 +62,13 @@ def read_broker(journal: Journal, gateway: Gateway, span: Span) -> list[str]:
     for order in known.values():
         if order.client_order_id in journal.account.orders:
             _note_order(journal, order)
-    for change, order in changes:
-        _note_change(journal, change, order.client_order_id)
-    for change in activities.changes:
-        _note_change(journal, change, _owner_of(journal, change))
     journal.flush()
+    for change, order in changes:
+        # The stream may repeat what the log of an earlier session has booked.
+        if order.client_order_id in journal.account.orders:
+            _note_change(journal, change, order.client_order_id)
+    journal.flush()
+    strangers += _note_changes(journal, activities)
     _take_back_unlisted(journal, activities, known)
     journal.flush()
     return strangers
@@ -177,11 +180,27 @@ def _note_change(journal: Journal, change: FillChange, client_order_id: str) -> 
     journal.note_once(event, **change_fields(change, client_order_id))
 
 
-def _owner_of(journal: Journal, change: FillChange) -> str:
+def _note_changes(journal: Journal, activities: Activities) -> list[str]:
+    strangers: list[str] = []
+    for change in activities.changes:
+        owner = _owner_of(journal, change.execution_id)
+        if owner:
+            _note_change(journal, change, owner)
+            # The next one may undo what this one has put in its place.
+            journal.flush()
+        else:
+            strangers.append(
+                f"execution {change.execution_id} was undone at the broker ({change.kind}) and"
+                " is of no order of this session"
+            )
+    return strangers
+
+
+def _owner_of(journal: Journal, execution_id: str) -> str:
     for key, state in journal.account.orders.items():
-        if change.execution_id in state.executions:
+        if execution_id in state.executions:
             return key
-    return "" if change.replacement is None else change.replacement.client_order_id
+    return ""
 
 
 def _take_back_unlisted(

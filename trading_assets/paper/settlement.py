@@ -47,14 +47,9 @@ def settle_session(inputs: SessionInputs, record: SessionRecord) -> SessionRecor
     row = row_of(inputs.market, record.session)
     with inputs.open_log(record) as log:
         journal = Journal(log)
-        strangers = _catch_up(inputs, journal, record)
-        if strangers is None:
+        differences = _differences(inputs, journal, record)
+        if differences is None:
             return record
-        differences = [*strangers, *find_differences(journal, inputs.gateway, record.session)]
-        if differences:
-            reason = f"ledger and broker differ after {record.session}: {'; '.join(differences)}"
-            inputs.switch.halt("reconciliation", reason)
-            journal.note_once("HALT", session=record.session.isoformat(), reason=reason)
         closed = _Closed(journal, journal.account.state(record.session))
         tables = {**record.tables, **_tables(record, closed, inputs.market, row)}
         figures = _figures(tables, closed)
@@ -89,6 +84,27 @@ class _Closed:
     @property
     def events(self) -> list[AccountEvent]:
         return self.journal.account.events
+
+
+def _differences(
+    inputs: SessionInputs, journal: Journal, record: SessionRecord
+) -> list[str] | None:
+    """Book what the broker tells and return where it still differs; None while that is open.
+
+    Where the log has ended and only its record was lost, nothing more is booked in it: what the
+    broker has changed since is found by the next session.
+    """
+    if journal.has("STOP", session=record.session.isoformat(), status="settled"):
+        return [halt["reason"] for halt in journal.records("HALT")]
+    strangers = _catch_up(inputs, journal, record)
+    if strangers is None:
+        return None
+    differences = [*strangers, *find_differences(journal, inputs.gateway, record.session)]
+    if differences:
+        reason = f"ledger and broker differ after {record.session}: {'; '.join(differences)}"
+        inputs.switch.halt("reconciliation", reason)
+        journal.note_once("HALT", session=record.session.isoformat(), reason=reason)
+    return differences
 
 
 def _catch_up(inputs: SessionInputs, journal: Journal, record: SessionRecord) -> list[str] | None:

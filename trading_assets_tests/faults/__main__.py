@@ -15,6 +15,12 @@ from trading_assets_tests.faults.held_locks import sweep_held_locks
 from trading_assets_tests.faults.kills import sweep_crash_points, sweep_random_kills
 from trading_assets_tests.faults.log_alterations import sweep_alterations
 from trading_assets_tests.faults.overlap import sweep_overlaps, sweep_threads
+from trading_assets_tests.faults.session_sweep import (
+    counted,
+    fault_ledger,
+    sweep_every_crash,
+    sweep_sessions,
+)
 from trading_assets_tests.faults.tally import Tally
 from trading_assets_tests.fuzz.targets import run_all
 
@@ -27,6 +33,9 @@ FEWEST_BUNDLES = 200
 RANDOM_KILLS = 60
 LOG_ALTERATIONS = 10_000
 DAGSTER_KILLS = 50
+# Of four sessions each, and one more where the kill switch was thrown.
+FAULT_WORLDS = 2_500
+CRASHED_WORLDS = (1, 3, 5)
 # Full and failing disks; every occurrence of what changes the disk, and some of what reads it.
 REFUSED_CHANGES = {
     "write": "ENOSPC",
@@ -120,6 +129,19 @@ def alter(root: Path) -> Tally:
     return tally
 
 
+def trade(root: Path) -> Tally:
+    """Trade thousands of sessions under faults, and crash a few at every moment."""
+    del root
+    drawn = sweep_sessions(range(FAULT_WORLDS))
+    crashed = sweep_every_crash(CRASHED_WORLDS)
+    print(fault_ledger({"drawn faults": drawn, "a crash at every moment": crashed}))
+    drawn.add(crashed)
+    keep(Figure("paper.fault_sessions", drawn.sessions, "sessions"))
+    keep(Figure("paper.duplicate_orders", drawn.duplicate_orders, "orders", limit=0))
+    keep(Figure("paper.lost_fills", drawn.lost_fills, "fills", limit=0))
+    return counted(drawn)
+
+
 SWEEPS: dict[str, Callable[[Path], Tally]] = {
     "corruption": corrupt,
     "bundles": alter_bundles,
@@ -129,6 +151,7 @@ SWEEPS: dict[str, Callable[[Path], Tally]] = {
     "locks": sweep_held_locks,
     "fuzz": fuzz,
     "audit": alter,
+    "sessions": trade,
 }
 
 

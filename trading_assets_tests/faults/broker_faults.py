@@ -1,248 +1,193 @@
-"""A layer between the simulated broker's HTTP face and its clients in which seeded faults happen.
+"""What goes wrong at the broker itself, and with people, while a session trades.
 
-Requests: an error status, an HTML page, a broken body, silence or a reset, each before or after the
-broker has applied them, and requests that arrive twice. Stream: messages muted, repeated, swapped
-(a fill before its acknowledgement), or a dropped connection.
+Busts and corrections, trades by hand, blocks, and a kill switch that is thrown at any moment. What
+is drawn comes from a generator of its own, apart from that of network and disk.
 """
 
-import asyncio
-import json
-import socket
-import struct
-import threading
-import time
-from collections import Counter
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from datetime import date
+from decimal import Decimal
 
 import numpy as np
-import uvicorn
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trading_assets.paper.simulated_broker import interventions
+from trading_assets.paper.kill_switch import CONTROL_LOCK, KillSwitch
+from trading_assets.paper.orders import Order
+from trading_assets.paper.simulated_broker.behaviour import Behaviour
+from trading_assets.paper.simulated_broker.booked import Execution
 from trading_assets.paper.simulated_broker.broker import SimulatedBroker
-
-RequestKind = Literal["status", "html", "truncated", "hang", "reset", "twice"]
-StreamKind = Literal["mute", "duplicate", "swap", "drop"]
-STATUSES = (429, 500, 501, 502, 503, 504)
-
-
-@dataclass(frozen=True)
-class RequestFault:
-    """What happens to one request; `is_applied` says whether the broker has seen it before."""
-
-    kind: RequestKind
-    is_applied: bool = False
-    status: int = 503
-
-    @property
-    def name(self) -> str:
-        kind = str(self.status) if self.kind == "status" else self.kind
-        return f"{kind} {'after' if self.is_applied else 'before'}"
-
-
-REQUEST_FAULTS = (
-    *(RequestFault("status", applied, s) for s in STATUSES for applied in (False, True)),
-    *(
-        RequestFault(kind, applied)
-        for kind in ("html", "truncated", "hang", "reset")
-        for applied in (False, True)
-    ),
-    RequestFault("twice", True),
+from trading_assets.paper.simulated_broker.interventions import (
+    bust,
+    correct,
+    move,
+    trade_elsewhere,
 )
+from trading_assets.simulation.market import Market
+from trading_assets_tests.faults.simulated_disk import SimulatedClock, SimulatedFolder
+
+STRANGE = ("trade by hand", "order by hand", "cash moved", "shares moved", "blocked", "late bust")
+_MOST_MOMENTS = 250
+
+
+def draw_behaviour(rng: np.random.Generator, market: Market, seed: int) -> Behaviour:
+    """Return how a broker misbehaves: calm in a third of the worlds."""
+    if rng.random() < 1 / 3:
+        return Behaviour()
+    rows = rng.integers(8, len(market.sessions), 2)
+    halts = {(str(rng.choice(market.symbols)), market.sessions[row].astype(object)) for row in rows}
+    return Behaviour(
+        seed=seed,
+        max_pieces=int(rng.integers(1, 5)),
+        partial_share=float(rng.choice([0.0, 0.3])),
+        reject_share=float(rng.choice([0.0, 0.2])),
+        ack_seconds=float(rng.choice([0.0, 2.0])),
+        halts=frozenset(halts) if rng.random() < 0.5 else frozenset(),
+    )
 
 
 @dataclass
-class FaultScript:
-    """Draws faults from a seed; explicit ones in `requests` and `stream` come first.
+class BrokerFaults:
+    """Changes executions, account and switch behind a session's back.
 
-    Shares are the probabilities that a request, or a message, meets a fault.
+    Attributes
+    ----------
+    change_rate : float
+        Probability that executions are changed between two attempts to settle them.
+    strange : str
+        What of `STRANGE` happens once, or empty.
+    strange_row : int
+        Before which session's row it happens at the earliest.
+    is_within : bool
+        Whether it happens between two runs of one session, not between two sessions.
+    done : list of str
+        What happened, in order.
+    ignored : set of str
+        Executions that changed after their session had ended: nobody can book them unasked.
     """
 
-    seed: int = 0
-    write_share: float = 0.0
-    read_share: float = 0.0
-    stream_share: float = 0.0
-    hang_seconds: float = 1.0
-    requests: list[RequestFault] = field(default_factory=list)
-    stream: list[StreamKind] = field(default_factory=list)
-    tally: Counter[str] = field(default_factory=Counter)
+    rng: np.random.Generator
+    broker: SimulatedBroker
+    change_rate: float
+    strange: str
+    strange_row: int
+    is_within: bool = False
+    done: list[str] = field(default_factory=list)
+    ignored: set[str] = field(default_factory=set)
+    is_strange: bool = False
 
-    def __post_init__(self) -> None:
-        self.rng = np.random.default_rng(self.seed)
+    @classmethod
+    def draw(
+        cls, rng: np.random.Generator, broker: SimulatedBroker, rows: range, *, is_disturbed: bool
+    ) -> "BrokerFaults":
+        """Return the faults of a world; something strange happens in those that are disturbed."""
+        strange = str(rng.choice(STRANGE)) if is_disturbed else ""
+        row = rows.start + 1 + int(rng.integers(max(len(rows) - 1, 1)))
+        rate = float(rng.choice([0.0, 0.4, 0.8]))
+        return cls(rng, broker, rate, strange, row, bool(rng.random() < 0.4))
 
-    def of_request(self, method: str) -> RequestFault | None:
-        share = self.read_share if method == "GET" else self.write_share
-        fault = None
-        if self.requests and method != "GET":
-            fault = self.requests.pop(0)
-        elif share and self.rng.random() < share:
-            fault = REQUEST_FAULTS[int(self.rng.integers(len(REQUEST_FAULTS)))]
-        if fault is not None:
-            self.tally[fault.name] += 1
-        return fault
-
-    def of_message(self) -> StreamKind | None:
-        kinds: tuple[StreamKind, ...] = ("mute", "duplicate", "swap", "drop")
-        fault: StreamKind | None = None
-        if self.stream:
-            fault = self.stream.pop(0)
-        elif self.stream_share and self.rng.random() < self.stream_share:
-            fault = kinds[int(self.rng.integers(len(kinds)))]
-        if fault is not None:
-            self.tally[f"stream {fault}"] += 1
-        return fault
-
-
-class FaultyFace:
-    """An ASGI application in front of another, with the faults of a script."""
-
-    def __init__(self, app: ASGIApp, script: FaultScript) -> None:
-        self.app = app
-        self.script = script
-        self.server: uvicorn.Server | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await self._stream(scope, receive, send)
+    def change_executions(self, session: date) -> None:
+        """Bust or correct executions of a session that is carried, perhaps."""
+        if self.broker.book.account().as_of != session:
             return
-        is_api = scope["type"] == "http" and scope["path"].startswith("/v2/")
-        fault = self.script.of_request(scope["method"]) if is_api else None
-        if fault is None:
-            await self.app(scope, receive, send)
-            return
-        body = await _read_body(receive)
-        applied: list[Message] = []
-        for _ in range(2 if fault.kind == "twice" else int(fault.is_applied)):
-            applied = await self._apply(scope, body)
-        await self._answer(fault, scope, applied, send)
-
-    async def _apply(self, scope: Scope, body: bytes) -> list[Message]:
-        sent: list[Message] = []
-
-        async def receive() -> Message:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        await self.app(dict(scope), receive, send)
-        return sent
-
-    async def _answer(
-        self, fault: RequestFault, scope: Scope, applied: list[Message], send: Send
-    ) -> None:
-        if fault.kind == "twice":
-            for message in applied:
-                await send(message)
-        elif fault.kind == "status":
-            content = json.dumps({"code": fault.status * 100_000, "message": "scripted"})
-            await _respond(send, fault.status, content.encode(), "application/json")
-        elif fault.kind == "html":
-            page = b"<html><body><h1>Bad gateway</h1></body></html>"
-            await _respond(send, 200, page, "text/html")
-        elif fault.kind == "truncated":
-            await _respond(send, 200, b'{"id": "3f', "application/json", missing=100)
-            self._cut(scope, is_reset=False)
-        else:
-            if fault.kind == "hang":
-                await asyncio.sleep(self.script.hang_seconds)
-            self._cut(scope, is_reset=True)
-
-    def _cut(self, scope: Scope, *, is_reset: bool) -> None:
-        """Close the connection that a request came by, without a word."""
-        assert self.server is not None
-        for connection in list(self.server.server_state.connections):
-            transport: Any = connection.transport  # type: ignore[union-attr]
-            if transport.get_extra_info("peername") != tuple(scope["client"]):
-                continue
-            if is_reset:
-                linger = struct.pack("ii", 1, 0)
-                made = transport.get_extra_info("socket")
-                made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                transport.abort()
-            else:
-                transport.close()
-
-    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        held: list[Message] = []
-
-        async def send_with_faults(message: Message) -> None:
-            is_update = b"trade_updates" in (message.get("bytes") or b"") and b'"event"' in (
-                message.get("bytes") or b""
-            )
-            fault = self.script.of_message() if is_update else None
-            if fault == "drop":
-                self._cut(scope, is_reset=True)
-                raise ConnectionResetError
-            if fault == "swap" and not held:
-                held.append(message)
+        while self.rng.random() < self.change_rate:
+            found = self._standing(session)
+            if not found:
                 return
-            for copy in () if fault == "mute" else (message,) * (2 if fault == "duplicate" else 1):
-                await send(copy)
-            while held and is_update:
-                await send(held.pop())
+            self._change(found[int(self.rng.integers(len(found)))], session)
+            self.change_rate /= 2
 
-        try:
-            await self.app(scope, receive, send_with_faults)
-        except ConnectionResetError:
+    def happen(self, row: int, session: date) -> bool:
+        """Do the strange thing if this is where it happens, and return whether it did."""
+        if self.is_strange or not self.strange or row < self.strange_row:
+            return False
+        self.is_strange = True
+        self.done.append(self.strange)
+        shares, price = Decimal(int(self.rng.integers(1, 9))), Decimal("50.25")
+        symbol = self.broker.market.symbols[0]
+        order = Order("by-hand-1", session, symbol, "buy", shares)
+        if self.strange == "trade by hand":
+            trade_elsewhere(self.broker, order, price, self.rng.choice([session, None]))
+        elif self.strange == "order by hand":
+            self.broker.take(order)
+        elif self.strange == "cash moved":
+            move(self.broker, symbol, Decimal(0), Decimal("-0.000001"), is_told=False)
+        elif self.strange == "shares moved":
+            move(self.broker, symbol, Decimal("1e-9"), Decimal(0), is_told=True)
+        elif self.strange == "blocked":
+            self.broker.book.block("margin call")
+        else:
+            self._bust_late(session)
+        return True
+
+    def _bust_late(self, session: date) -> None:
+        found = self._standing(None)
+        if not found:
+            self.broker.book.block("nothing to bust")
             return
+        execution = found[-1].fill
+        self.ignored.add(execution.execution_id)
+        bust(self.broker, execution.execution_id, self.rng.choice([session, None]))
+
+    def _standing(self, session: date | None) -> list[Execution]:
+        return [
+            execution
+            for execution in self.broker.book.executions()
+            if execution.undone_in is None and session in (None, execution.session)
+        ]
+
+    def _change(self, execution: Execution, session: date) -> None:
+        fill = execution.fill
+        if self.rng.random() < 0.5:
+            bust(self.broker, fill.execution_id, session)
+            self.done.append("bust")
+            return
+        price = fill.price_usd + Decimal(int(self.rng.integers(-3, 4))) / 100
+        half = (fill.quantity / 2).quantize(Decimal(1))
+        quantity = half if half and self.rng.random() < 0.5 else fill.quantity
+        correct(self.broker, fill.execution_id, quantity, price, session)
+        self.done.append("correction")
 
 
-@contextmanager
-def serving_with_faults(app: ASGIApp, script: FaultScript) -> Generator[str]:
-    """Serve an application with faults in a thread; give its address."""
-    faulty = FaultyFace(app, script)
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        faulty,
-        log_config=None,
-        log_level="critical",
-        lifespan="off",
-        ws="websockets-sansio",
-        timeout_graceful_shutdown=1,
-    )
-    faulty.server = uvicorn.Server(config)
-    thread = threading.Thread(target=faulty.server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        faulty.server.should_exit = True
-        thread.join()
-        listener.close()
+@dataclass
+class Thrower:
+    """Throws the kill switch at one moment of a world, from another process than the session's.
 
+    Attributes
+    ----------
+    at : int
+        The moment; 0 for never.
+    sends : list of str
+        Ids of the orders that left so far; kept by the network.
+    sent_before : int or None
+        How many orders had left when the marker stood.
+    """
 
-def disturb_executions(broker: SimulatedBroker, rng: np.random.Generator, share: float) -> int:
-    """Bust a share of the executions that stand; return how many."""
-    standing = [e for e in broker.book.executions() if e.undone_in is None]
-    chosen = [e for e in standing if rng.random() < share]
-    for execution in chosen:
-        interventions.bust(broker, execution.fill.execution_id)
-    return len(chosen)
+    at: int
+    switch: KillSwitch
+    folder: SimulatedFolder
+    sends: list[str]
+    sent_before: int | None = None
+    moments: int = 0
 
+    @classmethod
+    def draw(
+        cls,
+        rng: np.random.Generator,
+        folder: SimulatedFolder,
+        sends: list[str],
+        *,
+        is_thrown: bool,
+    ) -> "Thrower":
+        """Return one that throws at a drawn moment, or never."""
+        at = int(rng.integers(1, _MOST_MOMENTS)) if is_thrown else 0
+        return cls(at, KillSwitch(folder.calm(), SimulatedClock()), folder, sends)
 
-async def _read_body(receive: Receive) -> bytes:
-    body = b""
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if not message.get("more_body"):
-            return body
-
-
-async def _respond(
-    send: Send, status: int, content: bytes, media_type: str, missing: int = 0
-) -> None:
-    headers = {
-        "content-type": media_type,
-        "content-length": str(len(content) + missing),
-        "x-ratelimit-limit": "200",
-        "x-ratelimit-remaining": "0" if status == 429 else "100",
-        "x-ratelimit-reset": str(int(time.time())),
-    }
-    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
-    await send({"type": "http.response.body", "body": content, "more_body": missing > 0})
+    def watch(self, what: str) -> None:
+        """Throw if the moment has come, not while an order is on its way out or a write torn."""
+        if self.sent_before is not None or not self.at:
+            return
+        self.moments += 1
+        is_busy = what.endswith(" leaves") or CONTROL_LOCK in self.folder.locks
+        if self.moments < self.at or is_busy or "write" in what or "switch.json" in what:
+            return
+        self.switch.halt("drill", "thrown at a random moment")
+        self.sent_before = len(self.sends)

@@ -2,46 +2,23 @@
 
 Clock, network, disk, crashes and randomness come from the seed; the broker's book is apart from
 all of them and is read directly at the end. A session is run again after each crash or error, as
-the schedule and a person would, until it is settled.
+the schedule and a person would, until it is settled, or halted where it has to be.
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-
-import numpy as np
 
 from trading_assets.errors import DataError
-from trading_assets.paper.account_folder import AccountFolder
-from trading_assets.paper.audit import audit_records
+from trading_assets.paper.audit_log import AuditWriteError
 from trading_assets.paper.gateways import BrokerError
-from trading_assets.paper.inputs import SessionInputs, decision_time
 from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.session import run_session
-from trading_assets.paper.simulated_broker.book import Book
-from trading_assets.paper.simulated_broker.broker import SimulatedBroker
-from trading_assets.paper.simulated_broker.gateway import SimulatedGateway
 from trading_assets.simulation.market import Market
-from trading_assets.strategy import Strategy
-from trading_assets_tests.faults.network import Network, Rates
-from trading_assets_tests.faults.simulated_disk import (
-    CrashPlan,
-    SimulatedClock,
-    SimulatedCrash,
-    SimulatedFolder,
-)
-from trading_assets_tests.paper.fixtures import (
-    CALENDAR,
-    NAME,
-    cut,
-    decide_with,
-    make_market,
-    make_strategy,
-    session_at,
-)
+from trading_assets_tests.faults.account_checks import Findings, examine
+from trading_assets_tests.faults.fault_world import World
+from trading_assets_tests.faults.simulated_disk import SimulatedCrash
+from trading_assets_tests.paper.fixtures import cut, session_at
 
-FIRST_ROW = 8
 # After so many attempts the faults end; what then does not settle never will.
 CALM_AFTER = 12
 MOST_ATTEMPTS = 20
@@ -54,212 +31,147 @@ class Tally:
     sessions: int = 0
     attempts: int = 0
     crashes: int = 0
+    halted: int = 0
     orders: int = 0
     fills: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
+    duplicate_orders: int = 0
+    lost_fills: int = 0
+    faults: Counter[str] = field(default_factory=Counter[str])
+    wrong: list[str] = field(default_factory=list[str])
 
     def add(self, other: "Tally") -> None:
         """Count another tally in."""
-        for name in ("sessions", "attempts", "crashes", "orders", "fills"):
+        for name in (
+            *("sessions", "attempts", "crashes", "halted"),
+            *("orders", "fills", "duplicate_orders", "lost_fills"),
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.faults.update(other.faults)
         self.wrong += other.wrong
 
 
-@dataclass
-class World:
-    """One account, its broker, and everything that may fail between them."""
+def run_world(seed: int, n_sessions: int = 4, crash_at: int | None = None) -> Tally:
+    """Trade an account through sessions under the faults of a seed, and check all that it left.
 
-    seed: int
-    market: Market
-    strategy: Strategy
-    broker: SimulatedBroker
-    network: Network
-    folder: SimulatedFolder
-    crash: CrashPlan
-    clock: SimulatedClock
-    weights: dict[date, np.ndarray]
-    stored: dict[date, dict[str, bytes]] = field(default_factory=dict)
-    tables: dict[date, dict] = field(default_factory=dict)
-
-    @classmethod
-    def draw(cls, seed: int) -> "World":
-        """Return the world of a seed."""
-        rng = np.random.default_rng(seed)
-        market = make_market(FIRST_ROW + 8, seed=int(rng.integers(1 << 30)))
-        is_long_short = rng.random() < 0.3
-        declared: dict[str, object] = {}
-        if is_long_short:
-            declared = {
-                "policy": {
-                    "agents": {"ppo": {}},
-                    "position": "long_short",
-                    "sizing": "constant_notional",
-                }
-            }
-        if rng.random() < 0.3:
-            declared["costs"] = {"fee_bps": 1.0, "half_spread_bps": 2.0, "lot_shares": 1.0}
-        strategy = make_strategy(**declared)
-        crash = CrashPlan(rng, float(rng.choice([0.0, 0.01, 0.05, 0.15])))
-        folder = SimulatedFolder(crash, rng, float(rng.choice([0.0, 0.0, 0.05])))
-        broker = SimulatedBroker(Book(), strategy, market, CALENDAR)
-        network = Network(SimulatedGateway(broker), rng, Rates.draw(rng), crash)
-        low = -0.3 if is_long_short else 0.0
-        weights = {
-            session_at(market, row): rng.uniform(low, 0.32, 3)
-            for row in range(20)[: len(market.sessions)]
-        }
-        clock = SimulatedClock()
-        return cls(seed, market, strategy, broker, network, folder, crash, clock, weights)
-
-    def record(self, session: date | None) -> SessionRecord | None:
-        """Return what is stored of a session."""
-        if session not in self.stored:
-            return None
-        return SessionRecord.from_files(self.tables[session], self.stored[session])
-
-    def store(self, record: SessionRecord) -> None:
-        """Store a record and, with it, the one before that it settled: both or neither."""
-        self.crash.maybe("before the record is stored")
-        for one in (record.settled_previous, record):
-            if one is not None:
-                self.stored[one.session] = one.to_files()
-                self.tables[one.session] = dict(one.tables)
-        self.crash.maybe("after the record was stored")
-
-    def inputs(self, row: int, known: Market) -> SessionInputs:
-        """Return a session's inputs, as a new process has them."""
-        session = session_at(self.market, row)
-        earlier = [day for day in self.stored if day < session]
-        previous = self.record(max(earlier)) if earlier else None
-        self.folder.locks.clear()
-        return SessionInputs(
-            name=NAME,
-            strategy=self.strategy,
-            session=session,
-            calendar=CALENDAR,
-            market=known,
-            decision_time=decision_time(CALENDAR, session, 15, datetime(2030, 1, 1, tzinfo=UTC)),
-            decide=decide_with(lambda day: self.weights[day]),
-            gateway=self.network,
-            previous=previous,
-            stored=self.record(session),
-            folder=AccountFolder(self.folder, self.clock),
-            clock=self.clock,
-        )
-
-    def calm(self) -> None:
-        """End all faults."""
-        self.network.rates = Rates()
-        self.crash.rate, self.crash.at = 0.0, None
-        self.folder.refuse_rate = 0.0
-        self.network.deliver_all()
-
-
-def run_world(seed: int, n_sessions: int = 4) -> Tally:
-    """Trade an account through sessions under the faults of a seed, and check all that it left."""
-    world = World.draw(seed)
+    Parameters
+    ----------
+    seed : int
+        Seed of everything.
+    n_sessions : int
+        Sessions to trade; an account that was killed trades one more after it was re-armed.
+    crash_at : int, optional
+        The one moment at which the process dies, while hardly anything else fails.
+    """
+    world = World.draw(seed, n_sessions, crash_at)
     tally = Tally()
-    for row in range(FIRST_ROW, FIRST_ROW + n_sessions):
-        tally.sessions += 1
-        # At first the bar of the session is not there yet; then it is.
-        for known in (cut(world.market, row - 1), world.market):
-            problem = _run_until_done(world, row, known, tally)
-            if problem:
-                tally.wrong.append(f"seed {seed}, {session_at(world.market, row)}: {problem}")
-                return tally
+    if not all(trade(world, row, tally) for row in world.rows):
+        return tally
+    problems = _sent_too_late(world)
+    if world.thrower.sent_before is not None:
+        world.calm()
+        world.account_folder().switch.rearm("A. Person", "the drill is over")
+        if not trade(world, world.rows.stop, tally):
+            return tally
     tally.crashes += world.crash.crashes
     tally.faults.update(world.network.faults)
-    tally.wrong += [f"seed {seed}: {text}" for text in _what_is_wrong(world, tally)]
+    tally.faults.update(world.faults.done)
+    tally.faults.update(["kill switch"] * (world.thrower.sent_before is not None))
+    tally.faults.update(["rename"] * bool(world.renamed_row))
+    found = examine(world.left())
+    found.wrong += problems
+    _count(tally, found, seed)
     return tally
 
 
-def _run_until_done(world: World, row: int, known: Market, tally: Tally) -> str:
-    wanted = "settled" if known is world.market else "awaiting_fill"
-    error = ""
+def trade(world: World, row: int, tally: Tally) -> bool:
+    """Run a session before its bar is there, and after; return whether all went as it has to."""
+    tally.sessions += 1
+    market = world.market_at(row)
+    if not world.faults.is_within:
+        world.happen(row)
+    for is_known in (False, True):
+        known = market if is_known else cut(market, row - 1)
+        problem = _run_until_done(world, row, known, tally, is_known=is_known)
+        if problem:
+            tally.wrong.append(f"seed {world.seed}, {session_at(world.market, row)}: {problem}")
+            return False
+    return True
+
+
+def _run_until_done(world: World, row: int, known: Market, tally: Tally, *, is_known: bool) -> str:
+    """Return why a session could not be brought to its end, or an empty string."""
+    stored = world.record(session_at(world.market, row))
+    if is_known and stored is not None and stored.status == "halted":
+        return ""
     world.broker.market = known
+    waits = ""
     for attempt in range(MOST_ATTEMPTS):
         if attempt == CALM_AFTER:
             world.calm()
+        if attempt and world.faults.is_within and not is_known:
+            world.happen(row)
         tally.attempts += 1
-        try:
-            record = run_session(world.inputs(row, known))
-            if record.status not in (wanted, "settled"):
-                reason = record.summary.get("reason")
-                error = f"{record.status}: {reason} {record.differences}"
-                if record.status == "halted":
-                    return error
-                continue
-            world.store(record)
-        except SimulatedCrash as crash:
-            error = f"crash {crash}"
-        except (BrokerError, OSError) as failure:
-            error = repr(failure)
-        except DataError as failure:
-            error = repr(failure)
-            if "Audit" not in type(failure).__name__:
-                return error
-        else:
-            return ""
-    return f"not {wanted} after {MOST_ATTEMPTS} attempts: {error}"
+        waits, problem = _attempt(world, row, known, tally, is_known=is_known)
+        if problem or not waits:
+            return problem
+    return f"not done after {MOST_ATTEMPTS} attempts: {waits}"
 
 
-def _what_is_wrong(world: World, tally: Tally) -> Iterator[str]:
-    """Compare our books with the broker's own, read directly."""
-    records = [record for day in sorted(world.stored) if (record := world.record(day))]
-    broker = world.broker.book.account()
-    last = records[-1]
-    assert last.closing is not None
-    if last.closing.cash_usd != broker.cash_usd:
-        yield f"cash is {last.closing.cash_usd}, at the broker {broker.cash_usd}"
-    if dict(last.closing.quantity) != dict(broker.quantity):
-        yield f"positions are {last.closing.quantity}, at the broker {broker.quantity}"
-    booked = Counter(
-        row["execution_id"] for r in records for row in r.tables["fills"].iter_rows(named=True)
-    )
-    executed = Counter(e.fill.execution_id for e in world.broker.book.executions())
-    if booked != executed:
-        lost, invented = executed - booked, booked - executed
-        yield f"executions lost {sorted(lost)}, invented {sorted(invented)}"
-    tally.fills += sum(executed.values())
-    at_broker = Counter(o.client_order_id for o in world.broker.book.orders())
-    intended: Counter[str] = Counter()
-    for record in records:
-        logged = audit_records(record.audit, record.summary["audit"]["genesis"])
-        intended.update(r["client_order_id"] for r in logged if r["event"] == "INTENT")
-        yield from _order_of_records(record.session, logged)
-    repeated = [key for key, count in (at_broker + Counter()).items() if count > 1]
-    repeated += [key for key, count in intended.items() if count > 1]
-    if repeated:
-        yield f"orders twice: {repeated}"
-    if set(at_broker) - set(intended):
-        yield f"orders without intent: {sorted(set(at_broker) - set(intended))}"
-    tally.orders += len(at_broker)
-    yield from _duplicate_trades(world)
+def _attempt(
+    world: World, row: int, known: Market, tally: Tally, *, is_known: bool
+) -> tuple[str, str]:
+    """Run a session once; return what it waits for, and what must not be."""
+    if is_known:
+        world.change_executions(session_at(world.market, row))
+    try:
+        record = run_session(world.inputs(row, known))
+        problem = _unexpected(world, record, row, is_known=is_known)
+        if problem or (is_known and record.status == "awaiting_fill"):
+            return "a fill", problem
+        world.store(record)
+    except SimulatedCrash as crash:
+        return f"crash {crash}", ""
+    except (BrokerError, OSError) as failure:
+        return repr(failure), ""
+    except DataError as failure:
+        is_unwritten = isinstance(failure, AuditWriteError)
+        return repr(failure), "" if is_unwritten else repr(failure)
+    tally.halted += record.status == "halted"
+    return "", ""
 
 
-def _order_of_records(session: date, logged: list[dict[str, str]]) -> Iterator[str]:
-    events = [record["event"] for record in logged]
-    if "INTENT" in events:
-        first = events.index("INTENT")
-        agreed = [
-            place
-            for place, record in enumerate(logged)
-            if record["event"] == "RECONCILE" and not record["differences"]
-        ]
-        if not agreed or agreed[0] > first:
-            yield f"{session}: an order was intended before ledger and broker agreed"
-    if events.count("DECIDED") > 1:
-        yield f"{session}: decided {events.count('DECIDED')} times"
+def _unexpected(world: World, record: SessionRecord, row: int, *, is_known: bool) -> str:
+    """Return what is wrong with how a session ended, or an empty string."""
+    if not world.is_to_halt() and (record.status == "halted" or record.differences):
+        return f"{record.status}: {record.summary.get('reason')} {record.differences}"
+    strange = world.strange_row
+    has_to_halt = strange is not None and row >= strange + world.faults.is_within
+    if has_to_halt and not is_known and record.status != "halted":
+        return f"{record.status} after: {world.faults.strange}"
+    return "" if record.status != "missed" else f"missed: {record.summary.get('reason')}"
 
 
-def _duplicate_trades(world: World) -> Iterator[str]:
-    seen: Counter[tuple[date, str]] = Counter()
-    for booked in world.broker.book.orders():
-        if booked.status != "rejected":
-            seen[booked.order.session, booked.order.symbol] += 1
-    yield from (f"{key} was ordered {count} times" for key, count in seen.items() if count > 1)
+def _sent_too_late(world: World) -> list[str]:
+    """Return which orders left although something had to keep them."""
+    problems: list[str] = []
+    if world.network.hasty:
+        problems.append(f"sent before this run had reconciled: {world.network.hasty}")
+    for what, before in (
+        ("the kill switch was thrown", world.thrower.sent_before),
+        (world.faults.strange, world.strange_sends),
+    ):
+        late = [] if before is None else world.network.sends[before:]
+        if late:
+            problems.append(f"{late} left after: {what}")
+    return problems
+
+
+def _count(tally: Tally, found: Findings, seed: int) -> None:
+    tally.orders += found.orders
+    tally.fills += found.fills
+    tally.duplicate_orders += found.duplicate_orders
+    tally.lost_fills += found.lost_fills
+    tally.wrong += [f"seed {seed}: {text}" for text in found.wrong]
 
 
 def run_worlds(seeds: range, n_sessions: int = 4) -> Tally:

@@ -4,7 +4,8 @@ It stands in front of a gateway. Requests are lost before or after they were app
 arrive twice; reads fail; messages of the stream are dropped, doubled, delayed and shuffled.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -55,6 +56,11 @@ class Network:
     faults: dict[str, int] = field(default_factory=dict)
     on_their_way: list[tuple[int, Order]] = field(default_factory=list)
     kept_updates: list[Update] = field(default_factory=list)
+    # Whether a bust or correction is listed; else only what stands is, as at Alpaca.
+    lists_changes: bool = True
+    has_reconciled: bool = False
+    hasty: list[str] = field(default_factory=list)
+    on_close: Callable[[date], None] = lambda session: None
 
     @property
     def receiver(self) -> str:
@@ -78,6 +84,7 @@ class Network:
 
     def account(self) -> AccountState:
         self._read("account")
+        self.has_reconciled = True
         return self.broker.account()
 
     def send(self, order: Order) -> Answer:
@@ -85,6 +92,8 @@ class Network:
         self._arrive()
         self.requests += 1
         self.sends.append(order.client_order_id)
+        if not self.has_reconciled:
+            self.hasty.append(order.client_order_id)
         if self._happens("lost_before"):
             return Answer("unclear", reason="time-out")
         if self._happens("late"):
@@ -125,9 +134,14 @@ class Network:
         self._read("activities")
         found = self.broker.activities(since, until)
         fills = list(found.fills)
+        if not self.lists_changes:
+            undone = {change.execution_id for change in found.changes}
+            fills += [change.replacement for change in found.changes if change.replacement]
+            fills = [fill for fill in fills if fill.execution_id not in undone]
+            found = replace(found, changes=())
         if self._happens("doubled"):
             fills += fills
-        return Activities(found.events, tuple(fills), found.changes)
+        return replace(found, fills=tuple(fills))
 
     def updates(self) -> tuple[Update, ...]:
         found = [*self.kept_updates, *self.broker.updates()]
@@ -144,16 +158,26 @@ class Network:
 
     def has_closed(self, session: date) -> bool:
         self._read("has_closed")
-        return self.broker.has_closed(session)
+        is_closed = self.broker.has_closed(session)
+        if is_closed:
+            self.on_close(session)
+        return is_closed
 
     def last_targets(self) -> dict[str, str]:
         return self.broker.last_targets()
 
     def rename(self, current: Any, until: date) -> None:
+        self.crash.maybe("before the broker's names change")
         self.broker.rename(current, until)
+        self.crash.maybe("after the broker's names changed")
 
     def close(self) -> None:
         self.broker.close()
+
+    def connect(self, broker: Gateway) -> None:
+        """Start anew, as a new process does: what it has not read yet, it does not know."""
+        self.broker = broker
+        self.has_reconciled = False
 
     def deliver_all(self) -> None:
         """Let every request that is still on its way arrive."""

@@ -16,21 +16,49 @@ class SimulatedCrash(BaseException):
 
 @dataclass
 class CrashPlan:
-    """Says at which moments a process dies; every moment that could be one is counted."""
+    """Says at which moments a process dies; every moment that could be one is counted.
+
+    Attributes
+    ----------
+    rate : float
+        Probability of dying at a moment.
+    at : int or None
+        The one moment to die at, instead of drawn ones.
+    on_moment : callable
+        Told of every moment before it is decided whether the process dies there.
+    """
 
     rng: np.random.Generator
     rate: float
     crashes: int = 0
     moments: int = 0
     at: int | None = None
+    on_moment: Callable[[str], None] = lambda what: None
 
     def maybe(self, what: str) -> None:
         """Die here, perhaps."""
         self.moments += 1
+        self.on_moment(what)
         chosen = self.at == self.moments if self.at is not None else self.rng.random() < self.rate
         if chosen:
             self.crashes += 1
             raise SimulatedCrash(what)
+
+
+@dataclass
+class SimulatedHeads:
+    """A `HeadStore` of memory: the process may die before a checkpoint is kept, or after."""
+
+    crash: CrashPlan
+    kept: list[tuple[str, str]] = field(default_factory=list)
+
+    def append(self, account: str, head: str) -> None:
+        self.crash.maybe("before a checkpoint is kept")
+        self.kept.append((account, head))
+        self.crash.maybe("after a checkpoint was kept")
+
+    def heads(self, account: str) -> list[str]:
+        return [head for owner, head in self.kept if owner == account]
 
 
 class SimulatedClock:
@@ -69,7 +97,18 @@ class SimulatedFolder:
     locks: set[str] = field(default_factory=set)
     writes: int = 0
     stamps: dict[str, int] = field(default_factory=dict)
+    own_locks: set[str] = field(default_factory=set)
     label = "disk of memory"
+
+    def start_process(self) -> None:
+        """Free what a process that is gone has held, as the kernel does."""
+        self.locks.clear()
+        self.own_locks.clear()
+
+    def calm(self) -> "SimulatedFolder":
+        """Return the same files and locks, as a process has them that meets no fault."""
+        crash = CrashPlan(self.rng, 0.0)
+        return SimulatedFolder(crash, self.rng, 0.0, self.files, self.locks, 0, self.stamps)
 
     def names(self) -> tuple[str, ...]:
         return tuple(sorted(self.files))
@@ -98,14 +137,19 @@ class SimulatedFolder:
 
     @contextmanager
     def lock(self, name: str, timeout_seconds: float = 0.0) -> Generator[None]:
+        if name in self.own_locks:
+            yield
+            return
         if name in self.locks:
             raise DataError(f"{name} is held")
         self.locks.add(name)
+        self.own_locks.add(name)
         try:
             yield
         finally:
             # The kernel frees a dead process's locks, too.
             self.locks.discard(name)
+            self.own_locks.discard(name)
 
     def _write(self, name: str, before: bytes, data: bytes) -> None:
         self.writes += 1

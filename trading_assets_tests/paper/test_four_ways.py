@@ -63,7 +63,7 @@ def test_a_session_that_forgets_a_cost_is_noticed(
     def free(books, target, bar, costs, **options):
         return correct(books, target, bar, costs.model_copy(update={"fee_bps": 0.0}), **options)
 
-    monkeypatch.setattr("trading_assets.paper.simulated_broker.matching.step", free)
+    monkeypatch.setattr("trading_assets.paper.simulated_broker.steps.step", free)
     found = equities(tmp_path, market, strategy, random_weights(strategy, market))
     gap = np.abs(found["paper sessions"] - found["event-driven backtest"]).max()
     assert gap > 1.0

@@ -14,7 +14,7 @@ from trading_assets.paper.simulated_broker.alpaca_app import SetClock, build_app
 from trading_assets.paper.simulated_broker.book import Book
 from trading_assets.paper.simulated_broker.broker import SimulatedBroker
 from trading_assets.paper.simulated_broker.http_guard import Keys
-from trading_assets_tests.faults.broker_faults import (
+from trading_assets_tests.faults.http_faults import (
     REQUEST_FAULTS,
     FaultScript,
     RequestFault,
