@@ -111,8 +111,8 @@ class SessionForecaster:
         state = state or forecaster.start_state
         if state.session >= asked[-1]:
             msg = (
-                f"intervals go on from {state.session}; expected a session before {asked[-1]}, whose"
-                " forecast is to be made: its limits were issued before"
+                f"intervals go on from {state.session}; expected a session before {asked[-1]},"
+                " whose forecast is to be made: its limits were issued before"
             )
             raise DataError(msg)
         self._memory = ConformalMemory(state)
