@@ -79,7 +79,8 @@ class SessionForecaster:
     Raises
     ------
     DataError
-        As in `Forecaster.forecast`, or if sessions do not fill the window.
+        As in `Forecaster.forecast`, or if sessions do not fill the window, or the state is of the
+        session that comes or a later one.
     """
 
     def __init__(
@@ -108,6 +109,12 @@ class SessionForecaster:
             found = forecaster.forecast(tables, asked[:-1], state)
             self.rows, state = found.rows, found.state
         state = state or forecaster.start_state
+        if state.session >= asked[-1]:
+            msg = (
+                f"intervals go on from {state.session}; expected a session before {asked[-1]},"
+                " whose forecast is to be made: its limits were issued before"
+            )
+            raise DataError(msg)
         self._memory = ConformalMemory(state)
         labels = label_panel(panel, tables.bars, tables.actions, spec)
         outcomes = read_outcomes(panel, labels, forecaster.class_rule, forecaster.horizon_bars)

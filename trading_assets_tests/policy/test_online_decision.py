@@ -178,6 +178,16 @@ def test_what_came_true_of_bars_that_were_filled_in_later_is_learned(bundle):
     require_same(found.decision, whole(inputs))
 
 
+def test_a_close_that_was_decided_on_before_is_decided_on_whole_tables(bundle):
+    state = whole(at(bundle, DAY)).forecast_state
+    inputs = at(bundle, DAY, forecast_state=state)
+    found = OnlineDecider.prepare(inputs.asked, upto(DAY)).decide(inputs)
+    assert found.path == "batch"
+    assert f"intervals go on from {DAY}" in found.why
+    require_same(found.decision, whole(inputs))
+    assert found.decision.forecast_state == state
+
+
 def test_a_company_that_was_renamed_is_decided_on_under_its_name_now(bundle, forecaster):
     trained = tuple("OLDNAME" if name == "BBB" else name for name in SYMBOLS)
     own = bundle_of(strategy_of(), forecaster, symbols=trained)
