@@ -120,6 +120,11 @@ def _add_rearm(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("strategy")
     parser.add_argument("--by", required=True, metavar="NAME", help="the person who allows it")
     parser.add_argument("--reason", required=True, metavar="TEXT", help="why it is safe again")
+    parser.add_argument(
+        "--accept-differences",
+        action="store_true",
+        help="take the broker's cash and shares for true where they differ from our books",
+    )
     parser.set_defaults(function=paper_commands.rearm)
 
 

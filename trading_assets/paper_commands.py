@@ -35,10 +35,7 @@ def kill(options: Namespace, build_gateway: GatewayBuilder | None = None) -> int
     is_recorded = _halt(switch, options.by, options.reason)
     known_open = open_order_ids(session_logs(account_folder(settings.data, strategy)).values())
     try:
-        if build_gateway is None:
-            msg = "no broker was asked: this command has none to reach"
-            raise UserError(msg)
-        gateway = build_gateway(strategy)
+        gateway = (build_gateway or _open_gateway)(strategy)
     except UserError as error:
         _print_state(switch.state())
         print(f"{error}; cancel open orders at the broker by hand")
@@ -54,9 +51,24 @@ def kill(options: Namespace, build_gateway: GatewayBuilder | None = None) -> int
     return 0 if is_recorded and result.is_verified else FAILED
 
 
-def rearm(options: Namespace) -> int:
+def rearm(options: Namespace, build_gateway: GatewayBuilder | None = None) -> int:
     """Allow an account to trade again, under a name and with a reason."""
+    from trading_assets.paper.kill import resume_broker
+    from trading_assets.paper.kill_switch import require_person
+
     settings, strategy = _settings_of_account(options.strategy)
+    if options.accept_differences:
+        from trading_assets.pipeline.account_control import access_of, rearm_and_accept
+
+        accepted = rearm_and_accept(access_of(settings, strategy), options.by, options.reason)
+        print(f"{len(accepted)} differences accepted", *accepted, sep="\n  ")
+        _print_state(_switch(settings, strategy).state())
+        return 0
+    require_person(options.by, options.reason)
+    try:
+        resume_broker((build_gateway or _open_gateway)(strategy))
+    except UserError as error:
+        print(f"{error}; the broker was not told to take orders again")
     _print_state(_switch(settings, strategy).rearm(options.by, options.reason))
     return 0
 
@@ -136,6 +148,13 @@ def _settings_of_account(strategy: str) -> "tuple[Settings, str]":
     if not account_path(settings.data, strategy).is_dir():
         settings.declarations().strategy(strategy)
     return settings, strategy
+
+
+def _open_gateway(strategy: str) -> "Gateway":
+    from trading_assets.pipeline.account_control import access_of, open_gateway
+    from trading_assets.pipeline.settings import read_settings
+
+    return open_gateway(access_of(read_settings(), strategy))
 
 
 def _switch(settings: "Settings", strategy: str) -> "KillSwitch":

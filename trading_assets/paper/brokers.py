@@ -6,6 +6,7 @@ from datetime import timedelta
 from random import Random
 
 from trading_assets.bars.calendars.calendar import ExchangeCalendar
+from trading_assets.errors import DataError
 from trading_assets.paper.account_folder import AccountFolder
 from trading_assets.paper.clock import Clock
 from trading_assets.paper.gateways import Gateway
@@ -45,7 +46,7 @@ class BrokerSetup:
     alpaca_url: str = ""
 
 
-def build_gateway(setup: BrokerSetup, market: Market) -> Gateway:
+def build_gateway(setup: BrokerSetup, market: Market | None) -> Gateway:
     """Return the gateway that the strategy declares; no request is sent yet.
 
     Parameters
@@ -53,18 +54,22 @@ def build_gateway(setup: BrokerSetup, market: Market) -> Gateway:
     setup : BrokerSetup
         Declaration and means.
     market : Market
-        Bars known now; the embedded broker fills from them.
+        Bars known now; the embedded broker fills from them, another needs none.
 
     Raises
     ------
     MissingKeyError
         If a key that the gateway needs is absent.
     UserError
-        If a live account is declared and the environment does not permit it.
+        If a live account is declared and the environment does not permit it, or the embedded broker
+        is to be reached without bars.
     """
     if setup.strategy.paper.gateway == "simulated":
         from trading_assets.paper.simulated_broker.gateway import open_simulated
 
+        if market is None:
+            msg = "the embedded broker was given no bars; expected those known now, to fill from"
+            raise DataError(msg)
         return open_simulated(setup.account.book_path, setup.strategy, market, setup.calendar)
     return _open_alpaca(setup)
 

@@ -113,9 +113,14 @@ def orders_since(
     as_of, session : date, optional
         Session whose close is booked, and the session that is traded.
     """
+    return session_orders_since(inputs.calendar, as_of, session or inputs.session)
+
+
+def session_orders_since(calendar: ExchangeCalendar, as_of: date | None, session: date) -> datetime:
+    """Return the same moment without a session's inputs."""
     if as_of is not None:
-        return inputs.calendar.close_time(as_of)
-    return inputs.calendar.open_time(session or inputs.session) - timedelta(days=1)
+        return calendar.close_time(as_of)
+    return calendar.open_time(session) - timedelta(days=1)
 
 
 def decision_time(

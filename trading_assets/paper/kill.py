@@ -123,6 +123,25 @@ def kill_account(
     )
 
 
+def resume_broker(gateway: Gateway) -> None:
+    """Have the broker take orders again, and close the gateway.
+
+    Raises
+    ------
+    DataError
+        If it does not say that it does.
+    """
+    try:
+        answer = gateway.resume()
+    except BrokerError as error:
+        answer = Answer("unclear", reason=str(error))
+    finally:
+        gateway.close()
+    if answer.outcome != "taken":
+        msg = f"the broker did not resume the account: {answer.reason}; run the command again"
+        raise DataError(msg)
+
+
 def _suspend(gateway: Gateway, problems: list[str]) -> bool:
     try:
         answer = gateway.suspend()

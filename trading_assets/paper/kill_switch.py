@@ -147,10 +147,7 @@ class KillSwitch:
         DataError
             If the log of changes is damaged or cannot be written; then the state stays.
         """
-        for name, text in (("name", by), ("reason", reason)):
-            if not text.strip():
-                msg = f"{name} was {shown(text)}; expected who allows trading again and why"
-                raise UserError(msg)
+        require_person(by, reason)
         with self._control() as log:
             if self.state().state == "ACTIVE" and accepted:
                 msg = "the account is ACTIVE; expected a halted one: differences halt it"
@@ -274,6 +271,14 @@ class KillSwitch:
             " command again"
         )
         return DataError(msg)
+
+
+def require_person(by: str, reason: str) -> None:
+    """Raise UserError unless it is said who allows trading again, and why."""
+    for name, text in (("name", by), ("reason", reason)):
+        if not text.strip():
+            msg = f"{name} was {shown(text)}; expected who allows trading again and why"
+            raise UserError(msg)
 
 
 def _unreadable(reason: str) -> SwitchState:

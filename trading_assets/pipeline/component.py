@@ -7,6 +7,7 @@ from pydantic import model_validator
 
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.pipeline.ablation import ablation_assets
+from trading_assets.pipeline.account_asset import account_control_assets, account_control_job
 from trading_assets.pipeline.backtest import backtest_asset
 from trading_assets.pipeline.bars import bars_assets
 from trading_assets.pipeline.cross_validation import cross_validation_assets
@@ -110,7 +111,9 @@ def strategy_definitions(name: str) -> dg.Definitions:
             *governance_assets(declared),
             *paper_assets(declared),
             *session_replay_assets(declared),
+            *account_control_assets(declared),
         ],
+        jobs=[account_control_job(declared)],
         schedules=strategy_schedules(declared),
         sensors=strategy_sensors(declared),
     )
