@@ -190,8 +190,8 @@ def _note_changes(journal: Journal, activities: Activities) -> list[str]:
             journal.flush()
         else:
             strangers.append(
-                f"execution {change.execution_id} was undone at the broker ({change.kind}) and is of"
-                " no order of this session"
+                f"execution {change.execution_id} was undone at the broker ({change.kind}) and"
+                " is of no order of this session"
             )
     return strangers
 
