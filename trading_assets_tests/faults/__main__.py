@@ -14,6 +14,8 @@ from trading_assets_tests.faults.held_locks import sweep_held_locks
 from trading_assets_tests.faults.kills import sweep_crash_points, sweep_random_kills
 from trading_assets_tests.faults.log_alterations import sweep_alterations
 from trading_assets_tests.faults.overlap import sweep_overlaps, sweep_threads
+from trading_assets_tests.faults.mutants import sweep_mutants
+from trading_assets_tests.faults.session_kills import kill_ledger, sweep_session_kills
 from trading_assets_tests.faults.session_sweep import (
     counted,
     fault_ledger,
@@ -33,6 +35,8 @@ DAGSTER_KILLS = 50
 # Of four sessions each, and one more where the kill switch was thrown.
 FAULT_WORLDS = 2_500
 CRASHED_WORLDS = (1, 3, 5)
+# Of three sessions each, besides an account a moment.
+KILLED_WORLDS = 60
 # Full and failing disks; every occurrence of what changes the disk, and some of what reads it.
 REFUSED_CHANGES = {
     "write": "ENOSPC",
@@ -129,6 +133,22 @@ def trade(root: Path) -> Tally:
     return counted(drawn)
 
 
+def kill_sessions(root: Path) -> Tally:
+    """Kill session and broker processes at every moment and at random ones."""
+    killed = sweep_session_kills(root, range(KILLED_WORLDS))
+    print(kill_ledger(killed))
+    keep(Figure("paper.kills", killed.kills, "kills"))
+    return killed.tally
+
+
+def mutate(root: Path) -> Tally:
+    """Break the code in named ways; each has to turn a named test red."""
+    tally = sweep_mutants(root)
+    keep(Figure("paper.mutants", tally.tried, "mutants"))
+    keep(Figure("paper.mutants_caught", tally.tried - len(tally.harmed), "mutants"))
+    return tally
+
+
 SWEEPS: dict[str, Callable[[Path], Tally]] = {
     "corruption": corrupt,
     "kills": kill,
@@ -138,6 +158,8 @@ SWEEPS: dict[str, Callable[[Path], Tally]] = {
     "fuzz": fuzz,
     "audit": alter,
     "sessions": trade,
+    "session_kills": kill_sessions,
+    "mutants": mutate,
 }
 
 

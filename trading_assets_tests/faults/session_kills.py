@@ -5,6 +5,7 @@ no data frame itself: a fork of a process that has their threads would hang.
 """
 
 import http.client
+import importlib
 import json
 import multiprocessing
 import os
@@ -17,14 +18,26 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 from trading_assets.errors import UserError
+from trading_assets.paper.deciding import book_of_account
+from trading_assets.paper.ledger import AccountState
+from trading_assets.paper.orders import Order
+from trading_assets.paper.simulated_broker.book import Book
+from trading_assets.paper.simulated_broker.broker import SimulatedBroker
 from trading_assets.paper.simulated_broker.server import HOST, serve
+from trading_assets.simulation.core import decide_quantities, held_weights
 from trading_assets_tests.faults.account_checks import examine
 from trading_assets_tests.faults.killable_session import FIRST_ROW, KillableAccount, KillPlan
 from trading_assets_tests.faults.tally import Tally
-from trading_assets_tests.paper.fixtures import make_strategy
+from trading_assets_tests.paper.fixtures import (
+    CALENDAR,
+    make_market,
+    make_strategy,
+    session_at,
+)
 from trading_assets_tests.paper.http_broker import make_spec
 
 _OK, _AGAIN, _BROKEN = 0, 3, 4
@@ -33,6 +46,14 @@ _MOST_RUNS = 40
 _CALM_AFTER = 6
 _MOST_MOMENTS = 1_000
 _SECONDS = 30.0
+_LATE_IMPORTS = (
+    "trading_assets.paper.alpaca_gateway",
+    "trading_assets.paper.simulated_broker.gateway",
+    "uvicorn.lifespan.off",
+    "uvicorn.loops.auto",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.websockets_sansio_impl",
+)
 
 
 @dataclass
@@ -302,10 +323,37 @@ def sweep_session_kills(
         ]
     killed = Killed()
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes) as pool:
+    with context.Pool(processes, warm_up) as pool:
         for one in pool.imap_unordered(_job, jobs):
             killed.add(one)
     return killed
+
+
+def kill_ledger(killed: Killed) -> str:
+    """Return a Markdown table of the processes that were killed."""
+    rows = {
+        "sessions killed": killed.sessions,
+        "brokers killed": killed.broker,
+        "accounts that went wrong": len(killed.tally.harmed),
+    }
+    lines = [f"| {name} | {count:,} |" for name, count in rows.items()]
+    return "\n".join(["| kill ledger | processes |", "|---|---:|", *lines])
+
+
+def warm_up() -> None:
+    """Import and compile what sessions and server would do late, so that no child has to."""
+    for name in _LATE_IMPORTS:
+        importlib.import_module(name)
+    market, strategy = make_market(FIRST_ROW + 1), make_strategy()
+    session = session_at(market, FIRST_ROW)
+    broker = SimulatedBroker(Book(), strategy, market, CALENDAR)
+    broker.take(Order("warm", session, market.symbols[0], "buy", Decimal(1)))
+    broker.carry_session(session)
+    closes = market.close[FIRST_ROW]
+    account = broker.book.account()
+    books = book_of_account(AccountState(None, account.cash_usd, {}), market.symbols, closes)
+    held = held_weights(books, strategy.policy.sizing, 1.0)
+    decide_quantities(books, held, closes, strategy.policy.sizing, 1.0)
 
 
 def _job(job: tuple[str, Path, int, bool, int]) -> Killed:
