@@ -114,8 +114,8 @@ MUTANTS = (
     _mutant(
         "an execution id is ignored",
         "ledger.py",
-        "        if key in self._booked:\n            return False\n        self._booked.add(key)\n",
-        "        self._booked.add(key)\n",
+        "            return False\n        self._booked.add(key)\n",
+        "            pass\n        self._booked.add(key)\n",
         "test_session.py::test_an_execution_is_booked_once",
     ),
     _mutant(
