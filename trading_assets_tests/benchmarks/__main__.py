@@ -11,6 +11,7 @@ from trading_assets_tests.benchmarks import (
     forecasts,
     ingest,
     leaks,
+    paper,
     pretrade,
     reports,
     spine,
@@ -21,6 +22,7 @@ from trading_assets_tests.benchmarks import (
 STAGES = spine.STAGES | bars.STAGES | ingest.STAGES | features.STAGES | leaks.STAGES
 STAGES |= forecasts.STAGES | environments.STAGES | trainings.STAGES | decisions.STAGES
 STAGES |= backtests.STAGES | reports.STAGES | pretrade.STAGES | tail_risks.STAGES
+STAGES |= paper.STAGES
 
 
 def main(only: list[str]) -> int:

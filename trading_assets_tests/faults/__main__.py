@@ -14,14 +14,16 @@ from trading_assets_tests.faults.full_disk import sweep_file_limits, sweep_small
 from trading_assets_tests.faults.held_locks import sweep_held_locks
 from trading_assets_tests.faults.kills import sweep_crash_points, sweep_random_kills
 from trading_assets_tests.faults.log_alterations import sweep_alterations
+from trading_assets_tests.faults.mutants import sweep_mutants
 from trading_assets_tests.faults.overlap import sweep_overlaps, sweep_threads
+from trading_assets_tests.faults.session_kills import kill_ledger, sweep_session_kills
 from trading_assets_tests.faults.session_sweep import (
     counted,
     fault_ledger,
     sweep_every_crash,
     sweep_sessions,
 )
-from trading_assets_tests.faults.tally import Tally
+from trading_assets_tests.faults.tally import Tally, ledger_of
 from trading_assets_tests.fuzz.targets import run_all
 
 SEED = 0
@@ -36,6 +38,8 @@ DAGSTER_KILLS = 50
 # Of four sessions each, and one more where the kill switch was thrown.
 FAULT_WORLDS = 2_500
 CRASHED_WORLDS = (1, 3, 5)
+# Of three sessions each, besides an account a moment.
+KILLED_WORLDS = 60
 # Full and failing disks; every occurrence of what changes the disk, and some of what reads it.
 REFUSED_CHANGES = {
     "write": "ENOSPC",
@@ -134,12 +138,30 @@ def trade(root: Path) -> Tally:
     del root
     drawn = sweep_sessions(range(FAULT_WORLDS))
     crashed = sweep_every_crash(CRASHED_WORLDS)
-    print(fault_ledger({"drawn faults": drawn, "a crash at every moment": crashed}))
+    ledger = fault_ledger({"drawn faults": drawn, "a crash at every moment": crashed})
     drawn.add(crashed)
     keep(Figure("paper.fault_sessions", drawn.sessions, "sessions"))
     keep(Figure("paper.duplicate_orders", drawn.duplicate_orders, "orders", limit=0))
     keep(Figure("paper.lost_fills", drawn.lost_fills, "fills", limit=0))
-    return counted(drawn)
+    tally = counted(drawn)
+    tally.ledger = ledger
+    return tally
+
+
+def kill_sessions(root: Path) -> Tally:
+    """Kill session and broker processes at every moment and at random ones."""
+    killed = sweep_session_kills(root, range(KILLED_WORLDS))
+    killed.tally.ledger = kill_ledger(killed)
+    keep(Figure("paper.kills", killed.kills, "kills"))
+    return killed.tally
+
+
+def mutate(root: Path) -> Tally:
+    """Break the code in named ways; each has to turn a named test red."""
+    tally = sweep_mutants(root)
+    keep(Figure("paper.mutants", tally.tried, "mutants"))
+    keep(Figure("paper.mutants_caught", tally.tried - len(tally.harmed), "mutants"))
+    return tally
 
 
 SWEEPS: dict[str, Callable[[Path], Tally]] = {
@@ -152,6 +174,8 @@ SWEEPS: dict[str, Callable[[Path], Tally]] = {
     "fuzz": fuzz,
     "audit": alter,
     "sessions": trade,
+    "session_kills": kill_sessions,
+    "mutants": mutate,
 }
 
 
@@ -161,13 +185,13 @@ def main(only: list[str]) -> int:
         if name not in SWEEPS:
             print(f"ONLY was {name!r}; expected one of {', '.join(SWEEPS)}", file=sys.stderr)
             return 2
-    has_harm = False
+    tallies: dict[str, Tally] = {}
     for name in only or SWEEPS:
         with TemporaryDirectory(prefix="trading_assets_faults_") as folder:
-            tally = SWEEPS[name](Path(folder))
-        print(f"{name}: {tally.describe()}", flush=True)
-        has_harm = has_harm or bool(tally.harmed)
-    return 1 if has_harm else 0
+            tallies[name] = SWEEPS[name](Path(folder))
+        print(f"{name}: {tallies[name].describe()}", flush=True)
+    print(f"\n{ledger_of(tallies)}")
+    return 1 if any(tally.harmed for tally in tallies.values()) else 0
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ Nothing here trades; it reads logs, checkpoints, records and the broker's book.
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -61,6 +61,8 @@ class LeftAccount:
         something strange had to halt the account.
     ignored : set of str
         Executions that were changed after their session had ended.
+    told_as : callable
+        From an execution's id in the book to the one that the broker tells.
     """
 
     sessions: Sequence[LeftSession]
@@ -69,6 +71,7 @@ class LeftAccount:
     book: Book
     is_whole: bool = True
     ignored: Collection[str] = ()
+    told_as: Callable[[str], str] = str
 
 
 @dataclass
@@ -135,7 +138,7 @@ def _compare_executions(left: LeftAccount, found: Findings) -> None:
         for fill in Account.from_records(one.records).fills
     )
     executed = Counter(
-        execution.fill.execution_id
+        left.told_as(execution.fill.execution_id)
         for execution in left.book.executions()
         if execution.undone_in is None and execution.fill.client_order_id in intended
     )

@@ -8,7 +8,7 @@ import pytest
 from trading_assets.lake.store import Lake
 from trading_assets_tests.faults.audit import damage, difference, digests, litter
 from trading_assets_tests.faults.real_bars import KEYS, backfill, fill
-from trading_assets_tests.faults.tally import Tally
+from trading_assets_tests.faults.tally import Tally, ledger_of
 from trading_assets_tests.lake.samples import BARS, commit, only_file, open_lake
 
 
@@ -63,3 +63,8 @@ def test_a_backfill_month_by_month_is_one_commit_of_all_months(tmp_path: Path) -
     assert digests(by_month) == found
     by_month.close()
     at_once.close()
+
+
+def test_the_ledger_counts_sweeps_and_shows_what_they_tell_besides() -> None:
+    tally = Tally(1200, {"kill 2": ["lost a row"]}, "| more |")
+    assert ledger_of({"kills": tally}).splitlines()[2:] == ["| kills | 1,200 | 1 |", "", "| more |"]

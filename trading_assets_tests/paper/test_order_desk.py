@@ -129,6 +129,19 @@ def test_a_refused_order_is_rejected_with_the_brokers_words() -> None:
     assert journal.account.orders[AAA.client_order_id].reason == "insufficient buying power"
 
 
+def test_a_refusal_is_believed_only_of_an_order_that_is_not_there() -> None:
+    gateway = ScriptedGateway()
+
+    def take_and_refuse(order) -> Answer:
+        gateway.take(order)
+        return Answer("refused", reason="client_order_id must be unique")
+
+    gateway.answers = [take_and_refuse]
+    journal, _, _ = send(gateway, AAA)
+    assert statuses(journal) == ["accepted"]
+    assert gateway.sent == [AAA.client_order_id]
+
+
 def test_an_id_at_the_broker_with_other_terms_is_a_conflict() -> None:
     gateway = ScriptedGateway(answers=[UNCLEAR])
     gateway.known[AAA.client_order_id] = broker_order(make_order("AAA", 11))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from trading_assets.paper.account_folder import AccountFolder
+from trading_assets.paper.audit import audit_head
 from trading_assets.paper.gateways import Answer, Gateway
 from trading_assets.paper.orders import Order
 from trading_assets.paper.record import SessionRecord
@@ -16,7 +17,7 @@ from trading_assets.paper.simulated_broker.book import Book
 from trading_assets.paper.simulated_broker.broker import SimulatedBroker
 from trading_assets.paper.simulated_broker.gateway import open_simulated
 from trading_assets.paper.simulated_broker.interventions import bust, move
-from trading_assets.paper.witness import Witness
+from trading_assets.paper.witness import Witness, read_heads
 from trading_assets.simulation.market import Market
 from trading_assets_tests.paper.fixtures import (
     CALENDAR,
@@ -121,6 +122,8 @@ def test_a_log_that_has_ended_takes_no_later_bust(tmp_path: Path) -> None:
     stored = run(tmp_path, simulated(tmp_path, known), known, account=folder)
     settled = run(tmp_path, simulated(tmp_path), MARKET, account=folder, stored=stored)
     assert settled.status == "settled"
+    signed = read_heads(heads, NAME)[-1]
+    assert (signed.is_final, signed.head) == (True, audit_head(settled.audit))
     broker = broker_of(tmp_path, MARKET)
     bust(broker, broker.book.executions()[0].fill.execution_id)
     # The record was lost before it was stored.
