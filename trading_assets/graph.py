@@ -149,6 +149,20 @@ def _session_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
     for asset, (stage, reads) in edges.items():
         yield AssetNode(f"{name}/{asset}", stage, Axis.SESSION, reads, declared, is_record=True)
     yield AssetNode(
+        f"{name}/shadow_session",
+        "paper",
+        Axis.SESSION,
+        (
+            Reads(f"{name}/challenger", is_optional=True),
+            Reads(f"{name}/paper_session"),
+            Reads(bars, -DECISION_SESSIONS, 0),
+            actions,
+        ),
+        declared,
+        is_record=True,
+        code="shadow_session",
+    )
+    yield AssetNode(
         f"{name}/session_replay",
         "paper",
         Axis.SESSION,

@@ -93,4 +93,30 @@ PAPER_TABLES: dict[str, Table] = {
         ),
         key=("client_order_id",),
     ),
+    "shadow_decisions": Table(
+        (
+            SESSION,
+            SYMBOL,
+            Column("reference_price_usd", pl.Float64, "Last close before the decision, USD"),
+            Column("raw_weight", pl.Float64, "Weight before limits, of the challenger"),
+            Column("weight", pl.Float64, "Weight after limits, of the challenger"),
+            Column("champion_weight", pl.Float64, "Weight that the paper session decided, or null"),
+            Column("binding_limits", pl.String, "Names of the limits that changed it, or empty"),
+            Column("decided_by", pl.String, "Digest of the challenger's bundle"),
+        ),
+        key=("session", "symbol"),
+    ),
+    "shadow_orders": Table(
+        (
+            SESSION,
+            Column("client_order_id", pl.String, "Id that no broker has seen"),
+            SYMBOL,
+            Column("side", pl.String, "`buy` or `sell`"),
+            Column("quantity", SHARES, "Shares"),
+            Column("status", pl.String, "`would_send` or `refused`; nothing is ever sent"),
+            Column("rule", pl.String, "First limit that it broke, or empty"),
+            Column("reason", pl.String, "Why it would have been refused, or empty"),
+        ),
+        key=("client_order_id",),
+    ),
 }

@@ -192,6 +192,17 @@ STAGE_CODE: Mapping[str, tuple[str, ...]] = {
         "paper",
         "pipeline/paper.py",
     ),
+    # Stage `paper`, but it sends nothing.
+    "shadow_session": (
+        *SCHEMA_CODE,
+        "paper_schema.py",
+        *LEARNING_ROOMS,
+        "risk",
+        "governance",
+        "paper",
+        "pipeline/paper.py",
+        "pipeline/shadow_session.py",
+    ),
     # Stage `paper`, but it trades nothing.
     "session_replay": (
         *SCHEMA_CODE,

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
-from typing import Any
+from datetime import date
 
 import polars as pl
 
@@ -15,19 +14,20 @@ from trading_assets.errors import DataError
 from trading_assets.governance.succession import bundle_of, record_of
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.paper.account_folder import AccountFolder
-from trading_assets.paper.account_memory import memory_before
 from trading_assets.paper.brokers import BrokerSetup, build_gateway
 from trading_assets.paper.clock import Clock
+from trading_assets.paper.deciders import (
+    KnownData,
+    bundle_decider,
+    fallback_decider,
+    known_before,
+)
 from trading_assets.paper.inputs import DecisionFunction, SessionInputs, decision_time
 from trading_assets.paper.record import SessionRecord
 from trading_assets.paper.renamed import Renaming, newest_rename, note_renames
 from trading_assets.paper.session import run_session
 from trading_assets.paper.settlement import settle_session
-from trading_assets.policy.decision import Decision, decide, decide_by_fallback, narrow_decision
-from trading_assets.policy.decision_rules import declared_rules
 from trading_assets.policy.fold import declared_volatility
-from trading_assets.policy.loaded_bundle import load_bundle
-from trading_assets.policy.renamed import current_symbols
 from trading_assets.simulation.market import Market, build_market
 from trading_assets.strategy import Strategy
 
@@ -219,36 +219,13 @@ def _decider(
     data: SessionData,
     calendar: ExchangeCalendar,
 ) -> DecisionFunction:
-    limit = calendar.open_time(data.session) - timedelta(
-        minutes=strategy.paper.decision_minutes_before_open
+    known = known_before(
+        KnownData(data.bars, data.actions, data.series, market_data),
+        data.session,
+        calendar,
+        strategy.paper.decision_minutes_before_open,
     )
-    known = pl.col("knowledge_time") <= limit
-    bars, series = data.bars.filter(known), data.series.filter(known)
     champion = record_of(data.champion)
-    symbols = newest_tickers(market_data.universe, data.actions)
-
-    def decide_now(
-        held: Mapping[str, float], session: date, before: Mapping[str, Any] | None
-    ) -> Decision:
-        if champion is None or champion.is_fallback:
-            rules = declared_rules(strategy, symbols)
-            return decide_by_fallback(strategy.policy.fallback, rules, bars, held, session)
-        bundle = load_bundle(bundle_of(data.champion), champion.champion)
-        names = current_symbols(bundle.rules.symbols, market_data.universe, data.actions)
-        memory = memory_before(before, bundle)
-        decision = decide(
-            bundle,
-            bars,
-            data.actions,
-            series,
-            held,
-            session,
-            names,
-            memory.states,
-            memory.carried,
-            memory.forecast_state,
-        )
-        remembered = memory.to_summary(decision.carried, decision.forecast_state)
-        return replace(narrow_decision(decision, symbols), remembered=remembered)
-
-    return decide_now
+    if champion is None or champion.is_fallback:
+        return fallback_decider(strategy, known)
+    return bundle_decider(bundle_of(data.champion), champion.champion, known)

@@ -23,6 +23,7 @@ from trading_assets.pipeline.schedules import strategy_schedules
 from trading_assets.pipeline.sensors import strategy_sensors
 from trading_assets.pipeline.session_replay import session_replay_assets
 from trading_assets.pipeline.settings import read_settings
+from trading_assets.pipeline.shadow_session import shadow_session_assets
 from trading_assets.pipeline.stress import stress_assets
 from trading_assets.pipeline.walk_forward_report import walk_forward_report_asset
 from trading_assets.strategy import Strategy
@@ -111,6 +112,7 @@ def strategy_definitions(name: str) -> dg.Definitions:
             *governance_assets(declared),
             *paper_assets(declared),
             *session_replay_assets(declared),
+            *shadow_session_assets(declared),
             *account_control_assets(declared),
         ],
         jobs=[account_control_job(declared)],

@@ -1,12 +1,15 @@
 """The asset of the stage paper: one trading session, decided before the open and settled after."""
 
 import socket
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from trading_assets.errors import UserError
 from trading_assets.lake.store import InputRef, Lake
 from trading_assets.pipeline.checks import check, check_spec
 from trading_assets.pipeline.declared import Declared, declare_asset
@@ -21,7 +24,7 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
     """Return the paper session of a strategy."""
     node = declared.node("paper_session")
     reconciled, intact = "ledger_equals_broker", "audit_chain_is_intact"
-    linear = "sessions_were_recorded_in_order"
+    linear, free = "sessions_were_recorded_in_order", "account_may_trade"
 
     @declare_asset(
         declared,
@@ -40,12 +43,14 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
             check_spec(
                 node, linear, "No later session was recorded before this one.", blocks=False
             ),
+            check_spec(node, free, "The account's kill switch is ACTIVE.", blocks=False),
         ],
     )
     def paper_session(
         context: dg.AssetExecutionContext, lake: LakeResource, credentials: CredentialsResource
     ) -> dg.MaterializeResult:
         from trading_assets.paper.account_folder import AccountFolder, account_path
+        from trading_assets.paper.alerts import session_alerts, why_not_trading
         from trading_assets.paper.audit import AuditHead, stated_genesis, verify_audit
         from trading_assets.paper.clock import SystemClock
         from trading_assets.paper.trading import SessionData, trade_session
@@ -58,36 +63,40 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         bars, actions = read_market(task)
         refs = task.refs(task.key)
         clock = SystemClock(lake.now)
-        traded = trade_session(
-            declared.name,
-            declared.trading,
-            declared.market,
-            SessionData(
-                session=session,
-                bars=bars,
-                actions=actions,
-                series=task.read(f"{data}/validated_bars", "series"),
-                champion=champion_files(task.lake, declared.name, task.key, is_inclusive=True),
-                previous=_stored(task, before=True),
-                stored=_stored(task, before=False),
-                account=AccountFolder.on_disk(
-                    account_path(task.lake.root, declared.name),
-                    clock,
-                    _witness(task, declared.name, clock),
-                    socket.gethostname(),
-                ),
-                credentials=credentials.read(),
-                clock=clock,
-                run_id=context.run.run_id,
-                permits_live=credentials.permits_live(declared.name),
-                alpaca_url=credentials.alpaca_url(),
-                facts=_facts(task, refs),
-            ),
+        account = AccountFolder.on_disk(
+            account_path(task.lake.root, declared.name),
+            clock,
+            _witness(task, declared.name, clock),
+            socket.gethostname(),
         )
+        with _alerting(context, account, clock, task.key):
+            traded = trade_session(
+                declared.name,
+                declared.trading,
+                declared.market,
+                SessionData(
+                    session=session,
+                    bars=bars,
+                    actions=actions,
+                    series=task.read(f"{data}/validated_bars", "series"),
+                    champion=champion_files(task.lake, declared.name, task.key, is_inclusive=True),
+                    previous=_stored(task, before=True),
+                    stored=_stored(task, before=False),
+                    account=account,
+                    credentials=credentials.read(),
+                    clock=clock,
+                    run_id=context.run.run_id,
+                    permits_live=credentials.permits_live(declared.name),
+                    alpaca_url=credentials.alpaca_url(),
+                    facts=_facts(task, refs),
+                ),
+            )
         inserted = _inserted_before(task)
         records = _commit(task, traded, inputs)
         report_partitions(context, records)
         head = AuditHead(int(traded.summary["audit"]["count"]), traded.summary["audit"]["hash"])
+        standing = account.switch.state()
+        _tell(context, account, clock, session_alerts(traded, standing))
         broken = verify_audit(traded.audit, head, stated_genesis(traded.audit))
         return dg.MaterializeResult(
             metadata=session_metadata(task, traded),
@@ -95,10 +104,38 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
                 check(reconciled, traded.differences),
                 check(intact, broken),
                 check(linear, inserted, is_warning=True),
+                check(free, [reason for _, reason in why_not_trading(standing)]),
             ],
         )
 
     return [paper_session]
+
+
+@contextmanager
+def _alerting(
+    context: dg.AssetExecutionContext, account: Any, clock: Any, session: str
+) -> Generator[None]:
+    """Tell of a session that could not be traded, and let the run fail by it."""
+    from trading_assets.paper.alerts import Alert
+
+    try:
+        yield
+    except UserError as error:
+        _tell(context, account, clock, [Alert("failed", session, str(error))])
+        raise
+
+
+def _tell(context: dg.AssetExecutionContext, account: Any, clock: Any, alerts: Any) -> None:
+    """Keep alerts in the account's folder, and write them to the run's log."""
+    from trading_assets.paper.alerts import keep_alerts
+
+    try:
+        keep_alerts(account.logs, clock, alerts)
+    except OSError as error:
+        # What was traded is stored; a full disk must not take the run's event with it.
+        context.log.error(f"alerts could not be kept: {error}")
+    for alert in alerts:
+        context.log.error(f"alert, {alert.kind}: {alert.reason}")
 
 
 def _facts(task: Task, refs: list[InputRef]) -> dict[str, str]:

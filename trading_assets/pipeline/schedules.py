@@ -69,7 +69,7 @@ def _live_inference(declared: Declared) -> dg.ScheduleDefinition:
     # The exchange opens at the same local time in every session; half days only close early.
     opens = datetime.combine(date(2000, 1, 3), periods.calendar.regular_open, tzinfo=UTC)
     moment = opens - timedelta(minutes=minutes)
-    asset = f"{declared.name}/paper_session"
+    asset, shadow = (f"{declared.name}/{name}" for name in ("paper_session", "shadow_session"))
 
     @dg.schedule(
         name=f"{declared.name}_live_inference",
@@ -91,7 +91,7 @@ def _live_inference(declared: Declared) -> dg.ScheduleDefinition:
             )
         if session.isoformat() in lake.open().records(asset):
             return dg.SkipReason(f"the session {session} is recorded already")
-        step = RunStep("live inference", (asset,), Axis.SESSION, (session.isoformat(),))
+        step = RunStep("live inference", (asset, shadow), Axis.SESSION, (session.isoformat(),))
         return request(step, f"{declared.name}-paper-{session}")
 
     return live_inference

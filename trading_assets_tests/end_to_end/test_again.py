@@ -17,7 +17,7 @@ def test_a_second_run_launches_nothing(tiny_project: FinishedProject) -> None:
     before = _run_count(tiny_project.project)
     again = tiny_project.project.trading_assets("run", "tiny")
     assert again.returncode == 0
-    assert "tiny: nothing to do, 95 partitions are fresh" in again.stdout
+    assert "tiny: nothing to do, 96 partitions are fresh" in again.stdout
     assert _run_count(tiny_project.project) == before
 
 

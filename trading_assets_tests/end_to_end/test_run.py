@@ -1,5 +1,6 @@
 """What `trading-assets run` leaves behind: lake, instance, checks, report and paper session."""
 
+import json
 import re
 from datetime import date
 from decimal import Decimal
@@ -33,6 +34,7 @@ PARTITIONS = {
     "tiny/challenger": [SESSION],
     "tiny/champion": [SESSION],
     "tiny/paper_session": [SESSION],
+    "tiny/shadow_session": [SESSION],
     "tiny/session_replay": [SESSION],
 }
 
@@ -205,6 +207,32 @@ def test_the_run_that_settles_a_session_replays_it_to_the_cent(
     assert abs(row["divergence_bps"]) < 1e-3
     assert len(symbols) >= 1
     assert not symbols["differs"].any()
+
+
+def test_the_challenger_decides_in_shadow_and_its_orders_reach_no_broker(
+    tiny_project: FinishedProject,
+) -> None:
+    with tiny_project.project.lake() as lake:
+        decisions = lake.read("tiny/shadow_session", [SESSION])
+        orders = lake.read("tiny/shadow_session", [SESSION], "shadow_orders")
+        paper = lake.read("tiny/paper_session", [SESSION], "decisions")
+        digest = json.loads(lake.read_blobs("tiny/challenger", SESSION)["summary.json"])["digest"]
+    assert {*decisions["decided_by"]} == {digest}
+    assert decisions["champion_weight"].to_list() == paper["weight"].to_list()
+    log = (tiny_project.project.data / "paper" / "tiny" / f"{SESSION}.jsonl").read_text()
+    assert not any(key in log for key in orders["client_order_id"])
+
+
+def test_the_card_of_an_order_goes_back_to_the_stored_bars(tiny_project: FinishedProject) -> None:
+    with tiny_project.project.lake() as lake:
+        symbol = lake.read("tiny/paper_session", [SESSION], "orders")["symbol"][0]
+        bars = lake.record("tiny_bars/validated_bars", MONTHS[-1])
+    assert bars is not None
+    shown = tiny_project.project.trading_assets("why", "tiny", SESSION, symbol)
+    assert shown.returncode == 0, shown.stderr
+    assert "as read by the decision" in " ".join(shown.stdout.split())
+    for event in ("START", "DECISION", "INTENT", "DECIDED", "FILL"):
+        assert event in shown.stdout
 
 
 def _signed(fill: dict[str, Decimal | str]) -> Decimal:

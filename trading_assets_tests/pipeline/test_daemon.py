@@ -87,7 +87,7 @@ def test_a_night_becomes_runs_without_anyone_switching_it_on(daemon: Daemon) -> 
 
 def test_a_session_becomes_a_run_of_its_partition(daemon: Daemon) -> None:
     (run,) = daemon.iterate_schedules(ny("2022-07-29", "09:15"))
-    assert assets_of(run) == {"tiny/paper_session"}
+    assert assets_of(run) == {"tiny/paper_session", "tiny/shadow_session"}
     assert run.tags["dagster/partition"] == "2022-07-29"
 
 

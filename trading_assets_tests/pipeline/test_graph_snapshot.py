@@ -74,7 +74,21 @@ def test_the_lineage_is_the_one_checked_in(shipped: Shipped) -> None:
 
 def test_dagster_and_the_graph_have_the_same_assets(shipped: Shipped) -> None:
     keys = {key.to_user_string() for key in shipped.repository.asset_graph.get_all_asset_keys()}
-    assert keys == set(shipped.assets)
+    controls = {f"{owner}/account_control" for owner in OWNERS if _is_strategy(shipped, owner)}
+    assert keys == set(shipped.assets) | controls
+
+
+def test_the_control_of_an_account_is_read_by_nothing_and_reads_nothing(shipped: Shipped) -> None:
+    node = shipped.dagster_node("us_equities/account_control")
+    assert not node.parent_keys
+    assert not node.child_keys
+    assert node.partitions_def is None
+    assert not node.pools
+    assert node.group_name == "paper"
+
+
+def _is_strategy(shipped: Shipped, owner: str) -> bool:
+    return any(node.key == f"{owner}/paper_session" for node in shipped.graphs[owner].nodes)
 
 
 @pytest.mark.parametrize("owner", OWNERS)

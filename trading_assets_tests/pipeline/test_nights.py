@@ -24,7 +24,7 @@ SESSION_ASSETS = (
     "tiny/drift_report",
     "tiny/session_replay",
 )
-PAPER = ("tiny/paper_session",)
+PAPER = ("tiny/paper_session", "tiny/shadow_session")
 # The last session of a month, and the first of the next one, after a weekend.
 FRIDAY, MONDAY = "2022-07-29", "2022-08-01"
 

@@ -19,7 +19,7 @@ from trading_assets_tests.pipeline.live_world import (
 from trading_assets_tests.pipeline.shipped import Shipped
 
 BARS = tuple(f"tiny_daily/{name}" for name in ("corporate_actions", "raw_bars", "validated_bars"))
-PAPER = ("tiny/paper_session",)
+PAPER = ("tiny/paper_session", "tiny/shadow_session")
 FRIDAY = "2022-07-29"
 
 

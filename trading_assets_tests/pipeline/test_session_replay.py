@@ -23,7 +23,7 @@ from trading_assets_tests.pipeline.live_world import (
     open_world,
 )
 
-PAPER, REPLAY = "tiny/paper_session", "tiny/session_replay"
+PAPER, SHADOW, REPLAY = "tiny/paper_session", "tiny/shadow_session", "tiny/session_replay"
 ALIKE, EXPLAINED = "sessions_replay_as_they_were_traded", "differences_add_up_to_the_divergence"
 # Sessions over the end of a month.
 THURSDAY, FRIDAY, MONDAY, TUESDAY = "2022-07-28", "2022-07-29", "2022-08-01", "2022-08-02"
@@ -68,7 +68,7 @@ class Week:
         """Decide the day's session before its open, which settles the one before."""
         now = ny(day, "09:15")
         requests = self.world.tick("live_inference", now)
-        assert asked(requests) == [((PAPER,), day)]
+        assert asked(requests) == [((PAPER, SHADOW), day)]
         [request] = requests
         assert isinstance(request, dg.RunRequest)
         assert not failures_of(self.world.execute(request, now))
