@@ -10,6 +10,7 @@ import polars as pl
 
 from trading_assets.bars.actions.companies import newest_tickers
 from trading_assets.bars.calendars.calendar import ExchangeCalendar, get_calendar
+from trading_assets.bars.calendars.weeks import begins_week
 from trading_assets.bars.universe import delisting_returns
 from trading_assets.errors import DataError
 from trading_assets.governance.succession import bundle_of, record_of
@@ -216,13 +217,15 @@ def _decider(
     bars, series = data.bars.filter(known), data.series.filter(known)
     champion = record_of(data.champion)
     symbols = newest_tickers(market_data.universe, data.actions)
+    is_first_of_week = begins_week(calendar, data.session)
 
     def decide_now(
         held: Mapping[str, float], session: date, before: Mapping[str, Any] | None
     ) -> Decision:
         if champion is None or champion.is_fallback:
             rules = declared_rules(strategy, symbols)
-            return decide_by_fallback(strategy.policy.fallback, rules, bars, held, session)
+            fallback = strategy.policy.fallback
+            return decide_by_fallback(fallback, rules, bars, held, session, is_first_of_week)
         bundle = load_bundle(bundle_of(data.champion), champion.champion)
         names = current_symbols(bundle.rules.symbols, market_data.universe, data.actions)
         memory = memory_before(before, bundle)
@@ -237,6 +240,7 @@ def _decider(
             memory.states,
             memory.carried,
             memory.forecast_state,
+            is_first_of_week,
         )
         remembered = memory.to_summary(decision.carried, decision.forecast_state)
         return replace(narrow_decision(decision, symbols), remembered=remembered)

@@ -4,6 +4,8 @@ A rule only ever holds back: each symbol ends between its held and its decided w
 before the rule, so that a book that prices have carried beyond them is brought back within.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -81,6 +83,23 @@ def weights_to_trade(
     wanted = np.where(tradable, wanted, decided)
     within = _toward(wanted, decided, _least_share(wanted, decided, limits))
     return project_weights(within, limits, tradable, held)
+
+
+def name_held_back(names: Sequence[str], decided: Floats, traded: Floats) -> tuple[str, ...]:
+    """Return the names of limits that bind, with `rebalance` where a rule changed a weight.
+
+    Parameters
+    ----------
+    names : sequence of str
+        For each symbol those of `risk.projection.binding_limits`.
+    decided, traded : float64 (N,)
+        Weights before and after the rule.
+    """
+    is_changed = (decided != traded).tolist()
+    return tuple(
+        "+".join(filter(None, (name, "rebalance" if changed else "")))
+        for name, changed in zip(names, is_changed, strict=True)
+    )
 
 
 def _outside_band(rule: NoTradeBandSpec, decided: Floats, kept: Floats) -> Floats:
