@@ -15,7 +15,7 @@ from trading_assets.rebalance_specs import (
 )
 from trading_assets.risk.limits import WeightLimits
 from trading_assets.risk.projection import project_weights
-from trading_assets.risk.rebalance_rule import weights_to_trade
+from trading_assets.risk.rebalance_rule import name_held_back, weights_to_trade
 from trading_assets_tests.risk.limit_cases import cases, kept_book, project
 
 WIDE = WeightLimits(1.0, 2.0, is_long_only=False)
@@ -218,3 +218,10 @@ def test_a_rule_is_declared_by_its_name_or_with_its_numbers():
 def test_a_rule_that_is_none_is_refused(values):
     with pytest.raises(ValidationError):
         declared.validate_python(values)
+
+
+def test_what_a_rule_held_back_is_named_beside_the_limits():
+    names = ["max_gross", "", "max_weight", ""]
+    decided, traded = np.array([0.3, 0.1, 0.5, 0.0]), np.array([0.2, 0.05, 0.5, 0.0])
+    found = name_held_back(names, decided, traded)
+    assert found == ("max_gross+rebalance", "rebalance", "max_weight", "")

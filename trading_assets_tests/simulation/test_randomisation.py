@@ -116,6 +116,21 @@ def test_books_start_within_limits_with_the_equity_of_a_flat_one(position, lot, 
     np.testing.assert_allclose(target, held, atol=1e-11)
 
 
+def test_a_rule_that_holds_trades_back_changes_no_first_weight():
+    drawn = {"start_weights": True}
+    found = [
+        start_books(make_task(drawn, costs={"latency_bars": 1}, **changes)).held
+        for changes in (
+            {},
+            {"rebalance": "weekly"},
+            {"rebalance": {"kind": "no_trade_band", "band": 0.3, "trade_to": "edge"}},
+        )
+    ]
+    assert np.abs(found[0]).sum() > 0.0
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
 def test_what_a_book_starts_with_is_not_traded_away_before_its_first_decision_is_due():
     task = make_task(policy={"position": "long_short"}, costs={"quadratic_lambda": 50.0})
     books = start_books(task)
