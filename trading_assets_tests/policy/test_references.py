@@ -126,7 +126,10 @@ def test_under_a_rule_that_holds_trades_back_there_is_no_direct_reference(quick,
     assert sorted(decisions) == ["garleanu_pedersen"]
     assert "direct" in absences
     tables = run_backtest(planted.market, decisions, weekly, planted.fold)
-    days = tables.trades.filter(pl.col("quantity") != 0.0)["session"].unique().to_list()
-    every = tables.trades["session"].unique().to_list()
-    weeks = {day.isocalendar()[:2] for day in every}
-    assert 0 < len(days) <= len(weeks)
+    every = run_backtest(planted.market, decisions, STRATEGY, planted.fold)
+    # Applied by the reference itself, and not again by the engine.
+    assert tables.trades.equals(every.trades)
+    always, _ = reference_decisions(found, planted.tables, planted.market, STRATEGY)
+    free = run_backtest(planted.market, always, STRATEGY, planted.fold)
+    turnover = [t.equity["turnover"].sum() for t in (tables, free)]
+    assert 0.0 < turnover[0] < 0.5 * turnover[1]

@@ -125,4 +125,4 @@ def test_a_large_book_that_is_held_back_trades_not_the_smallest_part_of_a_share(
     traded = np.array([step.trade[0] for step in rolled.steps])
     assert (traded[begins] != 0.0).any(axis=1).all()
     assert not traded[~begins].any()
-    assert np.abs(rolled.steps[-1].books.quantity).max() > 1e8
+    assert np.abs(rolled.steps[-1].books.quantity).max() > 1e7

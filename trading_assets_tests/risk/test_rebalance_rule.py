@@ -79,8 +79,8 @@ def test_a_sum_that_kept_and_traded_weights_break_together_is_brought_back():
     np.testing.assert_allclose(found, [0.22, 0.22, 0.06, 0.0], atol=1e-12)
     held = [0.25, 0.21, 0.0, 0.0]
     found = by_hand(band(0.05, "target"), decided, held, limits=limits)
-    # 0.52 is 0.02 too much and the decision 0.02 below it: the whole way.
-    np.testing.assert_allclose(found, [0.22, 0.22, 0.06, 0.0], atol=1e-12)
+    # 0.52 is 0.02 too much, and the first symbol alone is to be sold, by 0.03.
+    np.testing.assert_allclose(found, [0.23, 0.21, 0.06, 0.0], atol=1e-12)
     decided = [0.2, 0.2, 0.06, 0.0]
     found = by_hand(band(0.05, "target"), decided, held, limits=limits)
     # 0.52 is a third of the way from the limit to the decision's 0.46 above it.
@@ -93,6 +93,26 @@ def test_a_book_beyond_its_limits_comes_back_even_if_nothing_is_due():
     # 0.30 by its own limit, and 0.54 together is 2/7 of 0.14 too much.
     np.testing.assert_allclose(found, [0.3 - 0.2 / 7, 0.24 - 0.08 / 7, 0, 0], atol=1e-12)
     assert found.sum() == pytest.approx(0.5)
+
+
+def test_a_fully_invested_book_is_not_traded_more_than_prices_have_carried_it_beyond():
+    limits = WeightLimits(0.6, 0.9, is_long_only=True)
+    found = by_hand(WEEKLY, [0.4, 0.1, 0.3, 0.1], [0.25, 0.35, 0.31, 0.0], limits=limits)
+    # 0.01 of gross too much; 0.25 and 0.01 are to be sold in all.
+    np.testing.assert_allclose(found, [0.25, 0.35 - 0.25 / 26, 0.31 - 0.01 / 26, 0], atol=1e-12)
+
+
+def test_where_bringing_one_sum_back_breaks_another_all_symbols_go_on():
+    limits = WeightLimits(1.0, 1.0, is_long_only=False, max_net=0.0)
+    held, decided = [0.55, -0.55, 0.0, 0.0], [0.5, -0.3, -0.2, 0.0]
+    found = by_hand(WEEKLY, decided, held, limits=limits)
+    # Sold and bought back by 0.1 of 0.3, the book is 0.0667 net long: half of its way is 0.
+    sold = np.array([0.55 - 0.05 / 3, -0.55 + 0.25 / 3, 0.0, 0.0])
+    assert sold.sum() == pytest.approx(0.2 / 3)
+    assert np.abs(found).sum() <= 1.0 + 1e-12
+    assert found.sum() <= 1e-12
+    low, high = np.minimum(held, decided), np.maximum(held, decided)
+    assert ((found >= low) & (found <= high)).all()
 
 
 def test_what_cannot_be_traded_does_not_press_on_the_others():
