@@ -103,16 +103,19 @@ def test_a_fully_invested_book_is_not_traded_more_than_prices_have_carried_it_be
 
 
 def test_where_bringing_one_sum_back_breaks_another_all_symbols_go_on():
-    limits = WeightLimits(1.0, 1.0, is_long_only=False, max_net=0.0)
+    limits = WeightLimits(1.0, 1.02, is_long_only=False, max_net=0.0)
     held, decided = [0.55, -0.55, 0.0, 0.0], [0.5, -0.3, -0.2, 0.0]
     found = by_hand(WEEKLY, decided, held, limits=limits)
-    # Sold and bought back by 0.1 of 0.3, the book is 0.0667 net long: half of its way is 0.
-    sold = np.array([0.55 - 0.05 / 3, -0.55 + 0.25 / 3, 0.0, 0.0])
-    assert sold.sum() == pytest.approx(0.2 / 3)
-    assert np.abs(found).sum() <= 1.0 + 1e-12
-    assert found.sum() <= 1e-12
-    low, high = np.minimum(held, decided), np.maximum(held, decided)
-    assert ((found >= low) & (found <= high)).all()
+    # 0.08 gross too much: the first two are closed by 4/15 of 0.05 and 0.25.
+    long, short = 0.55 - 0.05 * 4 / 15, -0.55 + 0.25 * 4 / 15
+    # Net long now: the first is sold on, and the third sold short, by one part of 0.2 and the rest.
+    part = (long + short) / (long - 0.5 + 0.2)
+    moved = np.array([long - part * (long - 0.5), short, -0.2 * part, 0.0])
+    # Which is too much gross again: all go on toward the decision's 1.0.
+    gross = np.abs(moved).sum()
+    assert gross > 1.03
+    expected = moved + (gross - 1.02) / (gross - 1.0) * (np.array(decided) - moved)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_what_cannot_be_traded_does_not_press_on_the_others():
