@@ -94,8 +94,8 @@ class _Fold:
     @property
     def traded_values(self) -> dict[str, Any]:
         backtest = self.strategy.backtest.model_dump(mode="json", exclude=set(REPORTED))
-        costs = values_of(self.strategy, "costs", "risk")
-        return {**self.forecast_values, **costs, "backtest": backtest}
+        traded_by = values_of(self.strategy, "costs", "risk", "rebalance")
+        return {**self.forecast_values, **traded_by, "backtest": backtest}
 
     def policy_values(self, *left_out: str) -> dict[str, Any]:
         return self.strategy.policy.model_dump(mode="json", exclude={*left_out, *MEASURES})
@@ -198,7 +198,8 @@ def cross_validation_nodes(name: str, strategy: Strategy, periods: Periods) -> I
             Reads(f"{data}/corporate_actions"),
         ),
         {
-            **values_of(strategy, "market_data", "features", "forecast", "folds", "costs", "risk"),
+            **values_of(strategy, "market_data", "features", "forecast", "folds"),
+            **values_of(strategy, "costs", "risk", "rebalance"),
             "backtest": backtest,
             "policy": strategy.policy.model_dump(mode="json", exclude=left_out),
         },

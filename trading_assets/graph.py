@@ -125,7 +125,7 @@ def _unpartitioned_nodes(name: str, strategy: Strategy) -> Iterable[AssetNode]:
     if strategy.is_oracle_world:
         for agent, spec in strategy.policy.agents.items():
             depends_on = {
-                **values_of(strategy, "market_data", "costs", "risk"),
+                **values_of(strategy, "market_data", "costs", "risk", "rebalance"),
                 "policy": strategy.policy.model_dump(mode="json", exclude=set(MEASURES)),
                 "agent": spec.model_dump(mode="json"),
             }

@@ -37,6 +37,14 @@ def _spelled_out(value: Any) -> Any:  # noqa: ANN401  what a YAML file holds
 
 RebalanceSpec = EveryBarSpec | WeeklySpec | NoTradeBandSpec
 
+EVERY_BAR = EveryBarSpec()
+
+
+def is_every_bar(rule: RebalanceSpec) -> bool:
+    """Return whether a rule holds nothing back."""
+    return isinstance(rule, EveryBarSpec)
+
+
 DeclaredRebalance = Annotated[
     RebalanceSpec, Field(discriminator="kind"), BeforeValidator(_spelled_out)
 ]

@@ -29,11 +29,19 @@ QUALITY_CODE = tuple(
 BOOTSTRAP_CODE = ("bootstrap.py",)
 # What turns kernels into machine code.
 COMPILING_CODE = ("compiling.py",)
-# What keeps weights within their limits; the rest of that room is about orders and accounts.
-WEIGHT_LIMITS_CODE = ("risk/compiled", "risk/limits.py", "risk/projection.py")
+# What keeps weights within their limits and holds trades back; the rest of that room is about
+# orders and accounts.
+WEIGHT_LIMITS_CODE = (
+    "risk/compiled",
+    "risk/limits.py",
+    "risk/projection.py",
+    "risk/rebalance_rule.py",
+)
 TRADING_ROOMS = (
     "agent_specs.py",
+    "rebalance_specs.py",
     "delistings.py",
+    "bars/calendars/weeks.py",
     "bars/universe.py",
     "simulation",
     *WEIGHT_LIMITS_CODE,

@@ -9,6 +9,7 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
+from trading_assets.agent_specs import DirectSpec
 from trading_assets.cross_validation_specs import CrossValidationSpec
 from trading_assets.declared import (
     CoveredDay,
@@ -22,6 +23,7 @@ from trading_assets.feature_specs import FeaturesSpec
 from trading_assets.forecast_specs import ForecastSpec
 from trading_assets.policy_specs import PolicySpec
 from trading_assets.prop_firm_specs import PropFirmSpec
+from trading_assets.rebalance_specs import DeclaredRebalance, EveryBarSpec, is_every_bar
 from trading_assets.risk_specs import RiskSpec
 
 Sized = TypeVar("Sized", bound=Declared)
@@ -215,6 +217,15 @@ class Strategy(Declared):
     folds: FoldsSpec
     backtest: BacktestSpec = Field(default_factory=BacktestSpec)
     risk: RiskSpec = Field(default_factory=RiskSpec)
+    # Left out where it changes nothing, so that no digest of a declaration changes either.
+    rebalance: DeclaredRebalance = Field(
+        default_factory=EveryBarSpec,
+        exclude_if=is_every_bar,
+        description=(
+            "Which decided weights are traded: every_bar, weekly, or no_trade_band with band and"
+            " trade_to."
+        ),
+    )
     paper: PaperSpec = Field(default_factory=PaperSpec)
     governance: GovernanceSpec = Field(default_factory=GovernanceSpec)
     is_oracle_world: bool = Field(
@@ -258,6 +269,27 @@ class Strategy(Declared):
                 msg = (
                     f"the encoder of agent {name} had edges sector without risk.sectors; expected"
                     " the sector of some symbols there, or edges correlation"
+                )
+                raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _rebalance_can_be_kept(self) -> Self:
+        kind, latency = self.rebalance.kind, self.costs.latency_bars
+        if is_every_bar(self.rebalance):
+            return self
+        if latency != 1:
+            msg = (
+                f"rebalance was {kind} with costs.latency_bars {latency}; expected latency_bars 1,"
+                " since what is held back would undo trades that are on their way"
+            )
+            raise ValueError(msg)
+        for name, agent in self.policy.agents.items():
+            if isinstance(agent, DirectSpec):
+                msg = (
+                    f"rebalance was {kind} with agent {name} of algorithm direct; expected"
+                    " every_bar, since its gradient does not pass through a rule that holds trades"
+                    " back: declare another algorithm"
                 )
                 raise ValueError(msg)
         return self

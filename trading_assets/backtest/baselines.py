@@ -1,6 +1,8 @@
 """Portfolios that learn nothing, which every learned one is held against.
 
-They see the same market, pay the same costs and keep the same limits as the strategy.
+They see the same market, pay the same costs and keep the same limits as the strategy. Those that
+decide at every session keep its rebalance rule, too; the others have a schedule of their own, by
+which a decision that was held back would not be taken again.
 """
 
 import numpy as np
@@ -8,6 +10,7 @@ import numpy as np
 from trading_assets.backtest.engine import Decide, decision_rows
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.periodic_rules import rule_absences, rule_decisions
+from trading_assets.policy.traded_as_decided import TradedAsDecided
 from trading_assets.simulation.core import Books, Floats
 from trading_assets.simulation.market import Market
 
@@ -77,7 +80,7 @@ def buy_and_hold(market: Market, fold: Fold) -> Decide:
     def decide(row: int, _books: Books) -> Floats | None:
         return _equal_weights(market, row) if row == first_row else None
 
-    return decide
+    return TradedAsDecided(decide)
 
 
 def _equal_weights(market: Market, row: int) -> Floats:

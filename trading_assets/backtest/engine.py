@@ -1,8 +1,8 @@
 """Trade a fold's test window with the market core and record what happened.
 
 Every portfolio, learned or baseline, is a function that is asked for target weights at each close
-and sees its own books. The engine applies the declared limits, trades all portfolios through the
-event-driven engine and writes the tables. It knows no model and fits nothing.
+and sees its own books. The engine applies the declared limits and rebalance rule, trades all
+portfolios through the event-driven engine and writes the tables. It knows no model, fits nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +11,7 @@ from datetime import date
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from trading_assets.backtest.event_engine import EventEngine
 from trading_assets.backtest.folds import Fold
@@ -22,9 +23,12 @@ from trading_assets.backtest.recording import (
     weights_table,
 )
 from trading_assets.backtest.window import TradedWindow, empty_window
+from trading_assets.bars.calendars.weeks import ends_week
 from trading_assets.errors import DataError
+from trading_assets.policy.traded_as_decided import TradedAsDecided
 from trading_assets.risk.limits import WeightLimits, declared_limits
 from trading_assets.risk.projection import project_weights
+from trading_assets.risk.rebalance_rule import weights_to_trade
 from trading_assets.simulation.core import (
     Books,
     Floats,
@@ -39,7 +43,8 @@ Decide = Callable[[int, Books], Floats | None]
 """Target weights, float64 (N,), asked at the close of a market row with the portfolio's one book.
 
 `None` keeps all shares as they are, or as they will be when what is on its way has arrived. The
-function must use nothing later than the given row.
+function must use nothing later than the given row. The declared rebalance rule is applied to what
+it decides, unless it is `TradedAsDecided`.
 """
 
 
@@ -68,9 +73,10 @@ def run_backtest(
         Covers the test sessions and at least one session before them.
     decisions : mapping of str to Decide
         Portfolio names and what decides for them. Weights are projected on the declared limits
-        here. Shares that are kept are not projected; the weight recorded is the one held.
+        here, and go through the declared rebalance rule where they have not yet. Shares that are
+        kept are not projected; the weight recorded is the one held.
     strategy : Strategy
-        Costs, limits, sizing and initial equity.
+        Costs, limits, rebalance rule, sizing and initial equity.
     fold : Fold
         Window that is traded.
 
@@ -103,7 +109,7 @@ def trade_decisions(
     decisions : mapping of str to Decide
         Portfolio names and what decides for them.
     strategy : Strategy
-        Costs, limits, sizing and initial equity.
+        Costs, limits, rebalance rule, sizing and initial equity.
     rows : range
         Rows at whose close is decided.
 
@@ -114,12 +120,13 @@ def trade_decisions(
     """
     names = sorted(decisions)
     limits = declared_limits(strategy.risk, strategy.policy, market.symbols)
+    begins_week = ends_week(market.sessions)
     engine = EventEngine(market, strategy, len(names), rows.start)
     traded = empty_window(names, rows, len(market.symbols))
     for place, row in enumerate(rows):
         for account, name in enumerate(names):
             books = engine.books(account)
-            run = _Run(name, decisions[name], market, strategy, limits)
+            run = _Run(name, decisions[name], market, strategy, limits, begins_week)
             weights, shares = _decide(run, row, books, engine.newest_target(account))
             traded.weights[place, account] = weights
             engine.place([Rebalance(account, shares[0])])
@@ -179,6 +186,7 @@ class _Run:
     market: Market
     strategy: Strategy
     limits: WeightLimits
+    begins_week: NDArray[np.bool_]
 
 
 def _decide(run: _Run, row: int, books: Books, waiting: Floats | None) -> tuple[Floats, Floats]:
@@ -200,7 +208,12 @@ def _decide(run: _Run, row: int, books: Books, waiting: Floats | None) -> tuple[
         )
         raise DataError(msg)
     held = held_weights(books, sizing, notional)[0]
-    weights = project_weights(raw, run.limits, market.tradable[row], held)
+    tradable = market.tradable[row]
+    weights = project_weights(raw, run.limits, tradable, held)
+    if not isinstance(run.decide, TradedAsDecided):
+        weights = weights_to_trade(
+            strategy.rebalance, weights, held, run.begins_week[row], run.limits, tradable
+        )
     quantity = decide_quantities(books, weights[None], market.close[row], sizing, notional)
     return weights, quantity
 

@@ -19,6 +19,7 @@ from trading_assets.backtest.allocations import (
 from trading_assets.backtest.engine import Decide, decision_rows
 from trading_assets.backtest.folds import Fold
 from trading_assets.backtest.hierarchical_risk_parity import hierarchical_risk_parity_weights
+from trading_assets.policy.traded_as_decided import TradedAsDecided
 from trading_assets.simulation.core import Books
 from trading_assets.simulation.market import Market, total_returns_of
 
@@ -89,7 +90,7 @@ def _rebalancing(weigh: Rule, returns: Floats, first_row: int) -> Decide:
             return None
         return weigh(returns[max(row + 1 - LOOKBACK_BARS, 0) : row + 1])
 
-    return decide
+    return TradedAsDecided(decide)
 
 
 def _returns(market: Market) -> Floats:

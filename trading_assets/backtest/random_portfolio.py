@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from trading_assets.backtest.engine import Decide, decision_rows
 from trading_assets.backtest.folds import Fold
 from trading_assets.errors import DataError
+from trading_assets.policy.traded_as_decided import TradedAsDecided
 from trading_assets.risk.limits import declared_limits
 from trading_assets.risk.projection import project_weights
 from trading_assets.simulation.core import Books, Floats, equity_of
@@ -74,7 +75,9 @@ def random_portfolio(
             f" a number of at least 0 for each of {len(rows)} sessions"
         )
         raise DataError(msg)
-    return _Wanderer(market, rows, strategy, wanted, np.random.default_rng([*fold.key.encode()]))
+    rng = np.random.default_rng([*fold.key.encode()])
+    # The turnover is of what a rebalance rule has left already.
+    return TradedAsDecided(_Wanderer(market, rows, strategy, wanted, rng))
 
 
 class _Wanderer:

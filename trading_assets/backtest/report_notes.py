@@ -1,6 +1,7 @@
 """The sentences of the report: what was assumed, what is missing, how to read the figures."""
 
 from trading_assets.backtest.figures import Judgement
+from trading_assets.rebalance_specs import EveryBarSpec, NoTradeBandSpec, RebalanceSpec
 from trading_assets.risk_specs import RiskSpec
 from trading_assets.strategy import CostsSpec, FoldsSpec, Strategy
 
@@ -20,6 +21,7 @@ def assumption_notes(strategy: Strategy) -> list[str]:
         f"{side}; weights are fractions of {sizing}, at most {risk.max_weight:g} in one symbol and"
         f" {risk.max_gross:g} in all, for baselines too.",
         *_sum_notes(risk),
+        *_rebalance_notes(strategy.rebalance),
         f"Each fold starts from cash of {strategy.backtest.initial_equity_usd:,.0f} USD and trains"
         f" on {_train_window(strategy.folds)}, of which the last"
         f" {strategy.folds.validation_months} months only validate.",
@@ -114,6 +116,20 @@ def _sum_notes(risk: RiskSpec) -> list[str]:
     )
     found = [text.format(value) for value, text in limits if value is not None]
     return [f"Further limits, for baselines too: {', '.join(found)}."] if found else []
+
+
+def _rebalance_notes(rule: RebalanceSpec) -> list[str]:
+    """Return which decided weights are traded, where it is not all of them."""
+    if isinstance(rule, EveryBarSpec):
+        return []
+    told = "in the first session of a calendar week only"
+    if isinstance(rule, NoTradeBandSpec):
+        to = "the band's edge" if rule.trade_to == "edge" else "the decided one"
+        told = f"where a held weight is more than {rule.band:g} from the decided one, to {to}"
+    return [
+        f"Decided weights are traded {told}; equal_weight keeps that rule, too. buy_and_hold,"
+        " random and baselines of past returns have schedules of their own."
+    ]
 
 
 def _cost_notes(costs: CostsSpec) -> list[str]:

@@ -257,6 +257,8 @@ def _decide(trial: _Trial) -> np.ndarray:
         {},
         trial.window.test_end,
         remembered=remember_nothing(trial.bundle.rules.trackers),
+        # Weights are looked at before limits, which are the same in any session.
+        begins_week=True,
     )
     return decided.raw_weights
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from trading_assets.bars.actions.companies import newest_tickers
 from trading_assets.bars.calendars.calendar import ExchangeCalendar
+from trading_assets.bars.calendars.weeks import begins_week
 from trading_assets.market_data import MarketDataSpec
 from trading_assets.paper.account_memory import memory_before
 from trading_assets.paper.inputs import DecisionFunction
@@ -29,12 +30,15 @@ class KnownData:
         Tables of the data set; of bars and series the rows known by then.
     market_data : MarketDataSpec
         Universe.
+    begins_week : bool
+        Whether the session that is decided is the first of its week.
     """
 
     bars: pl.DataFrame
     actions: pl.DataFrame
     series: pl.DataFrame
     market_data: MarketDataSpec
+    begins_week: bool = False
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -48,7 +52,12 @@ def known_before(
     """Return what of the data is known at the decision's scheduled moment."""
     limit = calendar.open_time(session) - timedelta(minutes=minutes_before_open)
     is_known = pl.col("knowledge_time") <= limit
-    return replace(data, bars=data.bars.filter(is_known), series=data.series.filter(is_known))
+    return replace(
+        data,
+        bars=data.bars.filter(is_known),
+        series=data.series.filter(is_known),
+        begins_week=begins_week(calendar, session),
+    )
 
 
 def fallback_decider(strategy: Strategy, known: KnownData) -> DecisionFunction:
@@ -58,7 +67,9 @@ def fallback_decider(strategy: Strategy, known: KnownData) -> DecisionFunction:
     def decide_now(
         held: Mapping[str, float], session: date, before: Mapping[str, Any] | None
     ) -> Decision:
-        return decide_by_fallback(strategy.policy.fallback, rules, known.bars, held, session)
+        return decide_by_fallback(
+            strategy.policy.fallback, rules, known.bars, held, session, known.begins_week
+        )
 
     return decide_now
 
@@ -94,6 +105,7 @@ def bundle_decider(files: Mapping[str, bytes], digest: str, known: KnownData) ->
             memory.states,
             memory.carried,
             memory.forecast_state,
+            known.begins_week,
         )
         remembered = memory.to_summary(decision.carried, decision.forecast_state)
         return replace(narrow_decision(decision, known.symbols), remembered=remembered)

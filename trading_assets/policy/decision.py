@@ -19,8 +19,10 @@ from trading_assets.policy.confidence import confidence_factors, size_by_factors
 from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.policy.loaded_bundle import read_forecaster, read_start_state
 from trading_assets.policy.observation import build_context, build_observation
+from trading_assets.rebalance_specs import WeeklySpec
 from trading_assets.risk.limits import WeightLimits
 from trading_assets.risk.projection import binding_limits, project_weights
+from trading_assets.risk.rebalance_rule import name_held_back, weights_to_trade
 from trading_assets.schema import TABLES
 from trading_assets.simulation.core import Floats
 from trading_assets.simulation.trackers.remembered import Remembered, show_remembered
@@ -47,9 +49,11 @@ class Decision:
     tradable : bool (N,)
         Symbols that may be held.
     raw_weights, weights : float64 (N,)
-        Targets before and after limits, both by the confidence of forecasts where it is declared.
+        Targets before and after limits and the rebalance rule, both by the confidence of forecasts
+        where it is declared.
     binding_limits : tuple of str
-        For each symbol the limits that changed its weight, joined by `+`, or empty.
+        For each symbol the limits that changed its weight, and `rebalance` where that rule did,
+        joined by `+`, or empty.
     forecasts : DataFrame
         Table `forecasts` of the session; empty when none was used.
     decided_by : str
@@ -102,6 +106,8 @@ class SeenSession:
         Table `forecasts` of the session.
     forecast_state : mapping
         What the next session's intervals go on from.
+    begins_week : bool, optional
+        As in `decide`.
     """
 
     session: date
@@ -110,6 +116,7 @@ class SeenSession:
     factors: Floats | None
     forecasts: pl.DataFrame
     forecast_state: Mapping[str, Any]
+    begins_week: bool | None = None
 
 
 def decide(  # noqa: PLR0913  one argument for each input of a decision
@@ -123,6 +130,7 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
     remembered: Remembered | None = None,
     carried: Carried | None = None,
     forecast_state: Mapping[str, Any] | None = None,
+    begins_week: bool | None = None,
 ) -> Decision:
     """Return the bundle's decision at the close of a session.
 
@@ -148,13 +156,16 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
     forecast_state : mapping, optional
         That of the decision before, by the same bundle; the bundle's own without. After more than
         21 sessions without a decision, intervals start anew.
+    begins_week : bool, optional
+        Whether the session that fills the decision is the first of its week, as
+        `bars.calendars.weeks.begins_week` tells; needed where the bundle rebalances weekly.
 
     Raises
     ------
     DataError
         If no symbol has a bar at the session, a held symbol is not in the bundle, or the bundle
         observes trackers and their states are missing or do not fit, or what its members carry does
-        not.
+        not, or it rebalances weekly and `begins_week` is missing.
     """
     from trading_assets.features.compute import compute_features
 
@@ -187,7 +198,7 @@ def decide(  # noqa: PLR0913  one argument for each input of a decision
     own = forecasts.filter(pl.col("session") == decision_session)
     at = np.array([decision_session], dtype="datetime64[D]")
     factors = confidence_factors(own, rules, at)
-    seen = SeenSession(decision_session, context, tradable, factors, own, after)
+    seen = SeenSession(decision_session, context, tradable, factors, own, after, begins_week)
     return decide_on_what_is_seen(bundle, rules, seen, Account(held_weights, remembered, carried))
 
 
@@ -209,7 +220,9 @@ def decide_on_what_is_seen(
     wanted = acting.raw_weights(build_observation(seen.context, held, rules, tracked))
     raw = size_by_factors(wanted, seen.factors)[0]
     origin = seen.forecasts, bundle.digest
-    decided = _decision(seen.session, rules, seen.tradable, (raw, held[0]), origin)
+    decided = _decision(
+        seen.session, rules, seen.tradable, (raw, held[0]), origin, seen.begins_week
+    )
     return replace(decided, carried=acting.carried(), forecast_state=seen.forecast_state)
 
 
@@ -252,6 +265,7 @@ def decide_by_fallback(
     bars: pl.DataFrame,
     held_weights: Mapping[str, float],
     decision_session: date,
+    begins_week: bool | None = None,
 ) -> Decision:
     """Return the declared fallback's decision at the close of a session.
 
@@ -260,24 +274,27 @@ def decide_by_fallback(
     rule : {"equal_weight", "cash"}
         Rule that trades until a challenger has passed.
     rules : DecisionRules
-        Symbols and limits of the strategy.
+        Symbols, limits and rebalance rule of the strategy.
     bars : DataFrame
         Table `validated_bars`; rows after the session are ignored.
     held_weights : mapping of str to float
         As in `decide`; those of other symbols are ignored.
     decision_session : date
         Session at whose close is decided.
+    begins_week : bool, optional
+        As in `decide`.
 
     Raises
     ------
     DataError
-        If no symbol has a bar at the session.
+        If no symbol has a bar at the session, or `begins_week` is missing under a weekly rule.
     """
     known = bars.filter(pl.col("session") <= decision_session)
     tradable = tradable_at(known, rules.symbols, decision_session)
     held = np.array([held_weights.get(symbol, 0.0) for symbol in rules.symbols])
     wanted = fallback_weights(rule, tradable), held
-    return _decision(decision_session, rules, tradable, wanted, (TABLES["forecasts"].empty(), rule))
+    origin = (TABLES["forecasts"].empty(), rule)
+    return _decision(decision_session, rules, tradable, wanted, origin, begins_week)
 
 
 def decide_fallback(
@@ -408,16 +425,29 @@ def _decision(
     tradable: NDArray[np.bool_],
     raw_and_held: tuple[Floats, Floats],
     origin: tuple[pl.DataFrame, str],
+    begins_week: bool | None,
 ) -> Decision:
     raw, held = raw_and_held
     forecasts, decided_by = origin
+    if begins_week is None and isinstance(rules.rebalance, WeeklySpec):
+        msg = (
+            f"begins_week was missing at the close of {session} under rebalance weekly; expected"
+            " whether the session that fills the decision is the first of its week"
+        )
+        raise DataError(msg)
+    limits = rules.limits
+    within = project_weights(raw, limits, tradable, held)
+    weights = weights_to_trade(
+        rules.rebalance, within, held, np.array(bool(begins_week)), limits, tradable
+    )
+    names = binding_limits(raw, limits, tradable, held)
     return Decision(
         session=session,
         symbols=rules.symbols,
         tradable=tradable,
         raw_weights=raw,
-        weights=project_weights(raw, rules.limits, tradable, held),
-        binding_limits=tuple(binding_limits(raw, rules.limits, tradable, held)),
+        weights=weights,
+        binding_limits=name_held_back(names, within, weights),
         forecasts=forecasts,
         decided_by=decided_by,
     )

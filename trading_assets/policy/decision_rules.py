@@ -10,6 +10,12 @@ from pydantic import TypeAdapter
 
 from trading_assets.errors import DataError, shown
 from trading_assets.policy_specs import ConfidenceSizing
+from trading_assets.rebalance_specs import (
+    EVERY_BAR,
+    DeclaredRebalance,
+    RebalanceSpec,
+    is_every_bar,
+)
 from trading_assets.risk.limits import WeightLimits, declared_limits
 from trading_assets.simulation.core import Sizing
 from trading_assets.simulation.rewards.declared import declared_trackers
@@ -52,6 +58,8 @@ class DecisionRules:
     confidence_sizing : {"none", "posterior_mean", "twice_confidence"}
         How raw weights are reduced where a forecast is uncertain, as `confidence_factors` says. A
         card without it is of a policy that is not.
+    rebalance : RebalanceSpec
+        Which decided weights are traded; on cards only where it is not every decision.
     """
 
     symbols: tuple[str, ...]
@@ -63,6 +71,7 @@ class DecisionRules:
     latency_bars: int = 1
     window_bars: int = 1
     confidence_sizing: ConfidenceSizing = "none"
+    rebalance: RebalanceSpec = EVERY_BAR
 
     @property
     def n_symbol_inputs(self) -> int:
@@ -83,7 +92,11 @@ class DecisionRules:
 
     def to_card(self) -> dict[str, Any]:
         """Return the rules as JSON values."""
-        return asdict(self)
+        card = asdict(self)
+        del card["rebalance"]
+        if not is_every_bar(self.rebalance):
+            card["rebalance"] = self.rebalance.model_dump(mode="json")
+        return card
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any]) -> "DecisionRules":
@@ -100,6 +113,8 @@ class DecisionRules:
             values["trackers"] = tuple(TrackerCard.from_card(each) for each in card["trackers"])
             values["symbols"] = tuple(card["symbols"])
             values["observed_features"] = tuple(card["observed_features"])
+            if "rebalance" in card:
+                values["rebalance"] = _REBALANCE.validate_python(card["rebalance"])
             rules = cls(**values)
             _KINDS.validate_json(json.dumps(card), strict=True)
         except (KeyError, TypeError, ValueError) as error:
@@ -113,6 +128,7 @@ class DecisionRules:
 
 
 _KINDS = TypeAdapter(DecisionRules)
+_REBALANCE = TypeAdapter[RebalanceSpec](DeclaredRebalance)
 
 
 def _require_ranges(rules: DecisionRules) -> None:
@@ -149,4 +165,5 @@ def declared_rules(strategy: Strategy, symbols: Sequence[str]) -> DecisionRules:
         latency_bars=strategy.costs.latency_bars,
         window_bars=strategy.policy.window_bars,
         confidence_sizing=strategy.policy.confidence_sizing,
+        rebalance=strategy.rebalance,
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trading_assets.agent_specs import DirectSpec
+from trading_assets.errors import DeclarationError
 from trading_assets.policy.book_tensors import BookTensors, join_fills
 from trading_assets.policy.bounded_actions import bound_actions, limit_weights
 from trading_assets.policy.checkpoints import N_CHECKPOINTS, CheckpointRecorder
@@ -24,6 +25,7 @@ from trading_assets.policy.encoders import WindowEncoder
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.symbol_graph import symbol_graph
 from trading_assets.policy.training import Training, quiet_torch
+from trading_assets.rebalance_specs import is_every_bar
 from trading_assets.simulation.rewards.reward import Rows
 from trading_assets.simulation.task import TradingTask
 
@@ -42,8 +44,17 @@ def train_direct(training: Training) -> TrainedPolicy:
     DataError
         If the task has rewards or trackers that cannot be differentiated, or lacks what its costs
         need.
+    DeclarationError
+        If trades are held back by a rebalance rule.
     """
     agent = cast("DirectSpec", training.agent)
+    rule = training.rules.rebalance
+    if not is_every_bar(rule):
+        msg = (
+            f"rebalance was {rule.kind} for algorithm direct; expected every_bar, since its"
+            " gradient does not pass through a rule that holds trades back"
+        )
+        raise DeclarationError(msg)
     recorder = CheckpointRecorder(training)
     with quiet_torch():
         ascent = _Ascent(training, agent)
@@ -167,7 +178,7 @@ class _Ascent:
             return raw * self._tradable[torch.from_numpy(rows - self._first_row)]
         held = self._market.weigh(books.value, books).detach().double().numpy()
         view = self._training.task.view
-        return limit_weights(raw, lambda weights: view.project(weights, rows, held))
+        return limit_weights(raw, lambda weights: view.limit(weights, rows, held))
 
 
 def _factors_of(task: TradingTask, rows: Rows) -> Tensor | None:
@@ -184,7 +195,7 @@ def _tradable_within_limits(task: TradingTask, rules: DecisionRules, rows: Rows)
     # Limits are convex: if they leave the corners of the box, they leave the box.
     corners = ((high, low), (low, high), (0.0, high), (0.0, low))
     left = [
-        task.view.project(np.full(shape, raw), rows, np.full(shape, held)) for raw, held in corners
+        task.view.limit(np.full(shape, raw), rows, np.full(shape, held)) for raw, held in corners
     ]
     is_tradable = left[0] != 0.0
     cut = [np.abs(w - raw * is_tradable).max() for w, (raw, _) in zip(left, corners, strict=True)]

@@ -16,7 +16,9 @@ from trading_assets.errors import DataError
 from trading_assets.features.windows import VOLATILITY_COLUMN
 from trading_assets.policy.compiled.actions import weigh_actions
 from trading_assets.policy.decision_rules import DecisionRules
+from trading_assets.rebalance_specs import WeeklySpec, is_every_bar
 from trading_assets.risk.projection import pack_limits, project_weights
+from trading_assets.risk.rebalance_rule import weights_to_trade
 from trading_assets.simulation.compiled.environment import show_accounts
 from trading_assets.simulation.core import Floats
 from trading_assets.simulation.market import panels_of
@@ -229,12 +231,27 @@ class PolicyView:
         Symbols that may be held at every row.
     factors : float64 (T, N), optional
         `confidence_factors` of every row.
+    begins_week : bool (T,), optional
+        `ends_week` of the market's sessions: whether what is decided at a row fills in a week's
+        first session; needed where the rules rebalance weekly.
+
+    Raises
+    ------
+    DataError
+        If the rules rebalance weekly and weeks are not told.
     """
 
     rules: DecisionRules
     context: NDArray[np.float32]
     tradable: NDArray[np.bool_]
     factors: Floats | None = None
+    begins_week: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a weekly rule without weeks."""
+        if isinstance(self.rules.rebalance, WeeklySpec) and self.begins_week is None:
+            msg = "begins_week was missing under rebalance weekly; expected a flag for each row"
+            raise DataError(msg)
 
     @property
     def window_bars(self) -> int:
@@ -270,7 +287,7 @@ class PolicyView:
         return raw if self.factors is None else raw * self.factors[rows]
 
     def target_weights(self, actions: NDArray[np.floating], rows: Rows, held: Floats) -> Floats:
-        """Return weights float64 (K, N) within the limits."""
+        """Return weights float64 (K, N) within the limits, as the rebalance rule trades them."""
         limits = self.rules.limits
         if self._bounds is None:
             raw = self.size_weights(raw_weights(actions, self.rules), rows)
@@ -286,8 +303,24 @@ class PolicyView:
             self._bounds,
             weights,
         )
-        return weights
+        return self._rebalance(weights, rows, held)
 
-    def project(self, raw: Floats, rows: Rows, held: Floats) -> Floats:
+    def limit(self, raw: Floats, rows: Rows, held: Floats) -> Floats:
         """Return the weights float64 (K, N) that limits leave of raw ones."""
         return project_weights(raw, self.rules.limits, self.tradable[rows], held)
+
+    def project(self, raw: Floats, rows: Rows, held: Floats) -> Floats:
+        """Return the weights float64 (K, N) that limits and the rebalance rule leave of raw ones.
+
+        To be asked once for each decision, with the weights that are held then.
+        """
+        return self._rebalance(self.limit(raw, rows, held), rows, held)
+
+    def _rebalance(self, decided: Floats, rows: Rows, held: Floats) -> Floats:
+        rules, weeks = self.rules, self.begins_week
+        if is_every_bar(rules.rebalance):
+            return decided
+        begins = np.zeros(len(rows), dtype=np.bool_) if weeks is None else weeks[rows]
+        return weights_to_trade(
+            rules.rebalance, decided, held, begins, rules.limits, self.tradable[rows]
+        )

@@ -39,6 +39,8 @@ from trading_assets.policy.teachers import (
     myopic_teacher,
     trade_aversion_of,
 )
+from trading_assets.policy.traded_as_decided import TradedAsDecided
+from trading_assets.rebalance_specs import is_every_bar
 from trading_assets.reward_specs import MeanVarianceSpec
 from trading_assets.simulation.core import Books, Floats, held_weights
 from trading_assets.simulation.market import Market, panels_of
@@ -49,7 +51,7 @@ from trading_assets.strategy import Strategy
 ESTIMATES_FILE = "garleanu_pedersen.json"
 SUMMARY_FILE = "references.json"
 
-Decision = Callable[[int, Books], Floats]
+Decision = TradedAsDecided[Floats]
 Fitted = TypeVar("Fitted")
 
 
@@ -217,6 +219,10 @@ def reference_decisions(
 def _fit_direct(
     tables: TrainingTables, window: WindowLike, strategy: Strategy, market_data: MarketDataSpec
 ) -> TrainedPolicy:
+    if not is_every_bar(strategy.rebalance):
+        # Said here, since a declaration may not name such an agent at all.
+        msg = f"its gradient does not pass through rebalance {strategy.rebalance.kind}"
+        raise DataError(msg)
     agent = DirectSpec(algorithm="direct", seeds=1)
     trained = train_seeds(tables, window, strategy, market_data, agent)
     if trained.problems:
@@ -256,11 +262,11 @@ def _expected_by(forecaster: Forecaster, tables: TrainingTables, market: Market)
 
 
 def teacher_decision(task: TradingTask, teach: Teacher) -> Decision:
-    """Return a function of (row, books of K = 1) giving a teacher's weights after limits."""
+    """Return a function of (row, books of K = 1) giving a teacher's weights to trade."""
 
     def decide(row: int, books: Books) -> Floats:
         at = np.array([row], dtype=np.int64)
         held = held_weights(books, task.sizing, task.initial_usd)
         return task.view.project(teach(at, held), at, held)[0]
 
-    return decide
+    return TradedAsDecided(decide)

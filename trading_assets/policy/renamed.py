@@ -1,14 +1,13 @@
 """Policies that were trained before a company of theirs was renamed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
 from trading_assets.bars.actions.companies import newest_tickers, symbols_since
+from trading_assets.policy.traded_as_decided import TradedAsDecided
 from trading_assets.simulation.core import Books, Floats
-
-Decide = Callable[[int, Books], Floats]
 
 
 def current_symbols(
@@ -39,7 +38,9 @@ def current_symbols(
     return tuple(trained)
 
 
-def decide_for(symbols: Sequence[str], own: Sequence[str], decide: Decide) -> Decide:
+def decide_for(
+    symbols: Sequence[str], own: Sequence[str], decide: TradedAsDecided[Floats]
+) -> TradedAsDecided[Floats]:
     """Return decisions for books over `symbols`, made by a function that knows books over `own`.
 
     Symbols that the function does not know get no weight, and what it decides on others is left
@@ -67,4 +68,4 @@ def decide_for(symbols: Sequence[str], own: Sequence[str], decide: Decide) -> De
         weights[kept] = decide(row, known)[found]
         return weights
 
-    return decided
+    return TradedAsDecided(decided)

@@ -1,12 +1,13 @@
 """Step a trained policy, or the mean of several, through a market day by day."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import polars as pl
 
+from trading_assets.bars.calendars.weeks import ends_week
 from trading_assets.errors import DataError
 from trading_assets.policy.account_watcher import AccountWatcher
 from trading_assets.policy.acting import Acting
@@ -14,6 +15,7 @@ from trading_assets.policy.confidence import confidence_factors
 from trading_assets.policy.decision_rules import declared_rules
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import PolicyView, build_context, shown_confidence
+from trading_assets.policy.traded_as_decided import TradedAsDecided
 from trading_assets.simulation.core import Books, Floats, StepResult
 from trading_assets.simulation.covariance import causal_covariance
 from trading_assets.simulation.market import Market, row_of
@@ -33,7 +35,8 @@ class Rollout:
     sessions : datetime64[D] (T,)
         Sessions at whose close was decided; each decision is filled at the next open.
     raw_weights, weights : float64 (T, N)
-        Targets before and after limits, both by the confidence of forecasts where it is declared.
+        Targets before and after limits and the rebalance rule, both by the confidence of forecasts
+        where it is declared.
     steps : tuple of StepResult
         What each next bar did, with one book.
     rewards : float64 (T,)
@@ -68,6 +71,7 @@ def build_task(
             context,
             market.tradable,
             confidence_factors(forecasts, rules, market.sessions),
+            ends_week(market.sessions),
         ),
         covariance=causal_covariance(market),
         costs=strategy.costs,
@@ -83,11 +87,12 @@ def build_task(
 
 def policy_decision(
     policies: Sequence[TrainedPolicy], task: TradingTask, acting: Acting | None = None
-) -> Callable[[int, Books], Floats]:
-    """Return a function of (row, books of K = 1) giving target weights float64 (N,) after limits.
+) -> TradedAsDecided[Floats]:
+    """Return a function of (row, books of K = 1) giving the weights to trade, float64 (N,).
 
-    The function uses nothing later than the row's close. It is asked for consecutive rows, as it
-    remembers what the task's trackers and latency need, and what its members carry.
+    They are within the limits, and the rebalance rule has been applied. The function uses nothing
+    later than the row's close. It is asked for consecutive rows, as it remembers what the task's
+    trackers and latency need, and what its members carry.
 
     Parameters
     ----------
@@ -111,7 +116,7 @@ def policy_decision(
         task.require_window(row)
         return decide(row, books)
 
-    return decide_in_window
+    return TradedAsDecided(decide_in_window)
 
 
 def roll_policy(

@@ -18,6 +18,7 @@ from trading_assets.agent_specs import DeclaredAgent
 from trading_assets.constraint_specs import ConstraintSpec
 from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.policy.networks import Checkpoint, TrainedPolicy
+from trading_assets.rebalance_specs import is_every_bar
 from trading_assets.simulation.core import Floats
 from trading_assets.simulation.episodes import Episodes
 from trading_assets.simulation.task import TradingTask
@@ -131,6 +132,9 @@ class Training:
         factors = task.view.size_weights(np.ones(task.market.close.shape), every)
         for array in (task.view.context, task.tape, task.covariance, factors):
             digest.update(np.ascontiguousarray(array).tobytes())
+        if not is_every_bar(self.rules.rebalance):
+            # Which sessions begin a week.
+            digest.update(task.market.sessions.tobytes())
         return digest.hexdigest()
 
 

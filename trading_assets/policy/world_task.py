@@ -15,6 +15,7 @@ from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.observation import PolicyView, assemble_context, build_observation
 from trading_assets.policy.training import Constraint, Training
 from trading_assets.randomisation_specs import RandomisationSpec
+from trading_assets.rebalance_specs import is_every_bar
 from trading_assets.reward_specs import MeanVarianceSpec
 from trading_assets.risk.limits import WeightLimits, declared_limits
 from trading_assets.risk.projection import project_weights
@@ -89,6 +90,7 @@ def declared_world(strategy: Strategy, source: WorldSource) -> WorldOne:
         (costs.quadratic_lambda > 0.0, "costs.quadratic_lambda above 0"),
         (linear == 0.0, "no fee, spread, impact, financing or borrow cost"),
         (source.information_coefficient > 0.0, "source.information_coefficient above 0"),
+        (is_every_bar(strategy.rebalance), "rebalance every_bar"),
         (has_closed_form, "no risk limit on net weights, sectors or turnover"),
     )
     for is_met, demand in demands:

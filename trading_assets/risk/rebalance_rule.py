@@ -4,6 +4,8 @@ A rule only ever holds back: each symbol ends between its held and its decided w
 before the rule, so that a book that prices have carried beyond them is brought back within.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,11 +39,12 @@ def weights_to_trade(
       Research 15 (4), 676-713.
 
     What the rule keeps may break a limit: held weights drift, and a sum of kept and traded weights
-    can exceed what either sum keeps. Then all symbols go the same part of the way on to their
-    decided weights that surely ends within the limits (by convexity; the least such part where no
-    weight changes its sign). Applying a rule again to what it left of the same decision changes
-    nothing. It is no projection, though: it may be applied once to a decision, since weights on the
-    edge, taken for a decision, would be held back again.
+    can exceed what either sum keeps. Then the symbols whose decided weights bring a sum back go on
+    to these, all the same part of the way, the least that suffices where no weight changes its
+    sign. Where that breaks another limit, all symbols go such a part of the way, which surely ends
+    within the limits by convexity. Applying a rule again to what it left of the same decision
+    changes nothing. It is no projection, though: it may be applied once to a decision, since
+    weights on the edge, taken for a decision, would be held back again.
 
     Parameters
     ----------
@@ -79,8 +82,27 @@ def weights_to_trade(
     else:
         wanted = np.where(np.asarray(begins_week)[..., None], decided, kept)
     wanted = np.where(tradable, wanted, decided)
+    for number in range(len(_limited_parts(decided, limits))):
+        wanted = _bring_back(wanted, decided, limits, number)
     within = _toward(wanted, decided, _least_share(wanted, decided, limits))
     return project_weights(within, limits, tradable, held)
+
+
+def name_held_back(names: Sequence[str], decided: Floats, traded: Floats) -> tuple[str, ...]:
+    """Return the names of limits that bind, with `rebalance` where a rule changed a weight.
+
+    Parameters
+    ----------
+    names : sequence of str
+        For each symbol those of `risk.projection.binding_limits`.
+    decided, traded : float64 (N,)
+        Weights before and after the rule.
+    """
+    is_changed = (decided != traded).tolist()
+    return tuple(
+        "+".join(filter(None, (name, "rebalance" if changed else "")))
+        for name, changed in zip(names, is_changed, strict=True)
+    )
 
 
 def _outside_band(rule: NoTradeBandSpec, decided: Floats, kept: Floats) -> Floats:
@@ -93,6 +115,18 @@ def _outside_band(rule: NoTradeBandSpec, decided: Floats, kept: Floats) -> Float
     return np.where(np.abs(decided - kept) > rule.band, decided, kept)
 
 
+def _bring_back(wanted: Floats, decided: Floats, limits: WeightLimits, number: int) -> Floats:
+    """Return weights with one sum within its limit by those symbols alone that lower it."""
+    parts, most = _limited_parts(wanted, limits)[number]
+    decided_parts, _ = _limited_parts(decided, limits)[number]
+    falls = np.maximum(parts - decided_parts, 0.0)
+    excess = parts.sum(axis=-1) - np.maximum(decided_parts.sum(axis=-1), most)
+    is_over = excess > FEASIBILITY_TOLERANCE * limits.max_gross
+    # All falls together are at least the whole sum's, and so at least the excess.
+    share = np.where(is_over, excess / np.where(is_over, falls.sum(axis=-1), 1.0), 0.0)
+    return _toward(wanted, decided, np.where(falls > 0.0, share[..., None], 0.0))
+
+
 def _least_share(wanted: Floats, decided: Floats, limits: WeightLimits) -> Floats:
     """Return the part of the way to decided weights that keeps limits on sums, float64 (..., 1).
 
@@ -101,9 +135,10 @@ def _least_share(wanted: Floats, decided: Floats, limits: WeightLimits) -> Float
     """
     share = np.zeros(wanted.shape[:-1])
     slack = FEASIBILITY_TOLERANCE * limits.max_gross
-    for (start, most), (end, _) in zip(
-        _limited_sums(wanted, limits), _limited_sums(decided, limits), strict=True
+    for (start_parts, most), (end_parts, _) in zip(
+        _limited_parts(wanted, limits), _limited_parts(decided, limits), strict=True
     ):
+        start, end = start_parts.sum(axis=-1), end_parts.sum(axis=-1)
         # Where too little may be held to keep a limit, no more is asked than the decision reaches.
         reached = np.maximum(end, most)
         is_over = start > reached + slack
@@ -112,19 +147,19 @@ def _least_share(wanted: Floats, decided: Floats, limits: WeightLimits) -> Float
     return share[..., None]
 
 
-def _limited_sums(weights: Floats, limits: WeightLimits) -> list[tuple[Floats, float]]:
-    """Return each limited sum of weights, float64 (...), and the most it may be."""
+def _limited_parts(weights: Floats, limits: WeightLimits) -> list[tuple[Floats, float]]:
+    """Return what each symbol adds to a limited sum, float64 (..., N), and the most of the sum."""
     sizes = np.abs(weights)
-    sums = [(sizes.sum(axis=-1), limits.max_gross)]
+    parts = [(sizes, limits.max_gross)]
     if limits.max_net is not None:
-        sums.append((weights.sum(axis=-1), limits.max_net))
+        parts.append((weights, limits.max_net))
     if limits.min_net is not None:
-        sums.append((-weights.sum(axis=-1), -limits.min_net))
+        parts.append((-weights, -limits.min_net))
     if limits.max_sector_gross is not None:
         numbers = np.array(limits.sectors)
         most = limits.max_sector_gross
-        sums += [(sizes[..., numbers == n].sum(axis=-1), most) for n in np.unique(numbers)]
-    return sums
+        parts += [(np.where(numbers == n, sizes, 0.0), most) for n in np.unique(numbers)]
+    return parts
 
 
 def _toward(wanted: Floats, decided: Floats, share: Floats) -> Floats:

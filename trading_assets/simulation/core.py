@@ -172,6 +172,9 @@ def decide_quantities(
 ) -> Floats:
     """Return the shares that target weights mean, float64 (K, N), not yet rounded to lots.
 
+    A target that is the weight held, to the bit, means the shares held, of which rounding could
+    otherwise trade the smallest part.
+
     Parameters
     ----------
     books : Books
@@ -189,7 +192,11 @@ def decide_quantities(
         wanted_usd = weights * notional_usd
     else:
         wanted_usd = weights * np.maximum(equity_of(books), 0.0)[:, None]
-    return np.divide(wanted_usd, close, out=books.quantity.copy(), where=np.isfinite(close))
+    held = held_weights(books, sizing, notional_usd)
+    # A weight of 0 is a target of no shares, whatever the convention on ruined books is.
+    is_changed = (weights != held) | (held == 0.0)
+    where = is_changed & np.isfinite(close)
+    return np.divide(wanted_usd, close, out=books.quantity.copy(), where=where)
 
 
 def step(

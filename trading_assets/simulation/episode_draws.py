@@ -84,8 +84,9 @@ class EpisodeDraws:
         return rng.normal(0.0, scale, count)
 
     def _limit(self, raw: Floats, rows: Rows) -> Floats:
-        # As if held already: a first weight is no trade, so no limit on turnover counts.
-        weights = self._task.view.project(raw, rows, raw)
+        # As if held already: a first weight is no trade, so neither a limit on turnover counts nor
+        # a rule that holds trades back.
+        weights = self._task.view.limit(raw, rows, raw)
         if self._task.is_long_only:
             weights = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1.0)
         return weights

@@ -49,12 +49,19 @@ class DecisionView(Protocol):
         """Return raw weights float64 (K, N) by how sure a policy may be at each row's close."""
         ...
 
-    def project(self, raw: Floats, rows: Rows, held: Floats) -> Floats:
+    def limit(self, raw: Floats, rows: Rows, held: Floats) -> Floats:
         """Return the weights float64 (K, N) that limits leave of raw ones."""
         ...
 
+    def project(self, raw: Floats, rows: Rows, held: Floats) -> Floats:
+        """Return the weights float64 (K, N) that limits and the rebalance rule leave of raw ones.
+
+        To be asked once for each decision, with the weights that are held then.
+        """
+        ...
+
     def target_weights(self, actions: NDArray[np.floating], rows: Rows, held: Floats) -> Floats:
-        """Return weights float64 (K, N) within the limits for actions in [-1, 1].
+        """Return weights float64 (K, N) to be traded, within the limits, for actions in [-1, 1].
 
         Parameters
         ----------

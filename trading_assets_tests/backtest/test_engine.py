@@ -13,6 +13,7 @@ from trading_assets.backtest.engine import (
     run_backtest,
 )
 from trading_assets.errors import DataError
+from trading_assets.policy.traded_as_decided import TradedAsDecided
 from trading_assets.schema import conform
 from trading_assets_tests.backtest.markets import FOLD, market_of, random_market, strategy_of
 
@@ -254,3 +255,63 @@ def test_the_loss_of_all_equity_is_an_error_with_a_name():
     short = targets(market, [[-1.0], [-1.0], [-1.0]])
     with pytest.raises(DataError, match="equity fell to"):
         run(market, {"short": short}, policy={"position": "long_short"})
+
+
+BAND = {"kind": "no_trade_band", "band": 0.1, "trade_to": "edge"}
+# Decided on Tuesday 2019-12-31 for Wednesday, and on until Wednesday 2020-01-08.
+STILL = market_of(np.full((9, 2), 100.0))
+WISHES = [[0.3, 0.2], [0.0, 0.5], [0.4, 0.4], [0.1, 0.1], [0.2, 0.6], [0.5, 0.1], [0, 0], [0.3, 0]]
+FREE = {"fee_bps": 0, "half_spread_bps": 0}
+
+
+def weights_of(tables):
+    return tables.weights.sort("session", "symbol")["weight"].to_numpy().reshape(-1, 2)
+
+
+def test_decided_weights_are_traded_in_the_first_session_of_a_week_where_declared():
+    tables = run(STILL, {"a": targets(STILL, WISHES)}, rebalance="weekly", costs=FREE)
+    # Rows fill on 1 to 8 January 2020: the sixth is a Monday, decided at the close of the fifth.
+    expected = [[0.0, 0.0]] * 5 + [WISHES[5]] * 3
+    np.testing.assert_allclose(weights_of(tables), expected, atol=1e-9)
+    traded = tables.trades.filter(pl.col("quantity") != 0.0)["session"].unique().to_list()
+    assert traded == [date(2020, 1, 6)]
+
+
+def test_a_band_is_traded_to_its_edge_once():
+    tables = run(STILL, {"a": targets(STILL, WISHES)}, rebalance=BAND, costs=FREE)
+    held, expected = np.zeros(2), []
+    for wish in np.array(WISHES):
+        held = np.clip(held, wish - 0.1, wish + 0.1)
+        expected.append(held)
+    np.testing.assert_allclose(weights_of(tables), expected, atol=1e-9)
+
+
+def test_no_rule_is_applied_to_what_is_traded_as_decided():
+    wished = targets(STILL, WISHES)
+    for rule in (BAND, "weekly"):
+        tables = run(STILL, {"a": TradedAsDecided(wished)}, rebalance=rule, costs=FREE)
+        np.testing.assert_allclose(weights_of(tables), WISHES, atol=1e-9)
+
+
+def test_baselines_that_decide_at_every_session_keep_the_rule_and_others_their_schedule():
+    market = random_market(0, 300)
+    tables = {
+        rule: run(market, baseline_decisions(market, FOLD), rebalance=rule)
+        for rule in ("every_bar", "weekly")
+    }
+    for name in ("buy_and_hold", "momentum", "inverse_volatility"):
+        every, weekly = (
+            found.equity.filter(pl.col("portfolio") == name) for found in tables.values()
+        )
+        assert every.equals(weekly)
+    days = {
+        rule: {
+            day.weekday()
+            for day in found.trades.filter(
+                (pl.col("portfolio") == "equal_weight") & (pl.col("quantity") != 0.0)
+            )["session"]
+        }
+        for rule, found in tables.items()
+    }
+    # Every day is a session of this market.
+    assert days == {"every_bar": set(range(7)), "weekly": {0}}

@@ -15,7 +15,7 @@ from trading_assets.simulation.compiled.layout import EQUITY
 from trading_assets.simulation.episodes import Episodes
 from trading_assets.simulation.market import Market
 from trading_assets.simulation.rewards.mean_variance import MeanVariance
-from trading_assets.simulation.task import TradingTask
+from trading_assets.simulation.task import DecisionView, TradingTask
 from trading_assets.simulation.vector_env import MarketVecEnv
 from trading_assets.strategy import Strategy
 from trading_assets_tests.paper.fixtures import decide_with, make_inputs, session_at
@@ -69,8 +69,7 @@ def equities(
     )
     rows = range(1, len(market.sessions) - 1)
     targets = np.array([weights[session_at(market, row)] for row in rows])
-    days = [session_at(market, row) for row in range(len(market.sessions))]
-    fold = Fold("", days[0], days[1], days[0], days[2], days[-1])
+    fold = whole_fold(market)
     decided = {"a": fixed_targets(market, fold, targets)}
     by_events = run_backtest(market, decided, strategy, fold).equity["equity_usd"].to_numpy()
     at_once = trade_weights(market, ["a"], targets[:, None], rows, strategy)
@@ -83,6 +82,12 @@ def equities(
         np.array(by_sessions),
     )
     return dict(zip(WAYS, found, strict=True))
+
+
+def whole_fold(market: Market) -> Fold:
+    """The fold whose test window begins with the market's third session."""
+    days = [session_at(market, row) for row in range(len(market.sessions))]
+    return Fold("", days[0], days[1], days[0], days[2], days[-1])
 
 
 class _Recorded:
@@ -102,11 +107,19 @@ class _Recorded:
 
 def environment_equity(market: Market, strategy: Strategy, targets: np.ndarray) -> np.ndarray:
     """Return the equity that each step of a training environment ends with."""
+    view = _Recorded(np.vstack([targets, targets[-1:], targets[-1:]]), 1)
+    return stepped_equity(market, strategy, view, np.zeros_like(targets))
+
+
+def stepped_equity(
+    market: Market, strategy: Strategy, view: DecisionView, actions: np.ndarray
+) -> np.ndarray:
+    """Return the equity that each step of an environment with a view ends with."""
     longer = lengthened(market)
-    n_steps = len(targets)
+    n_steps = len(actions)
     task = TradingTask(
         market=longer,
-        view=_Recorded(np.vstack([targets, targets[-1:], targets[-1:]]), 1),
+        view=view,
         covariance=np.zeros((len(longer.sessions), 3, 3)),
         costs=strategy.costs,
         sizing=strategy.policy.sizing,
@@ -119,7 +132,7 @@ def environment_equity(market: Market, strategy: Strategy, targets: np.ndarray) 
     env.reset()
     equity = np.empty(n_steps)
     for place in range(n_steps):
-        env.step(np.zeros((2, 3), dtype=np.float32))
+        env.step(np.repeat(actions[place : place + 1], 2, axis=0).astype(np.float32))
         books = env.traded.books()
         reached = books.cash + (books.quantity * books.price).sum(axis=1)
         assert reached[0] == reached[1]

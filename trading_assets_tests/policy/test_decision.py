@@ -18,6 +18,7 @@ from trading_assets.policy.bundle import Bundle
 from trading_assets.policy.decision import decide, decide_by_fallback, decide_fallback
 from trading_assets.policy.decision_rules import declared_rules
 from trading_assets.policy.rollout import roll_policy
+from trading_assets.rebalance_specs import NoTradeBandSpec, WeeklySpec
 from trading_assets.risk.limits import WeightLimits
 from trading_assets.risk_specs import RiskSpec
 from trading_assets.schema import TABLES, conform
@@ -125,6 +126,7 @@ def decide_daily(bundle, sessions, rolled, summary=None):
     """Decide session after session; memory travels as a record's summary keeps it, in JSON."""
     for index, session in enumerate(sessions):
         memory = memory_before(summary, bundle)
+        following = DAYS[DAYS.index(session) + 1]
         decision = decide(
             bundle,
             BARS,
@@ -136,6 +138,7 @@ def decide_daily(bundle, sessions, rolled, summary=None):
             memory.states,
             memory.carried,
             memory.forecast_state,
+            following.isocalendar().week != session.isocalendar().week,
         )
         decided = memory.to_summary(decision.carried, decision.forecast_state)
         summary = memory_after(json.loads(json.dumps(decided)), 0.01, 0.1)
@@ -197,6 +200,46 @@ def test_decisions_on_windows_are_the_weights_of_the_backtest(bundle, bars, enco
         np.testing.assert_array_equal(decision.raw_weights, rolled.raw_weights[index])
         np.testing.assert_array_equal(decision.weights, rolled.weights[index])
         assert decision.forecasts.equals(forecasts.filter(pl.col("session") == sessions[index]))
+
+
+RULES = {
+    "weekly": WeeklySpec(kind="weekly"),
+    "edge": NoTradeBandSpec(kind="no_trade_band", band=0.03, trade_to="edge"),
+    "target": NoTradeBandSpec(kind="no_trade_band", band=0.03, trade_to="target"),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_decisions_under_a_rebalance_rule_are_the_weights_of_the_backtest(bundle, rule):
+    strategy = STRATEGY.model_copy(update={"rebalance": RULES[rule]})
+    policies = [make_policy(strategy, SYMBOLS, seed) for seed in range(2)]
+    ruled = Bundle.from_parts(strategy, NAMES, forecaster_of(bundle), {"ppo": policies})
+    loaded = Bundle.from_files(ruled.to_files(), ruled.digest)
+    sessions = DAYS[585:606]
+    rolled, _ = backtest(ruled, sessions, strategy)
+    held_back = []
+    for index, decision in enumerate(decide_daily(loaded, sessions, rolled)):
+        np.testing.assert_array_equal(decision.raw_weights, rolled.raw_weights[index])
+        np.testing.assert_array_equal(decision.weights, rolled.weights[index])
+        held_back.append(any("rebalance" in name for name in decision.binding_limits))
+    assert sum(held_back) > 0
+    traded = [np.abs(step.trade).sum() > 0.0 for step in rolled.steps]
+    if rule == "weekly":
+        begins = [DAYS[DAYS.index(day) + 1].weekday() == 0 for day in sessions]
+        assert [not named for named in held_back] == begins
+        assert np.array(traded)[begins].all()
+
+
+def test_a_weekly_decision_needs_to_know_whether_a_week_begins(bundle):
+    strategy = STRATEGY.model_copy(update={"rebalance": RULES["weekly"]})
+    rules = declared_rules(strategy, SYMBOLS)
+    with pytest.raises(DataError, match="begins_week was missing at the close of"):
+        decide_by_fallback("equal_weight", rules, BARS, {}, DAYS[580])
+    assert not decide_by_fallback("equal_weight", rules, BARS, {}, DAYS[580], False).weights.any()
+    policies = [make_policy(strategy, SYMBOLS, seed) for seed in range(2)]
+    ruled = Bundle.from_parts(strategy, NAMES, forecaster_of(bundle), {"ppo": policies})
+    with pytest.raises(DataError, match="begins_week was missing at the close of"):
+        decide(ruled, BARS, ACTIONS, SERIES, {}, DAYS[585])
 
 
 def test_decisions_of_policies_that_remember_are_the_weights_of_the_backtest(bundle):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from trading_assets.agent_specs import DirectSpec
+from trading_assets.errors import DeclarationError
 from trading_assets.policy import world_task
 from trading_assets.policy.direct import _Ascent, train_direct
 from trading_assets.policy.networks import TrainedPolicy
@@ -13,6 +14,7 @@ from trading_assets.policy.observation import raw_weights
 from trading_assets.policy.rollout import build_task, roll_rows
 from trading_assets.policy.training import Training, quiet_torch
 from trading_assets.policy.world_task import follow_signals, world_training
+from trading_assets.rebalance_specs import NoTradeBandSpec, WeeklySpec
 from trading_assets.risk.limits import WeightLimits
 from trading_assets.simulation.episodes import Episodes
 from trading_assets.simulation.traded_books import TradedBooks
@@ -184,3 +186,25 @@ def test_w1_is_learned_at_its_declared_information_coefficient(seed):
     spec = agent(paths=1024, bars=32, updates=150)
     training = world_training(WorldOne(), spec, seed, ALL, np.random.default_rng([2, seed]))
     assert share_of_optimum(WorldOne(), train_direct(training), 2_000) > 0.95
+
+
+def test_a_rule_that_holds_trades_back_is_refused():
+    training = make_training(agent())
+    rules = replace(training.rules, rebalance=WeeklySpec(kind="weekly"))
+    with pytest.raises(DeclarationError, match="rebalance was weekly for algorithm direct"):
+        train_direct(replace(training, rules=rules))
+
+
+def test_a_training_under_another_rule_is_another_training():
+    training = make_training(agent())
+    keys = {training.key}
+    for rule in (
+        WeeklySpec(kind="weekly"),
+        NoTradeBandSpec(kind="no_trade_band", band=0.1, trade_to="edge"),
+    ):
+        ruled = replace(training, rules=replace(training.rules, rebalance=rule))
+        keys.add(ruled.key)
+        market = training.task.market
+        later = replace(market, sessions=market.sessions + np.timedelta64(1, "D"))
+        keys.add(replace(ruled, task=replace(training.task, market=later)).key)
+    assert len(keys) == 5

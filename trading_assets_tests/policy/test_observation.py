@@ -11,6 +11,7 @@ from trading_assets.policy.decision_rules import (
     declared_rules,
 )
 from trading_assets.policy.observation import (
+    PolicyView,
     build_context,
     build_observation,
     raw_weights,
@@ -271,6 +272,46 @@ def test_rules_with_every_limit_survive_their_card_as_json():
     del card["limits"]["max_turnover"]
     with pytest.raises(DataError, match=r"max_turnover; train again"):
         DecisionRules.from_card(card)
+
+
+def test_a_card_names_a_rebalance_rule_only_where_it_holds_something_back():
+    assert "rebalance" not in declared_rules(make_strategy(), SYMBOLS).to_card()
+    for rule in ("weekly", {"kind": "no_trade_band", "band": 0.02, "trade_to": "edge"}):
+        rules = declared_rules(make_strategy(rebalance=rule), SYMBOLS)
+        card = json.loads(json.dumps(rules.to_card()))
+        assert card["rebalance"]["kind"] == rules.rebalance.kind
+        again = DecisionRules.from_card(card)
+        assert again == rules
+        assert again.to_card() == rules.to_card()
+        for wrong in ({"kind": "monthly"}, {**card["rebalance"], "more": 1}, None):
+            with pytest.raises(DataError, match="train again"):
+                DecisionRules.from_card({**card, "rebalance": wrong})
+
+
+def test_a_view_that_rebalances_weekly_needs_to_know_weeks():
+    rules = declared_rules(make_strategy(rebalance="weekly"), SYMBOLS)
+    with pytest.raises(DataError, match="begins_week was missing under rebalance weekly"):
+        PolicyView(rules, np.zeros((3, 1), np.float32), np.ones((3, 3), bool))
+
+
+@pytest.mark.parametrize("turnover", [None, 0.2])
+def test_a_weekly_view_trades_on_the_eve_of_a_week_alone(turnover):
+    strategy = make_strategy(rebalance="weekly", risk={"max_turnover": turnover})
+    task = build_task(MARKET, *make_tables(MARKET), strategy)
+    plain = build_task(MARKET, *make_tables(MARKET), make_strategy(risk={"max_turnover": turnover}))
+    rows = np.arange(30, 44)
+    held = np.tile([0.1, 0.2, 0.15], (len(rows), 1))
+    actions = np.random.default_rng(0).uniform(-1, 1, held.shape)
+    found = task.view.target_weights(actions, rows, held)
+    wanted = plain.view.target_weights(actions, rows, held)
+    weeks = [day.isocalendar()[:2] for day in MARKET.sessions.astype(object)]
+    begins = np.array([weeks[row + 1] != weeks[row] for row in rows])
+    assert 0 < begins.sum() < len(rows)
+    np.testing.assert_array_equal(found[begins], wanted[begins])
+    is_tradable = MARKET.tradable[rows]
+    kept = np.where(is_tradable, held, 0.0)
+    np.testing.assert_array_equal(found[~begins], kept[~begins])
+    np.testing.assert_array_equal(task.view.limit(wanted, rows, held), wanted)
 
 
 def test_a_view_needs_what_is_held_where_turnover_is_limited():

@@ -38,7 +38,7 @@ def w1_strategy(**changes):
         "folds": {"first": date(2023, 1, 1)},
     }
     for section, values in changes.items():
-        declared[section] = {**declared[section], **values}
+        declared[section] = {**declared.get(section, {}), **values}
     return Strategy.model_validate(declared)
 
 
@@ -55,6 +55,7 @@ def test_the_declared_world_is_that_of_the_closed_form():
         ({"costs": {"quadratic_lambda": 0}}, "quadratic_lambda"),
         ({"costs": {"fee_bps": 1}}, "no fee"),
         ({"risk": {"max_turnover": 0.1}}, "sectors or turnover"),
+        ({"rebalance": {"kind": "weekly"}}, "rebalance every_bar"),
     ],
 )
 def test_a_strategy_without_a_closed_form_is_refused(changes, demand):

@@ -15,6 +15,7 @@ from trading_assets.policy.references import (
     reference_strategy,
     train_references,
 )
+from trading_assets.rebalance_specs import WeeklySpec
 from trading_assets_tests.backtest.planted_forecasts import STRATEGY, plant
 from trading_assets_tests.policy.tasks import days_of
 
@@ -113,3 +114,22 @@ def test_what_cannot_be_fitted_is_named_with_its_reason(quick, monkeypatch):
     blind = STRATEGY.model_copy(update={"policy": policy})
     found = fitted(planted, monkeypatch, blind)
     assert "the policy observes no features or forecasts" in found.absences["garleanu_pedersen"]
+
+
+def test_under_a_rule_that_holds_trades_back_there_is_no_direct_reference(quick, monkeypatch):
+    planted = plant(0.6)
+    weekly = STRATEGY.model_copy(update={"rebalance": WeeklySpec(kind="weekly")})
+    found = fitted(planted, monkeypatch, weekly)
+    assert found.direct is None
+    assert found.absences["direct"] == "its gradient does not pass through rebalance weekly"
+    decisions, absences = reference_decisions(found, planted.tables, planted.market, weekly)
+    assert sorted(decisions) == ["garleanu_pedersen"]
+    assert "direct" in absences
+    tables = run_backtest(planted.market, decisions, weekly, planted.fold)
+    every = run_backtest(planted.market, decisions, STRATEGY, planted.fold)
+    # Applied by the reference itself, and not again by the engine.
+    assert tables.trades.equals(every.trades)
+    always, _ = reference_decisions(found, planted.tables, planted.market, STRATEGY)
+    free = run_backtest(planted.market, always, STRATEGY, planted.fold)
+    turnover = [t.equity["turnover"].sum() for t in (tables, free)]
+    assert 0.0 < turnover[0] < 0.5 * turnover[1]

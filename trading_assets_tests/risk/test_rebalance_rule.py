@@ -15,7 +15,7 @@ from trading_assets.rebalance_specs import (
 )
 from trading_assets.risk.limits import WeightLimits
 from trading_assets.risk.projection import project_weights
-from trading_assets.risk.rebalance_rule import weights_to_trade
+from trading_assets.risk.rebalance_rule import name_held_back, weights_to_trade
 from trading_assets_tests.risk.limit_cases import cases, kept_book, project
 
 WIDE = WeightLimits(1.0, 2.0, is_long_only=False)
@@ -79,8 +79,8 @@ def test_a_sum_that_kept_and_traded_weights_break_together_is_brought_back():
     np.testing.assert_allclose(found, [0.22, 0.22, 0.06, 0.0], atol=1e-12)
     held = [0.25, 0.21, 0.0, 0.0]
     found = by_hand(band(0.05, "target"), decided, held, limits=limits)
-    # 0.52 is 0.02 too much and the decision 0.02 below it: the whole way.
-    np.testing.assert_allclose(found, [0.22, 0.22, 0.06, 0.0], atol=1e-12)
+    # 0.52 is 0.02 too much, and the first symbol alone is to be sold, by 0.03.
+    np.testing.assert_allclose(found, [0.23, 0.21, 0.06, 0.0], atol=1e-12)
     decided = [0.2, 0.2, 0.06, 0.0]
     found = by_hand(band(0.05, "target"), decided, held, limits=limits)
     # 0.52 is a third of the way from the limit to the decision's 0.46 above it.
@@ -93,6 +93,29 @@ def test_a_book_beyond_its_limits_comes_back_even_if_nothing_is_due():
     # 0.30 by its own limit, and 0.54 together is 2/7 of 0.14 too much.
     np.testing.assert_allclose(found, [0.3 - 0.2 / 7, 0.24 - 0.08 / 7, 0, 0], atol=1e-12)
     assert found.sum() == pytest.approx(0.5)
+
+
+def test_a_fully_invested_book_is_not_traded_more_than_prices_have_carried_it_beyond():
+    limits = WeightLimits(0.6, 0.9, is_long_only=True)
+    found = by_hand(WEEKLY, [0.4, 0.1, 0.3, 0.1], [0.25, 0.35, 0.31, 0.0], limits=limits)
+    # 0.01 of gross too much; 0.25 and 0.01 are to be sold in all.
+    np.testing.assert_allclose(found, [0.25, 0.35 - 0.25 / 26, 0.31 - 0.01 / 26, 0], atol=1e-12)
+
+
+def test_where_bringing_one_sum_back_breaks_another_all_symbols_go_on():
+    limits = WeightLimits(1.0, 1.02, is_long_only=False, max_net=0.0)
+    held, decided = [0.55, -0.55, 0.0, 0.0], [0.5, -0.3, -0.2, 0.0]
+    found = by_hand(WEEKLY, decided, held, limits=limits)
+    # 0.08 gross too much: the first two are closed by 4/15 of 0.05 and 0.25.
+    long, short = 0.55 - 0.05 * 4 / 15, -0.55 + 0.25 * 4 / 15
+    # Net long now: the first is sold on, and the third sold short, by one part of 0.2 and the rest.
+    part = (long + short) / (long - 0.5 + 0.2)
+    moved = np.array([long - part * (long - 0.5), short, -0.2 * part, 0.0])
+    # Which is too much gross again: all go on toward the decision's 1.0.
+    gross = np.abs(moved).sum()
+    assert gross > 1.03
+    expected = moved + (gross - 1.02) / (gross - 1.0) * (np.array(decided) - moved)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_what_cannot_be_traded_does_not_press_on_the_others():
@@ -218,3 +241,10 @@ def test_a_rule_is_declared_by_its_name_or_with_its_numbers():
 def test_a_rule_that_is_none_is_refused(values):
     with pytest.raises(ValidationError):
         declared.validate_python(values)
+
+
+def test_what_a_rule_held_back_is_named_beside_the_limits():
+    names = ["max_gross", "", "max_weight", ""]
+    decided, traded = np.array([0.3, 0.1, 0.5, 0.0]), np.array([0.2, 0.05, 0.5, 0.0])
+    found = name_held_back(names, decided, traded)
+    assert found == ("max_gross+rebalance", "rebalance", "max_weight", "")

@@ -307,3 +307,27 @@ def test_books_stepped_together_equal_single_runs_bit_for_bit(is_long_only):
                 np.testing.assert_array_equal(
                     getattr(alone.books, name)[0], getattr(together.books, name)[k]
                 )
+
+
+def test_a_weight_that_is_held_means_the_shares_held():
+    rng = np.random.default_rng(0)
+    shares = np.round(rng.uniform(1e6, 1e8, (50, 4)), 9)
+    close = np.round(rng.uniform(1.0, 500.0, 4), 2)
+    price = np.broadcast_to(close, shares.shape).copy()
+    books = Books(rng.uniform(1e6, 1e9, 50), shares, price, np.zeros_like(shares))
+    for sizing in ("equity", "constant_notional"):
+        weights = held_weights(books, sizing, 1e9)
+        base = equity_of(books)[:, None] if sizing == "equity" else 1e9
+        # Rounding alone would trade.
+        assert (np.abs(weights * base / close - shares) > 5e-10).any()
+        kept = decide_quantities(books, weights, close, sizing, 1e9)
+        np.testing.assert_array_equal(kept, shares)
+        changed = decide_quantities(books, weights * 1.5, close, sizing, 1e9)
+        np.testing.assert_allclose(changed, 1.5 * shares)
+
+
+def test_a_ruined_book_is_told_to_hold_nothing():
+    books = held([10.0], [100.0], cash=-5_000.0)
+    assert held_weights(books, "equity", 1.0)[0, 0] == 0.0
+    target = decide_quantities(books, np.zeros((1, 1)), np.array([100.0]), "equity", 1.0)
+    assert target[0, 0] == 0.0

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from trading_assets.policy.observation import PolicyView
 from trading_assets.policy.rollout import build_task, roll_rows
 from trading_assets.randomisation_specs import RandomisationSpec
 from trading_assets.simulation.compiled.layout import (
@@ -114,6 +115,17 @@ def test_books_start_within_limits_with_the_equity_of_a_flat_one(position, lot, 
         assert not (books.books().quantity % lot).any()
     target = books.get_state()["positions"][:, TARGET_WEIGHT]
     np.testing.assert_allclose(target, held, atol=1e-11)
+
+
+def test_no_rule_that_holds_trades_back_is_asked_for_a_first_weight(monkeypatch):
+    drawn, costs = {"start_weights": True}, {"latency_bars": 1}
+    plain = start_books(make_task(drawn, costs=costs)).held
+    asked = []
+    monkeypatch.setattr(PolicyView, "project", lambda *_: asked.append(1))
+    weekly = start_books(make_task(drawn, costs=costs, rebalance="weekly")).held
+    assert not asked
+    assert np.abs(plain).sum() > 0.0
+    np.testing.assert_array_equal(weekly, plain)
 
 
 def test_what_a_book_starts_with_is_not_traded_away_before_its_first_decision_is_due():

@@ -11,7 +11,8 @@ from trading_assets.backtest.explanation.watched_decisions import WatchedDecisio
 from trading_assets.policy.action_attribution import ActionAttributions
 from trading_assets.policy.decision_rules import DecisionRules
 from trading_assets.policy.input_names import ObservedInput, name_inputs
-from trading_assets.risk.projection import binding_limits
+from trading_assets.risk.projection import binding_limits, project_weights
+from trading_assets.risk.rebalance_rule import name_held_back
 from trading_assets.schema import TABLES, conform
 from trading_assets.simulation.core import Floats
 from trading_assets.simulation.market import Market, row_of
@@ -73,10 +74,7 @@ def trade_reasons(
     wish_change = np.diff(watched.wished, axis=0, prepend=np.zeros_like(watched.wished[:1]))
     drift = np.concatenate([np.zeros_like(watched.weights[:1]), watched.weights[:-1]])
     drift -= watched.held
-    limits = [
-        binding_limits(wished, rules.limits, market.tradable[row], held)
-        for wished, row, held in zip(watched.wished, watched.rows, watched.held, strict=True)
-    ]
+    limits = [_binding(watched, place, market, rules) for place in range(len(watched.rows))]
     columns = {symbol: column for column, symbol in enumerate(market.symbols)}
     rows: list[tuple[object, ...]] = []
     own = trades.filter((pl.col("portfolio") == portfolio) & (pl.col("quantity") != 0.0))
@@ -113,6 +111,17 @@ def input_title(input_: ObservedInput, symbol: str) -> str:
     """Return what an input is called beside a trade of a symbol: of others by their tickers."""
     own = input_.of_symbol in ("", symbol)
     return input_.title if own else f"{input_.title} of {input_.of_symbol}"
+
+
+def _binding(
+    watched: WatchedDecisions, place: int, market: Market, rules: DecisionRules
+) -> tuple[str, ...]:
+    """Return for each symbol what changed its wish at a decision, as paper sessions name it."""
+    wished, held = watched.wished[place], watched.held[place]
+    tradable = market.tradable[watched.rows[place]]
+    within = project_weights(wished, rules.limits, tradable, held)
+    names = binding_limits(wished, rules.limits, tradable, held)
+    return name_held_back(names, within, watched.weights[place])
 
 
 def _wishes(

@@ -11,6 +11,7 @@ from trading_assets.backtest.folds import Fold
 from trading_assets.policy.acting import Acting
 from trading_assets.policy.networks import TrainedPolicy
 from trading_assets.policy.rollout import policy_decision
+from trading_assets.policy.traded_as_decided import TradedAsDecided
 from trading_assets.simulation.core import Books, Floats, held_weights
 from trading_assets.simulation.rewards.reward import Rows
 from trading_assets.simulation.task import TradingTask
@@ -101,7 +102,8 @@ def watch_decisions(
         targets.append(decide(row, books))
         return targets[-1]
 
-    tables = run_backtest(task.market, {portfolio: watched}, strategy, fold)
+    again = {portfolio: TradedAsDecided(watched)}
+    tables = run_backtest(task.market, again, strategy, fold)
     span = decision_rows(task.market, fold)
     rows = np.arange(span.start, span.stop, dtype=np.int64)
     memories = [

@@ -44,6 +44,24 @@ def decides_for_week(
     return np.array([begins_week(calendar, session) for session in following], dtype=np.bool_)
 
 
+def ends_week(sessions: NDArray[np.datetime64]) -> NDArray[np.bool_]:
+    """Return whether the session after each of a market's is in a later calendar week, bool (T,).
+
+    What `decides_for_week` tells by the calendar, told by the sessions that there are: where a
+    session is missing, the next one that can fill takes its place.
+
+    Parameters
+    ----------
+    sessions : datetime64[D] (T,)
+        Consecutive sessions. The last one has none after it to fill anything, and gets False.
+    """
+    # 1970-01-01, which days are counted from, was the fourth day of its week.
+    weeks = (sessions.astype("datetime64[D]").astype(np.int64) + 3) // 7
+    ended = np.zeros(len(weeks), dtype=np.bool_)
+    ended[:-1] = weeks[1:] != weeks[:-1]
+    return ended
+
+
 def _week_of(session: date) -> tuple[int, int]:
     year, week, _ = session.isocalendar()
     return year, week

@@ -290,13 +290,19 @@ def decide_book(
     base: float,
     target: Array,
 ) -> None:
-    """Write the shares that weights of a base mean; a symbol without a close keeps its own."""
+    """Write the shares that weights of a base mean; a symbol without a close keeps its own.
+
+    So does one whose weight is the held one, as `hold_weights` has it, unless that is 0.
+    """
+    per_base = 1.0 / base if base > 0.0 else 0.0
     for symbol in range(weights.shape[1]):
         price = tape[row, CLOSE, symbol]
-        if np.isfinite(price):
-            target[k, symbol] = weights[k, symbol] * base / price
+        quantity, weight = positions[k, QUANTITY, symbol], weights[k, symbol]
+        is_kept = weight != 0.0 and weight == quantity * positions[k, PRICE, symbol] * per_base
+        if is_kept or not np.isfinite(price):
+            target[k, symbol] = quantity
         else:
-            target[k, symbol] = positions[k, QUANTITY, symbol]
+            target[k, symbol] = weight * base / price
 
 
 @inlined

@@ -1,9 +1,10 @@
 from datetime import date, timedelta
 
+import numpy as np
 import pytest
 
 from trading_assets.bars.calendars.calendar import get_calendar
-from trading_assets.bars.calendars.weeks import begins_week, decides_for_week
+from trading_assets.bars.calendars.weeks import begins_week, decides_for_week, ends_week
 from trading_assets.errors import UserError
 
 XNYS = get_calendar("XNYS")
@@ -46,6 +47,21 @@ def test_a_decision_is_for_the_week_of_the_session_after_it():
     days = [date(2020, 1, 16), date(2020, 1, 17), date(2020, 1, 21)]
     assert decides_for_week(XNYS, days).tolist() == [False, True, False]
     assert decides_for_week(XNYS, []).tolist() == []
+
+
+@pytest.mark.parametrize("name", ["XNYS", "24/7"])
+def test_sessions_alone_tell_what_the_calendar_tells(name):
+    calendar = get_calendar(name)
+    days = calendar.sessions(date(1990, 6, 4), date(2035, 6, 1))
+    told = ends_week(np.array(days, dtype="datetime64[D]"))
+    assert told[:-1].tolist() == decides_for_week(calendar, days[:-1]).tolist()
+    assert not told[-1]
+    assert ends_week(np.array([], dtype="datetime64[D]")).tolist() == []
+
+
+def test_where_the_last_session_of_a_week_is_missing_the_one_before_ends_it():
+    days = ["2020-01-15", "2020-01-16", "2020-01-21", "2020-01-22"]
+    assert ends_week(np.array(days, dtype="datetime64[D]")).tolist() == [False, True, False, False]
 
 
 def test_a_day_without_a_session_is_refused():
