@@ -105,9 +105,13 @@ class BrokerFaults:
         symbol = self.broker.market.symbols[0]
         order = Order("by-hand-1", session, symbol, "buy", shares)
         if self.strange == "trade by hand":
-            trade_elsewhere(self.broker, order, price, self.rng.choice([session, None]))
+            trade_elsewhere(self.broker, order, price, session if self.rng.random() < 0.5 else None)
         elif self.strange == "order by hand":
             self.broker.take(order)
+            known = self.broker.book.order(order.client_order_id)
+            if known is None or not known.is_open:
+                # The broker would not have it.
+                self.broker.book.block("margin call")
         elif self.strange == "cash moved":
             move(self.broker, symbol, Decimal(0), Decimal("-0.000001"), is_told=False)
         elif self.strange == "shares moved":
@@ -125,7 +129,7 @@ class BrokerFaults:
             return
         execution = found[-1].fill
         self.ignored.add(execution.execution_id)
-        bust(self.broker, execution.execution_id, self.rng.choice([session, None]))
+        bust(self.broker, execution.execution_id, session if self.rng.random() < 0.5 else None)
 
     def _standing(self, session: date | None) -> list[Execution]:
         return [

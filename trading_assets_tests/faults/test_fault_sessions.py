@@ -61,7 +61,9 @@ def no_reconciliation(*_: Any) -> list[str]:
     return []
 
 
-def breaks(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, broken: Callable) -> list[str]:
+def breaks(
+    monkeypatch: pytest.MonkeyPatch, where: Any, name: str, broken: Callable[..., Any]
+) -> list[str]:
     monkeypatch.setattr(where, name, broken)
     return sweep_sessions(FEW, processes=1).wrong
 
