@@ -146,10 +146,10 @@ def decide_in_shadow(
     account.apply({**start, **state_fields(carried.opening)})
     decided = decide_session(inputs, account)
     names = dict(current or {})
-    champion: dict[str, float] = {
-        names.get(symbol, symbol): weight
-        for symbol, weight in record.tables["decisions"]["symbol", "weight"].iter_rows()
-    }
+    decided_there: dict[str, float] = dict(
+        record.tables["decisions"]["symbol", "weight"].iter_rows()
+    )
+    champion = {names.get(symbol, symbol): weight for symbol, weight in decided_there.items()}
     decisions = _decisions_table(inputs.session, decided, champion)
     apart = (decisions["weight"] - decisions["champion_weight"]).drop_nulls().abs()
     return ShadowSession(

@@ -56,12 +56,8 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
         from trading_assets.paper.trading import SessionData, trade_session
 
         task = Task.begin(context, lake, declared, "paper_session")
-        session = date.fromisoformat(task.key)
-        data = declared.trading.market_data
         # What is missing is refused before anything is sent.
         inputs = task.refs(task.key)
-        bars, actions = read_market(task)
-        refs = task.refs(task.key)
         clock = SystemClock(lake.now)
         account = AccountFolder.on_disk(
             account_path(task.lake.root, declared.name),
@@ -70,27 +66,24 @@ def paper_assets(declared: Declared) -> list[dg.AssetsDefinition]:
             socket.gethostname(),
         )
         with _alerting(context, account, clock, task.key):
-            traded = trade_session(
-                declared.name,
-                declared.trading,
-                declared.market,
-                SessionData(
-                    session=session,
-                    bars=bars,
-                    actions=actions,
-                    series=task.read(f"{data}/validated_bars", "series"),
-                    champion=champion_files(task.lake, declared.name, task.key, is_inclusive=True),
-                    previous=_stored(task, before=True),
-                    stored=_stored(task, before=False),
-                    account=account,
-                    credentials=credentials.read(),
-                    clock=clock,
-                    run_id=context.run.run_id,
-                    permits_live=credentials.permits_live(declared.name),
-                    alpaca_url=credentials.alpaca_url(),
-                    facts=_facts(task, refs),
-                ),
+            bars, actions = read_market(task)
+            data = SessionData(
+                session=date.fromisoformat(task.key),
+                bars=bars,
+                actions=actions,
+                series=task.read(f"{declared.trading.market_data}/validated_bars", "series"),
+                champion=champion_files(task.lake, declared.name, task.key, is_inclusive=True),
+                previous=_stored(task, before=True),
+                stored=_stored(task, before=False),
+                account=account,
+                credentials=credentials.read(),
+                clock=clock,
+                run_id=context.run.run_id,
+                permits_live=credentials.permits_live(declared.name),
+                alpaca_url=credentials.alpaca_url(),
+                facts=_facts(task, inputs),
             )
+            traded = trade_session(declared.name, declared.trading, declared.market, data)
         inserted = _inserted_before(task)
         records = _commit(task, traded, inputs)
         report_partitions(context, records)

@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+import dagster as dg
 import pytest
 
+from trading_assets.paper.account_folder import account_folder
+from trading_assets.paper.alerts import read_alerts
+from trading_assets.paper.clock import SystemClock
+from trading_assets.paper.kill_switch import KillSwitch
 from trading_assets_tests.pipeline.live_world import (
     LiveWorld,
     assets_of,
@@ -114,7 +119,7 @@ def test_the_next_night_renews_the_month_that_went_on_and_opens_the_new_one(play
 
 def test_only_todays_session_is_asked_for_and_no_missed_one(played: Played) -> None:
     # The declaration's sessions begin on 1 July; nobody was there for those up to the 28th.
-    for asset in ("challenger", "champion", "drift_report", "paper_session", "session_replay"):
+    for asset in (name.removeprefix("tiny/") for name in (*SESSION_ASSETS, *PAPER)):
         assert sorted(played.world.records(asset)) == [FRIDAY, MONDAY], asset
 
 
@@ -165,3 +170,47 @@ def test_the_runs_stand_on_the_instance_with_partition_and_step(played: Played) 
     assert len(runs) == 8
     assert all(run.tags["trading_assets/step"].startswith("tiny-") for run in runs)
     assert all(run.is_success for run in runs)
+
+
+def test_the_newest_challenger_decides_in_shadow_beside_the_fallback(played: Played) -> None:
+    lake = played.world.lake
+    for session in (FRIDAY, MONDAY):
+        summary = json.loads(lake.read_blobs("tiny/shadow_session", session)["summary.json"])
+        challenger = json.loads(lake.read_blobs("tiny/challenger", session)["summary.json"])
+        assert summary["decided_by"] == challenger["digest"]
+        assert summary["champion"] == "equal_weight"
+        assert summary["distance"] >= 0.0
+        log = (played.world.root / "data" / "paper" / "tiny" / f"{session}.jsonl").read_text()
+        assert "shadow" not in log
+
+
+def test_a_halted_account_fails_its_check_and_is_told_once(played: Played) -> None:
+    folder = account_folder(played.world.root / "data", "tiny")
+    switch = KillSwitch(folder, SystemClock())
+    switch.halt("ann", "drawdown")
+    paper = dg.AssetKey(["tiny", "paper_session"])
+    for _ in range(2):
+        request = dg.RunRequest(asset_selection=[paper], partition_key=MONDAY)
+        result = played.world.execute(request, ny(MONDAY, "09:40"))
+        assert not failures_of(result)
+        checks = {found.check_name: found for found in result.get_asset_check_evaluations()}
+        assert not checks["account_may_trade"].passed
+        assert checks["account_may_trade"].severity is dg.AssetCheckSeverity.ERROR
+    told = [alert for alert in read_alerts(folder) if alert.kind == "halted"]
+    assert [alert.session for alert in told] == [MONDAY]
+    assert "by ann: drawdown" in told[0].reason
+    switch.rearm("ann", "checked")
+    result = played.world.execute(request, ny(MONDAY, "09:41"))
+    checks = {found.check_name: found for found in result.get_asset_check_evaluations()}
+    assert checks["account_may_trade"].passed
+
+
+def test_a_session_shows_its_costs_pictures_and_why(played: Played) -> None:
+    wanted = dg.AssetRecordsFilter(
+        dg.AssetKey(["tiny", "paper_session"]), asset_partitions=[MONDAY]
+    )
+    records = played.world.instance.fetch_materializations(wanted, 5).records
+    shown = [record.asset_materialization.metadata for record in records]
+    assert all(found["costs_of_session"].value == FRIDAY for found in shown[-1:])
+    assert "data:image/png;base64," in str(shown[-1]["equity"].value)
+    assert {"shortfall_usd", "shortfall_bps", "weights", "shortfall"} <= shown[-1].keys()
