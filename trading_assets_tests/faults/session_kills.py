@@ -4,20 +4,14 @@ One process that has imported everything forks a child a run, so that a start co
 no data frame itself: a fork of a process that has their threads would hang.
 """
 
-import http.client
 import importlib
-import json
 import multiprocessing
 import os
 import random
 import signal
-import socket
-import sys
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -27,9 +21,9 @@ from trading_assets.paper.ledger import AccountState
 from trading_assets.paper.orders import Order
 from trading_assets.paper.simulated_broker.book import Book
 from trading_assets.paper.simulated_broker.broker import SimulatedBroker
-from trading_assets.paper.simulated_broker.server import HOST, serve
 from trading_assets.simulation.core import decide_quantities, held_weights
 from trading_assets_tests.faults.account_checks import examine
+from trading_assets_tests.faults.forked import BROKEN, BrokerProcess, fork, kill, wait
 from trading_assets_tests.faults.killable_session import FIRST_ROW, KillableAccount, KillPlan
 from trading_assets_tests.faults.tally import Tally
 from trading_assets_tests.paper.fixtures import (
@@ -38,14 +32,12 @@ from trading_assets_tests.paper.fixtures import (
     make_strategy,
     session_at,
 )
-from trading_assets_tests.paper.http_broker import make_spec
 
-_OK, _AGAIN, _BROKEN = 0, 3, 4
+_OK, _AGAIN = 0, 3
 _MOST_RUNS = 40
 # After so many runs of one half of a session nothing is killed any more.
 _CALM_AFTER = 6
 _MOST_MOMENTS = 1_000
-_SECONDS = 30.0
 _LATE_IMPORTS = (
     "trading_assets.paper.alpaca_gateway",
     "trading_assets.paper.simulated_broker.gateway",
@@ -54,75 +46,6 @@ _LATE_IMPORTS = (
     "uvicorn.protocols.http.auto",
     "uvicorn.protocols.websockets.websockets_sansio_impl",
 )
-
-
-@dataclass
-class BrokerProcess:
-    """The broker in a process of its own, killed and started again on the same port.
-
-    Attributes
-    ----------
-    path : Path
-        Folder of its book.
-    seed : int
-        Of the market and of what goes wrong.
-    """
-
-    path: Path
-    account: KillableAccount
-    port: int
-    pid: int = 0
-
-    @classmethod
-    def start(cls, path: Path, seed: int) -> "BrokerProcess":
-        """Return one that serves a new account."""
-        path.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as free:
-            free.bind((HOST, 0))
-            port = free.getsockname()[1]
-        broker = cls(path, KillableAccount(path, seed, f"http://{HOST}:{port}"), port)
-        broker.serve(broker.account.moment(FIRST_ROW, is_known=False))
-        return broker
-
-    def serve(self, now: datetime) -> None:
-        """Start the process; its clock stands at `now`."""
-        spec = make_spec(
-            self.path,
-            now,
-            self.account.market,
-            make_strategy(),
-            port=self.port,
-            seed=self.account.seed,
-            max_pieces=3,
-            partial_share=0.2,
-            reject_share=0.1,
-            requests_per_minute=1_000_000,
-        )
-        self.pid = _fork(lambda: serve(spec))
-        deadline = time.monotonic() + _SECONDS
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection((HOST, self.port), timeout=1).close()
-            except OSError:
-                time.sleep(0.005)
-            else:
-                return
-        raise TimeoutError(f"no broker listens on port {self.port}")
-
-    def set_clock(self, now: datetime) -> None:
-        """Move the broker's clock."""
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=_SECONDS)
-        body = json.dumps({"now": now.isoformat()})
-        connection.request("POST", "/control/clock", body, {"content-type": "application/json"})
-        status = connection.getresponse().status
-        connection.close()
-        if status != 200:
-            raise RuntimeError(f"the broker's clock answered {status}")
-
-    def kill(self) -> None:
-        """End the process by SIGKILL."""
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
 
 
 @dataclass
@@ -226,15 +149,15 @@ def _run_until_done(
     for run in range(_MOST_RUNS):
         at, kind, delay = choose(run)
         began = time.monotonic()
-        pid = _fork(lambda at=at: _run(account, row, KillPlan(at), is_known=is_known))
+        pid = fork(lambda at=at: _run(account, row, KillPlan(at), is_known=is_known))
         if kind in ("time", "broker"):
             time.sleep(delay)
         if kind == "time":
-            _kill(pid)
+            kill(pid)
         if kind == "broker" and broker is not None:
             broker.kill()
             killed.broker += 1
-        code = _wait(pid)
+        code = wait(pid)
         if kind == "broker" and broker is not None:
             broker.serve(now)
         if code == _OK:
@@ -250,7 +173,7 @@ def _run(account: KillableAccount, row: int, plan: KillPlan, *, is_known: bool) 
     wanted = "settled" if is_known else "awaiting_fill"
     try:
         status = account.run(row, plan, is_known=is_known)
-        code = _OK if status in (wanted, "settled") else _BROKEN
+        code = _OK if status in (wanted, "settled") else BROKEN
         words = f"the session is {status}"
         if status == "awaiting_fill" and is_known:
             code = _AGAIN
@@ -263,37 +186,6 @@ def _run(account: KillableAccount, row: int, plan: KillPlan, *, is_known: bool) 
 def _last_words(path: Path) -> str:
     file = path / "last_words.txt"
     return file.read_text()[:500] if file.exists() else "it said nothing"
-
-
-def _fork(do: Callable[[], None]) -> int:
-    sys.stdout.flush()
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
-        do()
-    finally:
-        # Whatever it was, this process must not go on as its parent.
-        if sys.exc_info()[0] is not None:
-            traceback.print_exc()
-        os._exit(_BROKEN)
-
-
-def _kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-
-
-def _wait(pid: int) -> int:
-    deadline = time.monotonic() + _SECONDS
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.001)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return _BROKEN
 
 
 def sweep_session_kills(
