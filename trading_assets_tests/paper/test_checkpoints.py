@@ -275,6 +275,8 @@ def test_a_key_given_as_bytes_signs_as_its_file_does(tmp_path: Path) -> None:
             Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
         ),
     ],
+    # Each worker draws keys of its own, and all have to collect the same names.
+    ids=["nothing", "no key", "a part", "encrypted", "another curve"],
 )
 def test_what_is_no_key_is_refused_without_being_shown(text: bytes) -> None:
     with pytest.raises(DataError, match="signing key in AUDIT_KEY") as raised:
