@@ -156,7 +156,8 @@ def _one_sided(target: Target, counts: Counts) -> list[str]:
     return [
         f"only {number / counts.tried:.1%} were {side}; expected {least:.0%} or more"
         for side, number, least in sides
-        if number / counts.tried < least
+        # By three standard errors less: a short run draws few of either side.
+        if number < counts.tried * least - 3 * (counts.tried * least * (1 - least)) ** 0.5
     ]
 
 
