@@ -29,7 +29,14 @@ def test_limits_of_orders_leave_whatever_was_trained_traded_or_reported_fresh() 
     orders, breakers = {"max_open_orders": 3}, {"max_daily_loss_pct": 2}
     after = values_by_asset({"orders": orders, "breakers": breakers})
     changed = {asset for asset in before if before[asset] != after[asset]}
-    of_sessions = ("drift_report", "challenger", "champion", "paper_session", "session_replay")
+    of_sessions = (
+        "drift_report",
+        "challenger",
+        "champion",
+        "paper_session",
+        "shadow_session",
+        "session_replay",
+    )
     assert changed == {f"{NAME}/{asset}" for asset in of_sessions}
 
 

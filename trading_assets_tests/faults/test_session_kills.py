@@ -10,6 +10,8 @@ from trading_assets_tests.faults.killable_session import KillPlan
 from trading_assets_tests.faults.session_kills import Killed, kill_ledger, sweep_session_kills
 
 
+# Its parent of all children has hung once beside other workers, so it runs alone.
+@pytest.mark.slow
 def test_killed_sessions_and_brokers_lose_nothing(tmp_path: Path) -> None:
     killed = sweep_session_kills(tmp_path, range(2), n_sessions=2, step=0, processes=1)
     assert not killed.tally.harmed, killed.tally.describe()
