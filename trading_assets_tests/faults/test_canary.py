@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -39,7 +40,13 @@ from trading_assets_tests.bars.alpaca.market_data_server import (
     MarketDataServer,
 )
 from trading_assets_tests.faults.canaries import CANARIES, canaries_in
-from trading_assets_tests.paper.alpaca_double import AlpacaDouble, Fault, ToldClock, serving
+from trading_assets_tests.paper.alpaca_double import (
+    HEALTHY,
+    AlpacaDouble,
+    Fault,
+    ToldClock,
+    serving,
+)
 from trading_assets_tests.paper.fixtures import CALENDAR
 from trading_assets_tests.paper.scripted import make_order
 from trading_assets_tests.pipeline import live_world
@@ -160,7 +167,10 @@ def simulated(world: LiveWorld) -> Generator[str]:
     actions = actions_by_company(lake.read(f"{DATA}/corporate_actions", [None]))
     strategy = world.declared.trading
     market = market_until(date.fromisoformat(DAY), bars, actions, world.declared.market)
-    broker = SimulatedBroker(Book(), strategy, market, CALENDAR, None, SetClock(MORNING))
+    book = Book()
+    # The account that the sessions before have seen, or the books would differ.
+    book.open_account(Decimal(HEALTHY["cash"]))
+    broker = SimulatedBroker(book, strategy, market, CALENDAR, None, SetClock(MORNING))
     keys = Keys(CANARIES["ALPACA_API_KEY"], CANARIES["ALPACA_SECRET_KEY"])
     with serving_app(build_app(broker, keys, 100_000)) as url:
         yield url

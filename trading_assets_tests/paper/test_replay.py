@@ -159,7 +159,7 @@ def test_a_refused_order_diverges_and_says_why(tmp_path: Path) -> None:
     for symbol in replay.symbols:
         assert symbol.differs
         assert symbol.recorded.trade == 0
-        assert symbol.reason.startswith("refused: notional was")
+        assert symbol.reason.startswith("refused: notional in USD was")
     assert unexplained([replay]) == []
 
 
@@ -172,7 +172,7 @@ def test_a_session_that_forgot_a_cost_is_noticed(
     def free(books, target, bar, costs, **options):
         return correct(books, target, bar, costs.model_copy(update={"fee_bps": 0.0}), **options)
 
-    monkeypatch.setattr("trading_assets.paper.simulated_broker.matching.step", free)
+    monkeypatch.setattr("trading_assets.paper.simulated_broker.steps.step", free)
     [record, *_] = run_sessions(tmp_path, market, strategy, random_weights(strategy, market))
     [replay] = replay_all([record], market, strategy)
     fee = sum(abs(symbol.recorded.value_usd) for symbol in replay.symbols) / 10_000

@@ -390,7 +390,7 @@ def test_a_holding_that_the_market_does_not_know_is_an_error() -> None:
     stranger = open_gateway(narrow, book=broker.book)
     with pytest.raises(DataError, match="BBB"):
         stranger.has_closed(NEXT)
-    broker.book.rename_symbols({"BBB": "XXX"})
+    broker.book.rename_symbols({"BBB": "XXX"}, NEXT)
     assert stranger.has_closed(NEXT)
     assert stranger.account().quantity == {"XXX": 10}
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from trading_assets.governance.succession import choose_champion
-from trading_assets.paper import trading
+from trading_assets.paper import deciders
 from trading_assets.paper.account_folder import account_folder, session_logs
 from trading_assets.paper.audit import audit_records, stated_genesis
 from trading_assets.pipeline.paper import read_session
@@ -66,13 +66,13 @@ def live_for(strategies: str) -> Prepare:
 
 
 def weigh_nan(world: LiveWorld, patch: pytest.MonkeyPatch) -> None:
-    decide = trading.decide_by_fallback
+    decide = deciders.decide_by_fallback
 
     def decide_nan(*arguments: Any) -> Decision:
         decision = decide(*arguments)
         return replace(decision, weights=np.full_like(decision.weights, np.nan))
 
-    patch.setattr(trading, "decide_by_fallback", decide_nan)
+    patch.setattr(deciders, "decide_by_fallback", decide_nan)
 
 
 def change_a_card(world: LiveWorld, patch: pytest.MonkeyPatch) -> None:

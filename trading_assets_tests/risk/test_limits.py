@@ -155,5 +155,7 @@ def test_limits_survive_their_card() -> None:
 def test_a_card_without_a_limit_is_of_another_time(field: str) -> None:
     card = asdict(WeightLimits(0.5, 1.0, is_long_only=False))
     del card[field]
-    with pytest.raises(DataError, match=f"differ from those known in {field}; expected .* train again"):
+    with pytest.raises(
+        DataError, match=f"differ from those known in {field}; expected .* train again"
+    ):
         WeightLimits.from_card(card)
